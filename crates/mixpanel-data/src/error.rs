@@ -1,0 +1,292 @@
+//! The crate's one error type: what happened, with the facts as fields.
+//!
+//! [`Error`] is one word wide. Its [`kind`](Error::kind) says what happened;
+//! `Display` speaks for that level only, causes follow by
+//! [`source`](std::error::Error::source). Advice on what to type next is the
+//! front end's business.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong while storing, reading or fetching.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of failure. Facts are fields, so that a front end can act on them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A table of this name exists already; nothing was changed.
+    TableExists {
+        /// The table's name.
+        table: String,
+    },
+    /// No table of this name.
+    TableNotFound {
+        /// The name that was asked for.
+        table: String,
+        /// The tables that exist.
+        existing: Vec<String>,
+    },
+    /// The table holds the other kind of rows (events or profiles).
+    WrongTableKind {
+        /// The table's name.
+        table: String,
+        /// What the table holds.
+        holds: crate::TableKind,
+        /// What was to be written.
+        wanted: crate::TableKind,
+    },
+    /// A table name that breaks the rules.
+    InvalidTableName {
+        /// The name as given.
+        name: String,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
+    /// A record that cannot be stored; the whole call was rolled back.
+    InvalidRecord {
+        /// Position in the input, from 1.
+        row: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An argument that makes no sense.
+    InvalidArgument {
+        /// Which argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The table was made with other filters (design: one table, one filter set).
+    FilterMismatch {
+        /// The table's name.
+        table: String,
+        /// The filters the table was made with.
+        existing: String,
+        /// The filters that were asked for.
+        requested: String,
+    },
+    /// The database file does not exist.
+    DatabaseNotFound {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// Another process (or another handle of this one) holds the file.
+    DatabaseLocked {
+        /// The file.
+        path: PathBuf,
+        /// The holder's process id, when DuckDB names it.
+        pid: Option<u32>,
+    },
+    /// The file is not a DuckDB database, or a damaged one. It was not touched.
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+        /// What DuckDB says.
+        message: String,
+    },
+    /// The file was written by a newer version of this crate.
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The file's schema version.
+        found: u32,
+        /// The newest that this version understands.
+        supported: u32,
+    },
+    /// A write to something opened for reading only.
+    ReadOnly {
+        /// What was attempted.
+        what: String,
+    },
+    /// The file system says no: permission denied.
+    PermissionDenied {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// No room on the device, or a file-size limit; the transaction was rolled back.
+    DiskFull {
+        /// What the engine or system says.
+        message: String,
+    },
+    /// Any other failure of the file system.
+    Io {
+        /// What was attempted, with the path.
+        what: String,
+    },
+    /// The engine's memory limit is reached; the statement was rolled back.
+    OutOfMemory {
+        /// What DuckDB says, with used and allowed bytes.
+        message: String,
+        /// Whether the engine may spill to disk.
+        spilling: bool,
+    },
+    /// SQL that does not parse, bind or run.
+    Query {
+        /// DuckDB's class of error: "Binder", "Catalog", "Parser", …
+        class: String,
+        /// DuckDB's message.
+        message: String,
+    },
+    /// The engine was closed.
+    Closed,
+    /// The call was cancelled by the caller (Ctrl-C, for instance).
+    Cancelled,
+    /// A fetch was asked of a workspace that was opened without credentials.
+    NoCredentials,
+    /// Mixpanel's API, or the way to it.
+    Api {
+        /// What was being fetched.
+        what: String,
+    },
+    /// Two writers changed the same table at once; the later one was rolled back.
+    Conflict {
+        /// DuckDB's message.
+        message: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Error(Box::new(Inner { kind, source: None }))
+    }
+
+    pub(crate) fn with_source(
+        kind: ErrorKind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Error(Box::new(Inner { kind, source: Some(source.into()) }))
+    }
+
+    /// A failure of the file system at `path`, sorted by what the system says.
+    pub(crate) fn io(what: impl Into<String>, path: &Path, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied { path: path.to_path_buf() },
+            std::io::ErrorKind::NotFound => ErrorKind::DatabaseNotFound { path: path.to_path_buf() },
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::FileTooLarge
+            | std::io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull { message: error.to_string() },
+            _ => ErrorKind::Io { what: format!("{} {}", what.into(), path.display()) },
+        };
+        Error::with_source(kind, error)
+    }
+
+    pub(crate) fn argument(argument: &'static str, why: impl Into<String>) -> Self {
+        Error::new(ErrorKind::InvalidArgument { argument, why: why.into() })
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The error of the API client that caused this one, if there is one.
+    pub fn api(&self) -> Option<&mixpanel_client::Error> {
+        self.0.source.as_ref().and_then(|source| source.downcast_ref())
+    }
+
+    /// The API client's error, taken out; or this error, if another caused it.
+    pub(crate) fn into_api(self) -> Result<mixpanel_client::Error, Error> {
+        match self.0.source {
+            Some(source) => match source.downcast() {
+                Ok(api) => Ok(*api),
+                Err(source) => Err(Error(Box::new(Inner { kind: self.0.kind, source: Some(source) }))),
+            },
+            None => Err(Error(self.0)),
+        }
+    }
+
+    /// Whether the same call may succeed later without any change.
+    pub fn is_retryable(&self) -> bool {
+        match self.kind() {
+            ErrorKind::DatabaseLocked { .. } | ErrorKind::Conflict { .. } => true,
+            ErrorKind::Api { .. } => self.api().is_some_and(|error| error.is_retryable()),
+            _ => false,
+        }
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Error::new(kind)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind);
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            ErrorKind::TableExists { table } => write!(f, "table \"{table}\" exists already"),
+            ErrorKind::TableNotFound { table, existing } if existing.is_empty() => {
+                write!(f, "there is no table \"{table}\": the database holds no table yet")
+            }
+            ErrorKind::TableNotFound { table, existing } => {
+                write!(f, "there is no table \"{table}\"; tables: {}", existing.join(", "))
+            }
+            ErrorKind::WrongTableKind { table, holds, wanted } => {
+                write!(f, "table \"{table}\" holds {holds}, not {wanted}")
+            }
+            ErrorKind::InvalidTableName { name, why } => write!(f, "invalid table name {name:?}: {why}"),
+            ErrorKind::InvalidRecord { row, why } => write!(f, "record {row} cannot be stored: {why}"),
+            ErrorKind::InvalidArgument { argument, why } => write!(f, "invalid {argument}: {why}"),
+            ErrorKind::FilterMismatch { table, existing, requested } => write!(
+                f,
+                "table \"{table}\" was fetched with other filters: it has {existing}, asked for {requested}"
+            ),
+            ErrorKind::DatabaseNotFound { path } => write!(f, "no database at {}", path.display()),
+            ErrorKind::DatabaseLocked { path, pid: Some(pid) } => {
+                write!(f, "database {} is in use by process {pid}", path.display())
+            }
+            ErrorKind::DatabaseLocked { path, pid: None } => {
+                write!(f, "database {} is in use by another process", path.display())
+            }
+            ErrorKind::NotADatabase { path, message } => {
+                write!(f, "{} is not a readable DuckDB database: {message}", path.display())
+            }
+            ErrorKind::NewerFormat { path, found, supported } => write!(
+                f,
+                "{} has format {found}; this version reads up to {supported}",
+                path.display()
+            ),
+            ErrorKind::ReadOnly { what } => write!(f, "opened for reading only: {what}"),
+            ErrorKind::PermissionDenied { path } => write!(f, "permission denied: {}", path.display()),
+            ErrorKind::DiskFull { message } => write!(f, "no room left to write: {message}"),
+            ErrorKind::Io { what } => write!(f, "file system error: {what}"),
+            ErrorKind::OutOfMemory { message, spilling: false } => {
+                write!(f, "out of memory, and spilling to disk is off: {message}")
+            }
+            ErrorKind::OutOfMemory { message, spilling: true } => write!(f, "out of memory: {message}"),
+            ErrorKind::Query { class, message } if class.is_empty() => f.write_str(message),
+            ErrorKind::Query { class, message } => write!(f, "{class} error: {message}"),
+            ErrorKind::Closed => f.write_str("the storage engine is closed"),
+            ErrorKind::Cancelled => f.write_str("cancelled"),
+            ErrorKind::NoCredentials => f.write_str("this workspace has no credentials: it reads local data only"),
+            ErrorKind::Api { what } => write!(f, "{what} failed"),
+            ErrorKind::Conflict { message } => write!(f, "another writer was first: {message}"),
+        }
+    }
+}

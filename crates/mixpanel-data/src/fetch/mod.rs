@@ -1,0 +1,86 @@
+//! Fetching: what is asked for, how it is going, and the run itself.
+
+mod run;
+mod source;
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+pub(crate) use run::fetch_events;
+
+/// What to fetch. Days are project days: UTC for projects created from 2023 on,
+/// the project's own time zone for older ones (Mixpanel's export reference).
+///
+/// ```
+/// use mixpanel_data::FetchEvents;
+/// use jiff::civil::date;
+///
+/// let january = FetchEvents::days(date(2024, 1, 1), date(2024, 1, 31));
+/// let purchases = FetchEvents {
+///     table: "purchases".into(),
+///     events: vec!["Purchase".into()],
+///     filter: Some(r#"properties["amount"] > 10"#.into()),
+///     ..january.clone()
+/// };
+/// # let _ = purchases;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchEvents {
+    /// The table to write; `events` unless told otherwise. Made when it does
+    /// not exist; otherwise the days asked for are refreshed in it.
+    pub table: String,
+    /// First project day, inclusive.
+    pub from: Date,
+    /// Last project day, inclusive.
+    pub to: Date,
+    /// Only these events (exact names); all of them when empty.
+    pub events: Vec<String>,
+    /// Only events for which this is true: Mixpanel's expression language,
+    /// Mixpanel's parameter `where`.
+    pub filter: Option<String>,
+    /// At most this many events, 1 to 100,000. The days then count as partial.
+    pub limit: Option<u32>,
+    /// Adds to a table that was fetched with other filters, events that are not
+    /// there yet. Without it, other filters are an error.
+    pub append: bool,
+    /// Swaps the whole table for the new data, once that is complete.
+    pub replace: bool,
+}
+
+impl FetchEvents {
+    /// All events of these days, into the table `events`.
+    pub fn days(from: Date, to: Date) -> Self {
+        FetchEvents {
+            table: "events".to_owned(),
+            from,
+            to,
+            events: Vec::new(),
+            filter: None,
+            limit: None,
+            append: false,
+            replace: false,
+        }
+    }
+}
+
+/// How a fetch is going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FetchProgress {
+    /// Rows written so far, duplicates included. They become visible when the
+    /// fetch is complete.
+    pub rows: u64,
+    /// Bytes over the wire so far, compressed.
+    pub bytes_received: u64,
+    /// Bytes of JSON so far.
+    pub bytes_decoded: u64,
+    /// The project day of the latest row.
+    pub day: Option<Date>,
+    /// Time since the fetch began.
+    pub elapsed: Duration,
+    /// Which attempt this is, from 1: an interrupted download starts again.
+    pub attempt: u32,
+}
+
+/// Called from time to time while a fetch is running.
+pub type OnProgress<'a> = &'a mut dyn FnMut(&FetchProgress);

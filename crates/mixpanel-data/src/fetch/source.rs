@@ -1,0 +1,82 @@
+//! A running export as a source of decoded batches.
+
+use mixpanel_client::export::{
+    ColumnPlan, Decompressed, DecodeOptions, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
+    RejectReason,
+};
+use mixpanel_client::time::ProjectClock;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::writer::BatchSource;
+use crate::storage::{BATCH_BYTES, BATCH_ROWS};
+
+pub(super) struct ExportSource {
+    lines: Lines<Decompressed<ExportBody>>,
+    decoder: EventDecoder,
+    /// A block of which some lines are still to be decoded, and how many were.
+    rest: Option<(LineBlock, usize)>,
+}
+
+impl ExportSource {
+    pub(super) fn new(body: ExportBody, clock: ProjectClock) -> Self {
+        let options = DecodeOptions { clock, plan: ColumnPlan::default() };
+        ExportSource { lines: body.into_lines(), decoder: EventDecoder::new(options), rest: None }
+    }
+
+    pub(super) fn bytes_received(&self) -> u64 {
+        self.lines.get_ref().get_ref().bytes_received()
+    }
+
+    pub(super) fn bytes_decoded(&self) -> u64 {
+        self.lines.bytes_seen()
+    }
+
+    fn is_full(&self) -> bool {
+        self.decoder.rows() >= BATCH_ROWS || self.decoder.bytes() >= BATCH_BYTES
+    }
+
+    /// Decodes lines of a block until the batch is full; keeps what is left.
+    fn decode(&mut self, block: LineBlock, done: usize) {
+        let mut at = done;
+        for (number, line) in block.lines().skip(done) {
+            match line {
+                Line::Data(line) => self.decoder.push(line, number),
+                Line::Oversized { head, .. } => self.decoder.reject(number, RejectReason::TooLong, &head),
+            }
+            at += 1;
+            if self.is_full() {
+                self.rest = Some((block.clone(), at));
+                return;
+            }
+        }
+    }
+}
+
+impl BatchSource for ExportSource {
+    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+        while !self.is_full() {
+            match self.rest.take() {
+                Some((block, done)) => self.decode(block, done),
+                None => match self.lines.next() {
+                    Some(block) => self.decode(block.map_err(api_error)?, 0),
+                    None => break,
+                },
+            }
+        }
+        let batch = self.decoder.finish_batch();
+        Ok((batch.lines > 0).then_some(batch))
+    }
+
+    fn set_plan(&mut self, plan: ColumnPlan) {
+        self.decoder.set_plan(plan);
+    }
+}
+
+/// An error of the client, as one of ours.
+pub(super) fn api_error(error: mixpanel_client::Error) -> Error {
+    match error.kind() {
+        mixpanel_client::ErrorKind::Cancelled => ErrorKind::Cancelled.into(),
+        mixpanel_client::ErrorKind::InvalidRequest { what } => Error::argument("request", what.clone()),
+        _ => Error::with_source(ErrorKind::Api { what: "the export".to_owned() }, error),
+    }
+}

@@ -1,0 +1,113 @@
+//! [`SqlConnection`] over the DuckDB that is compiled into this crate.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use duckdb::types::{TimeUnit, Value as DuckValue};
+use duckdb::{Config, Connection};
+
+use super::connection::{BatchSink, Interrupt, SqlConnection, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::Value;
+
+pub(super) struct Bundled(Connection);
+
+/// Opens a database. `path` None is a fresh in-memory one.
+pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<Bundled> {
+    let mut config = Config::default();
+    for (name, value) in settings {
+        config = config.with(name, value).map_err(classify)?;
+    }
+    let connection = match path {
+        Some(path) => Connection::open_with_flags(path, config),
+        None => Connection::open_in_memory_with_flags(config),
+    }
+    .map_err(classify)?;
+    super::functions::register(&connection).map_err(classify)?;
+    Ok(Bundled(connection))
+}
+
+impl SqlConnection for Bundled {
+    fn execute(&mut self, sql: &str) -> Result<()> {
+        self.0.execute_batch(sql).map_err(classify)
+    }
+
+    fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
+        let mut statement = self.0.prepare(sql).map_err(classify)?;
+        let params: Vec<DuckValue> = params.iter().map(parameter).collect::<Result<_>>()?;
+        let stream = statement.stream_arrow(duckdb::params_from_iter(params)).map_err(classify)?;
+        sink.schema(stream.get_schema())?;
+        for batch in stream {
+            sink.batch(batch.map_err(classify)?)?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, target: Target<'_>, batch: &RecordBatch) -> Result<u64> {
+        let schema = batch.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let appender = match target {
+            Target::Main(table) => self.0.appender_with_columns(table, &columns),
+            Target::Temporary(table) => {
+                self.0.appender_with_columns_to_catalog_and_db(table, &columns, "temp", "main")
+            }
+        };
+        let mut appender = appender.map_err(classify)?;
+        appender.append_record_batch(batch.clone()).map_err(classify)?;
+        appender.flush().map_err(classify)?;
+        Ok(batch.num_rows() as u64)
+    }
+
+    fn cursor(&self) -> Result<Box<dyn SqlConnection>> {
+        Ok(Box::new(Bundled(self.0.try_clone().map_err(classify)?)))
+    }
+
+    fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
+        Arc::new(Handle(self.0.interrupt_handle()))
+    }
+}
+
+struct Handle(Arc<duckdb::InterruptHandle>);
+
+impl Interrupt for Handle {
+    fn interrupt(&self) {
+        self.0.interrupt();
+    }
+}
+
+fn parameter(value: &Value) -> Result<DuckValue> {
+    Ok(match value {
+        Value::Null => DuckValue::Null,
+        Value::Boolean(value) => DuckValue::Boolean(*value),
+        Value::Integer(value) => match i64::try_from(*value) {
+            Ok(small) => DuckValue::BigInt(small),
+            Err(_) => DuckValue::HugeInt(*value),
+        },
+        Value::Double(value) => DuckValue::Double(*value),
+        Value::Text(text) | Value::Decimal(text) => DuckValue::Text(text.clone()),
+        Value::Blob(bytes) => DuckValue::Blob(bytes.clone()),
+        Value::Date(date) => DuckValue::Text(date.to_string()),
+        Value::Time(time) => DuckValue::Text(time.to_string()),
+        Value::DateTime(value) => DuckValue::Timestamp(
+            TimeUnit::Microsecond,
+            jiff::tz::Offset::UTC
+                .to_timestamp(*value)
+                .map_err(|error| Error::argument("parameter", error.to_string()))?
+                .as_microsecond(),
+        ),
+        Value::Timestamp(value) => DuckValue::Timestamp(TimeUnit::Microsecond, value.as_microsecond()),
+        Value::Interval { .. } | Value::List(_) | Value::Map(_) => {
+            return Err(Error::argument("parameter", "intervals, lists and maps cannot be bound"));
+        }
+    })
+}
+
+/// Sorts a DuckDB error by the class that its message begins with.
+pub(super) fn classify(error: duckdb::Error) -> Error {
+    let duckdb::Error::DuckDBFailure(_, Some(message)) = &error else {
+        let kind = ErrorKind::Query { class: String::new(), message: error.to_string() };
+        return Error::with_source(kind, error);
+    };
+    super::connection::error_from_message(message)
+}

@@ -1,0 +1,135 @@
+//! The one way in which storage speaks to DuckDB.
+//!
+//! Everything above this trait is SQL text and Arrow; everything below it is a
+//! DuckDB library: the compiled-in one ([`super::bundled`]) or whatever a
+//! caller brings along, such as a Python `duckdb.DuckDBPyConnection`.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Batches, Value};
+
+/// One connection to one DuckDB database. Used by one thread at a time.
+pub trait SqlConnection: Send {
+    /// Runs one or several statements and ignores their results.
+    fn execute(&mut self, sql: &str) -> Result<()>;
+
+    /// Runs statements and hands the last one's result to `sink`, batch by batch.
+    ///
+    /// `params` fill the `?` of the last statement. The sink's error stops the
+    /// query and is returned.
+    fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()>;
+
+    /// Appends a batch to a table inside the current transaction.
+    ///
+    /// The batch's columns go by name into the table's columns; columns it does
+    /// not mention become NULL. Returns the number of rows.
+    fn append(&mut self, target: Target<'_>, batch: &RecordBatch) -> Result<u64>;
+
+    /// Another connection to the same database.
+    fn cursor(&self) -> Result<Box<dyn SqlConnection>>;
+
+    /// A handle by which another thread stops what this connection is doing.
+    fn interrupt_handle(&self) -> Arc<dyn Interrupt>;
+}
+
+/// A table to append to.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A table of the database itself.
+    Main(&'a str),
+    /// A temporary table of this connection.
+    Temporary(&'a str),
+}
+
+/// Stops a running statement from another thread.
+pub trait Interrupt: Send + Sync {
+    /// Makes the running statement fail; does nothing when there is none.
+    fn interrupt(&self);
+}
+
+/// Receives a query's result.
+pub trait BatchSink {
+    /// Called once, before the first batch.
+    fn schema(&mut self, schema: SchemaRef) -> Result<()>;
+
+    /// Called for each batch, in order.
+    fn batch(&mut self, batch: RecordBatch) -> Result<()>;
+}
+
+/// Collects everything.
+#[derive(Default)]
+pub(crate) struct Collect {
+    schema: Option<SchemaRef>,
+    batches: Vec<RecordBatch>,
+}
+
+impl BatchSink for Collect {
+    fn schema(&mut self, schema: SchemaRef) -> Result<()> {
+        self.schema = Some(schema);
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        self.batches.push(batch);
+        Ok(())
+    }
+}
+
+impl dyn SqlConnection + '_ {
+    /// Runs a query and collects its result.
+    pub(crate) fn collect(&mut self, sql: &str, params: &[Value]) -> Result<Batches> {
+        let mut sink = Collect::default();
+        self.query(sql, params, &mut sink)?;
+        let schema = sink.schema.unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty()));
+        Ok(Batches { schema, batches: sink.batches })
+    }
+
+    /// The rows of a small result.
+    pub(crate) fn rows(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Vec<Value>>> {
+        Ok(self.collect(sql, params)?.to_rows().rows)
+    }
+
+    /// The first cell of the first row; NULL when there is no row.
+    pub(crate) fn scalar(&mut self, sql: &str, params: &[Value]) -> Result<Value> {
+        let first = self.rows(sql, params)?.into_iter().next();
+        Ok(first.and_then(|row| row.into_iter().next()).unwrap_or(Value::Null))
+    }
+
+    /// Runs a statement with parameters and ignores its result.
+    pub(crate) fn run(&mut self, sql: &str, params: &[Value]) -> Result<()> {
+        self.query(sql, params, &mut Collect::default())
+    }
+}
+
+/// Turns a DuckDB error message into an [`Error`], sorted by the class that
+/// stands before its first `Error: ` (DuckDB 2.0). For implementations of
+/// [`SqlConnection`].
+pub fn error_from_message(message: &str) -> Error {
+    Error::new(kind_of(message))
+}
+
+fn kind_of(message: &str) -> ErrorKind {
+    let (class, rest) = match message.split_once(" Error: ") {
+        Some((class, rest)) if class.len() < 40 => (class.trim(), rest),
+        _ => match message.split_once(" exception: ") {
+            Some((class, rest)) if class.len() < 40 => (class.trim(), rest),
+            _ => ("", message),
+        },
+    };
+    let text = rest.trim().to_owned();
+    let full_disk = ["No space left on device", "File too large", "Disk quota exceeded"];
+    match class {
+        "INTERRUPT" => ErrorKind::Cancelled,
+        "Out of Memory" => ErrorKind::OutOfMemory { message: text, spilling: true },
+        _ if full_disk.iter().any(|sign| rest.contains(sign)) => ErrorKind::DiskFull { message: text },
+        "TransactionContext" | "Transaction" if rest.contains("onflict") => {
+            ErrorKind::Conflict { message: text }
+        }
+        _ if rest.contains("read-only mode") => ErrorKind::ReadOnly { what: text },
+        _ => ErrorKind::Query { class: class.to_owned(), message: text },
+    }
+}

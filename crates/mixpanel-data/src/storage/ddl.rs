@@ -1,0 +1,212 @@
+//! The SQL of our own tables and views: names and types, nothing that runs.
+//!
+//! For each table `T` there is the physical table `_T`, the view `T` with the
+//! plan's columns and the view `T_flat` with every known property as a column
+//! (design D2). Pure text: these functions know no connection.
+
+use mixpanel_client::schema::ColumnKind;
+
+use super::catalog::Property;
+use crate::error::{ErrorKind, Result};
+use crate::types::TableKind;
+
+/// Version of the tables below. A file with a higher one is refused.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// Our bookkeeping. Every statement leaves what is there alone.
+pub(crate) const FORMAT: &str = concat!(
+    "
+BEGIN;
+CREATE TABLE IF NOT EXISTS _format (version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL, created_by VARCHAR);
+INSERT INTO _format SELECT 1, CAST(now() AS TIMESTAMP), 'mixpanel_data ",
+    env!("CARGO_PKG_VERSION"),
+    "'
+    WHERE NOT EXISTS (FROM _format);
+CREATE TABLE IF NOT EXISTS _tables (
+    table_name VARCHAR NOT NULL, type VARCHAR NOT NULL, filter_hash VARCHAR NOT NULL, filters VARCHAR NOT NULL,
+    filter_events VARCHAR, filter_where VARCHAR, created_at TIMESTAMP NOT NULL, fetched_at TIMESTAMP NOT NULL,
+    from_date DATE, to_date DATE, row_count BIGINT NOT NULL, max_columns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS _properties (
+    table_name VARCHAR NOT NULL, name VARCHAR NOT NULL, column_name VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+    promoted BOOLEAN NOT NULL, row_count BIGINT NOT NULL, nulls BIGINT NOT NULL, booleans BIGINT NOT NULL,
+    integers BIGINT NOT NULL, wide_integers BIGINT NOT NULL, floats BIGINT NOT NULL, huge_numbers BIGINT NOT NULL,
+    strings BIGINT NOT NULL, objects BIGINT NOT NULL, arrays BIGINT NOT NULL,
+    first_seen TIMESTAMP, last_seen TIMESTAMP);
+CREATE TABLE IF NOT EXISTS _ledger (
+    table_name VARCHAR NOT NULL, day DATE NOT NULL, filter_hash VARCHAR NOT NULL, state VARCHAR NOT NULL,
+    row_count BIGINT NOT NULL, duplicates BIGINT NOT NULL, rejects BIGINT NOT NULL, bytes BIGINT NOT NULL,
+    content_hash VARCHAR NOT NULL, fetched_at TIMESTAMP NOT NULL, request_id VARCHAR);
+CREATE TABLE IF NOT EXISTS _quarantine (
+    table_name VARCHAR NOT NULL, chunk VARCHAR NOT NULL, line BIGINT NOT NULL, reason VARCHAR NOT NULL,
+    bytes BLOB NOT NULL, quarantined_at TIMESTAMP NOT NULL);
+CREATE OR REPLACE VIEW _metadata AS
+    SELECT table_name, type, fetched_at, from_date, to_date, row_count FROM _tables;
+COMMIT;
+"
+);
+
+/// Names after `_` that are our bookkeeping, and so cannot be tables.
+const RESERVED: [&str; 6] = ["format", "tables", "properties", "ledger", "quarantine", "metadata"];
+
+/// Checks a table name: letters, digits and underscores, not starting with an
+/// underscore, not one of our own names.
+pub(crate) fn check_table_name(name: &str) -> Result<()> {
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > 200 {
+        "it is longer than 200 characters"
+    } else if name.starts_with('_') {
+        "names that start with an underscore are reserved"
+    } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        "only letters, digits and underscores are allowed"
+    } else if name.to_ascii_lowercase().ends_with("_flat") {
+        "names that end with _flat are reserved for the typed views"
+    } else if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
+        "it is reserved for this library's own records"
+    } else {
+        return Ok(());
+    };
+    Err(ErrorKind::InvalidTableName { name: name.to_owned(), why }.into())
+}
+
+/// The identifier, quoted for SQL.
+pub(crate) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The text, quoted for SQL.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Name of the table that holds the rows of `table`.
+pub(crate) fn physical(table: &str) -> String {
+    format!("_{table}")
+}
+
+/// What differs between events and profiles, as SQL.
+pub(crate) struct Shape {
+    /// Fixed columns: name and definition.
+    pub(crate) columns: &'static [(&'static str, &'static str)],
+    /// Columns that make two rows the same thing.
+    pub(crate) key: &'static [&'static str],
+    /// The key column by which possible duplicates are looked up.
+    pub(crate) lookup: &'static str,
+    /// Which of several rows of one key stays: the first by this order.
+    pub(crate) newest_first: &'static str,
+    /// Fixed columns of the typed view.
+    pub(crate) flat: &'static [&'static str],
+}
+
+const EVENTS: Shape = Shape {
+    columns: &[
+        ("event_name", "VARCHAR NOT NULL"),
+        ("event_time", "TIMESTAMP NOT NULL"),
+        ("distinct_id", "VARCHAR NOT NULL"),
+        ("insert_id", "VARCHAR NOT NULL"),
+        ("properties", "JSON NOT NULL USING COMPRESSION zstd"),
+    ],
+    key: &["event_name", "event_time", "distinct_id", "insert_id"],
+    lookup: "insert_id",
+    newest_first: "TRY_CAST(properties->>'$.mp_processing_time_ms' AS BIGINT) DESC NULLS LAST, rowid",
+    flat: &["event_name", "event_time", "distinct_id", "insert_id"],
+};
+
+const PROFILES: Shape = Shape {
+    columns: &[
+        ("distinct_id", "VARCHAR NOT NULL"),
+        ("properties", "JSON NOT NULL USING COMPRESSION zstd"),
+        ("last_seen", "TIMESTAMP"),
+    ],
+    key: &["distinct_id"],
+    lookup: "distinct_id",
+    newest_first: "rowid DESC",
+    flat: &["distinct_id", "last_seen"],
+};
+
+impl TableKind {
+    pub(crate) fn shape(self) -> &'static Shape {
+        match self {
+            TableKind::Events => &EVENTS,
+            TableKind::Profiles => &PROFILES,
+        }
+    }
+}
+
+/// `CREATE TABLE` of the physical table. It replaces the leftovers of a creation
+/// that never finished; a finished table is in `_tables`, which callers check.
+pub(crate) fn create_physical(table: &str, kind: TableKind, columns: &[(String, ColumnKind)]) -> String {
+    let fixed = kind.shape().columns.iter().map(|(name, definition)| format!("{name} {definition}"));
+    let typed = columns.iter().map(|(name, kind)| format!("{} {}", ident(name), kind.sql_type()));
+    let all: Vec<String> = fixed.chain(typed).collect();
+    format!("CREATE OR REPLACE TABLE {} ({})", ident(&physical(table)), all.join(", "))
+}
+
+/// The plan's view: the fixed columns and nothing else.
+pub(crate) fn create_view(table: &str, kind: TableKind) -> String {
+    let columns: Vec<&str> = kind.shape().columns.iter().map(|(name, _)| *name).collect();
+    format!(
+        "CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}",
+        ident(table),
+        columns.join(", "),
+        ident(&physical(table))
+    )
+}
+
+/// Properties beyond this many stay reachable through `properties` only.
+pub(crate) const MAX_FLAT_COLUMNS: usize = 1000;
+
+/// The analysts' view: every known property under its own name, most frequent
+/// first. A promoted property is its column, the others are read from the text.
+pub(crate) fn create_flat_view(table: &str, kind: TableKind, properties: &[Property]) -> String {
+    let mut columns: Vec<String> = kind.shape().flat.iter().map(|name| (*name).to_owned()).collect();
+    for property in properties.iter().take(MAX_FLAT_COLUMNS) {
+        let column = ident(&property.column);
+        columns.push(if property.promoted { column } else { format!("{} AS {column}", from_text(property)) });
+    }
+    format!(
+        "CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}",
+        ident(&format!("{table}_flat")),
+        columns.join(", "),
+        ident(&physical(table))
+    )
+}
+
+/// The expression that reads a property out of the JSON text, with its type.
+pub(crate) fn from_text(property: &Property) -> String {
+    let path = literal(&json_pointer(&property.name));
+    match property.kind {
+        ColumnKind::Varchar | ColumnKind::Mixed => format!("(properties->>{path})"),
+        ColumnKind::Json => format!("(properties->{path})"),
+        kind => format!("TRY_CAST(properties->>{path} AS {})", kind.sql_type()),
+    }
+}
+
+/// A JSON pointer (RFC 6901) to a top-level key. DuckDB reads a path that
+/// starts with a slash as a pointer; in it no character but `~` and `/` needs
+/// an escape, unlike in its `$.` paths.
+fn json_pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_follow_the_rules() {
+        for good in ["events", "Events2", "2024", "a_b", "flat", "x".repeat(200).as_str()] {
+            assert!(check_table_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "_x", "a-b", "a b", "é", "a\"b", "events_flat", "Ledger", "x;y", &"x".repeat(201)] {
+            assert!(check_table_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn quoting_survives_quotes() {
+        assert_eq!(ident("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(json_pointer("a/b~c"), "/a~1b~0c");
+    }
+}

@@ -1,0 +1,530 @@
+//! [`StorageEngine`]: one DuckDB database, opened in one of three modes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use jiff::Timestamp;
+
+use super::catalog::DEFAULT_MAX_COLUMNS;
+use super::connection::{BatchSink, Interrupt, SqlConnection};
+use super::ddl::{check_table_name, ident, literal, physical};
+use super::filters::Filters;
+use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
+use super::open::{self, Connector};
+use super::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
+use super::writer::{BatchSource, ChunkSpec, Scope, Written, write_chunk};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::{StorageMode, TableKind, TableMetadata};
+use crate::value::{Batches, SqlResult, Value};
+
+/// Called with the number of rows written so far.
+pub type Progress<'a> = &'a mut dyn FnMut(u64);
+
+/// A DuckDB database with tables of events and profiles.
+///
+/// The three modes differ in nothing but where the bytes live: in a file that
+/// stays ([`open`](Self::open)), in a private temporary file that goes on close
+/// ([`ephemeral`](Self::ephemeral)), or in memory only ([`memory`](Self::memory)).
+///
+/// All methods take `&self`; one engine can be shared between threads. Writes
+/// go one after the other through one connection; queries use another and see
+/// the last committed state.
+///
+/// ```
+/// use mixpanel_data::{EventRecord, StorageEngine, TableMetadata};
+///
+/// # fn main() -> mixpanel_data::Result<()> {
+/// let storage = StorageEngine::memory()?;
+/// let event = EventRecord {
+///     event_name: "Purchase".into(),
+///     event_time: "2024-01-01T12:00:00Z".parse().unwrap(),
+///     distinct_id: "user_1".into(),
+///     insert_id: Some("event_1".into()),
+///     properties: r#"{"plan": "pro", "amount": 12.5}"#.into(),
+/// };
+/// let metadata = TableMetadata::events("2024-01-02T00:00:00Z".parse().unwrap());
+/// let rows = storage.create_events_table("events", vec![event], &metadata, None)?;
+/// assert_eq!(rows, 1);
+/// let amount = storage.execute_scalar("SELECT sum(amount) FROM events_flat")?;
+/// assert_eq!(amount.as_f64(), Some(12.5));
+/// # Ok(())
+/// # }
+/// ```
+pub struct StorageEngine {
+    mode: StorageMode,
+    path: Option<PathBuf>,
+    read_only: bool,
+    spilling: bool,
+    writer: Mutex<Option<Box<dyn SqlConnection>>>,
+    reader: Mutex<Option<Box<dyn SqlConnection>>>,
+    interrupts: Vec<Arc<dyn Interrupt>>,
+    // Released after the connections, by `close`.
+    holdings: Mutex<Option<Holdings>>,
+}
+
+/// What outlives the connections: the claim on the file, the temporary folder.
+struct Holdings {
+    _claim: Option<Claim>,
+    _folder: Option<EphemeralDir>,
+}
+
+#[cfg(feature = "bundled")]
+impl StorageEngine {
+    /// Opens the database at `path`, or creates it with its parent folders.
+    /// The file is readable by its owner only.
+    ///
+    /// # Errors
+    /// [`DatabaseLocked`](ErrorKind::DatabaseLocked) when another process or
+    /// another engine of this one has it open,
+    /// [`NotADatabase`](ErrorKind::NotADatabase) for any other kind of file,
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied),
+    /// [`NewerFormat`](ErrorKind::NewerFormat).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(&super::BundledConnector, path.as_ref())
+    }
+
+    /// Opens a database that must exist. With `read_only`, any number of
+    /// processes may have it open at once, as long as none writes.
+    ///
+    /// # Errors
+    /// [`DatabaseNotFound`](ErrorKind::DatabaseNotFound), and those of
+    /// [`open`](Self::open).
+    pub fn open_existing(path: impl AsRef<Path>, read_only: bool) -> Result<Self> {
+        Self::open_existing_with(&super::BundledConnector, path.as_ref(), read_only)
+    }
+
+    /// Makes a database in a private temporary folder that is removed on close,
+    /// on drop and on panic. Folders that killed processes left are removed on
+    /// the way.
+    pub fn ephemeral() -> Result<Self> {
+        Self::ephemeral_with(&super::BundledConnector)
+    }
+
+    /// Makes a database in memory. No file is ever opened for writing; what
+    /// does not fit fails with [`OutOfMemory`](ErrorKind::OutOfMemory).
+    ///
+    /// For large data prefer [`ephemeral`](Self::ephemeral).
+    pub fn memory() -> Result<Self> {
+        Self::memory_with(&MemoryOptions::default())
+    }
+
+    /// Makes a database in memory with limits, or with leave to spill.
+    pub fn memory_with(options: &MemoryOptions) -> Result<Self> {
+        Self::memory_on(&super::BundledConnector, options)
+    }
+}
+
+impl StorageEngine {
+    /// [`open`](Self::open) over a caller's own DuckDB.
+    pub fn open_with(connector: &dyn Connector, path: &Path) -> Result<Self> {
+        let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
+        // The claim needs the file; a new file cannot be anybody's yet.
+        let claim = if path.exists() { Some(Claim::take(&path, false)?) } else { None };
+        let connection = open::persistent(connector, &path)?;
+        let claim = match claim {
+            Some(claim) => claim,
+            None => Claim::take(&path, false)?,
+        };
+        let holdings = Holdings { _claim: Some(claim), _folder: None };
+        Self::build(StorageMode::Persistent, Some(path), false, true, connection, holdings)
+    }
+
+    /// [`open_existing`](Self::open_existing) over a caller's own DuckDB.
+    pub fn open_existing_with(connector: &dyn Connector, path: &Path, read_only: bool) -> Result<Self> {
+        if !path.exists() {
+            return Err(ErrorKind::DatabaseNotFound { path: path.to_path_buf() }.into());
+        }
+        if !read_only {
+            return Self::open_with(connector, path);
+        }
+        let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
+        let claim = Claim::take(&path, true)?;
+        let connection = open::read_only(connector, &path)?;
+        let holdings = Holdings { _claim: Some(claim), _folder: None };
+        Self::build(StorageMode::Persistent, Some(path), true, true, connection, holdings)
+    }
+
+    /// [`ephemeral`](Self::ephemeral) over a caller's own DuckDB.
+    pub fn ephemeral_with(connector: &dyn Connector) -> Result<Self> {
+        sweep_ephemeral_files();
+        let folder = EphemeralDir::create()?;
+        let path = folder.database();
+        let connection = open::ephemeral(connector, &path)?;
+        let holdings = Holdings { _claim: None, _folder: Some(folder) };
+        Self::build(StorageMode::Ephemeral, Some(path), false, true, connection, holdings)
+    }
+
+    /// [`memory_with`](Self::memory_with) over a caller's own DuckDB.
+    pub fn memory_on(connector: &dyn Connector, options: &MemoryOptions) -> Result<Self> {
+        let connection = open::memory(connector, options)?;
+        let holdings = Holdings { _claim: None, _folder: None };
+        let spilling = options.spill_to.is_some();
+        Self::build(StorageMode::InMemory, None, false, spilling, connection, holdings)
+    }
+
+    fn build(
+        mode: StorageMode,
+        path: Option<PathBuf>,
+        read_only: bool,
+        spilling: bool,
+        writer: Box<dyn SqlConnection>,
+        holdings: Holdings,
+    ) -> Result<Self> {
+        let reader = writer.cursor()?;
+        Ok(StorageEngine {
+            mode,
+            path,
+            read_only,
+            spilling,
+            interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle()],
+            writer: Mutex::new(Some(writer)),
+            reader: Mutex::new(Some(reader)),
+            holdings: Mutex::new(Some(holdings)),
+        })
+    }
+
+    /// The database file; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Where the bytes live.
+    pub fn mode(&self) -> StorageMode {
+        self.mode
+    }
+
+    /// Whether writing is refused.
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Stops whatever statement is running, from any thread.
+    pub fn interrupt(&self) {
+        self.interrupts.iter().for_each(|handle| handle.interrupt());
+    }
+
+    /// Closes the database; in ephemeral mode its files are removed. Closing
+    /// again does nothing. Any other use afterwards is [`ErrorKind::Closed`].
+    pub fn close(&self) {
+        *lock(&self.reader) = None;
+        *lock(&self.writer) = None;
+        *lock(&self.holdings) = None;
+    }
+
+    /// Runs `f` with the connection for queries.
+    pub(crate) fn with_reader<T>(&self, f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>) -> Result<T> {
+        self.with(&self.reader, f)
+    }
+
+    /// Runs `f` with the one connection that writes.
+    pub(crate) fn with_writer<T>(&self, f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>) -> Result<T> {
+        if self.read_only {
+            let what = format!("{} cannot be written", self.name());
+            return Err(ErrorKind::ReadOnly { what }.into());
+        }
+        self.with(&self.writer, f)
+    }
+
+    fn with<T>(
+        &self,
+        connection: &Mutex<Option<Box<dyn SqlConnection>>>,
+        f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>,
+    ) -> Result<T> {
+        let mut guard = lock(connection);
+        let connection = guard.as_mut().ok_or_else(|| Error::new(ErrorKind::Closed))?;
+        f(connection.as_mut()).map_err(|error| self.explain(error))
+    }
+
+    /// Adds what only the engine knows: whether there was a way to spill.
+    fn explain(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::OutOfMemory { message, .. } => {
+                ErrorKind::OutOfMemory { message: message.clone(), spilling: self.spilling }.into()
+            }
+            _ => error,
+        }
+    }
+
+    fn name(&self) -> String {
+        self.path.as_ref().map_or_else(|| "the database".into(), |path| path.display().to_string())
+    }
+
+    /// Makes a new events table from records or Arrow batches. Returns the
+    /// number of rows inserted: of several records with the same name, time,
+    /// user and insert id, the one that Mixpanel processed last is kept.
+    ///
+    /// Either all records are in, or the table does not exist. `progress` is
+    /// called with the rows written so far, after each batch.
+    ///
+    /// # Errors
+    /// [`TableExists`](ErrorKind::TableExists),
+    /// [`InvalidTableName`](ErrorKind::InvalidTableName),
+    /// [`InvalidRecord`](ErrorKind::InvalidRecord),
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) when a batch lacks a column.
+    pub fn create_events_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, EventRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Events, true, data.into(), metadata, progress)
+    }
+
+    /// Adds events to an existing table. Events that are there already are not
+    /// added again. Returns the number of rows that the table gained.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](ErrorKind::TableNotFound),
+    /// [`WrongTableKind`](ErrorKind::WrongTableKind), and as above.
+    pub fn append_events_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, EventRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Events, false, data.into(), metadata, progress)
+    }
+
+    /// Makes a new profiles table. Of several records of one `distinct_id` the
+    /// last is kept. Otherwise as [`create_events_table`](Self::create_events_table).
+    pub fn create_profiles_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, ProfileRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Profiles, true, data.into(), metadata, progress)
+    }
+
+    /// Adds profiles to an existing table; a profile that is there is replaced.
+    /// Returns the number of rows that the table gained.
+    pub fn append_profiles_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, ProfileRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Profiles, false, data.into(), metadata, progress)
+    }
+
+    fn write_records<'a, R: Record + 'a>(
+        &self,
+        name: &str,
+        kind: TableKind,
+        create: bool,
+        rows: Rows<'a, R>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        check_table_name(name)?;
+        if metadata.kind != kind {
+            let why = format!("it is about {}, the table is for {kind}", metadata.kind);
+            return Err(Error::argument("metadata", why));
+        }
+        if create && self.table_exists(name)? {
+            return Err(ErrorKind::TableExists { table: name.to_owned() }.into());
+        }
+        let name = if create { name.to_owned() } else { self.require(name, kind)? };
+        let filters = Filters::new(metadata.filter_events.as_deref(), metadata.filter_where.as_deref());
+        let spec = ChunkSpec {
+            table: &name,
+            create,
+            scope: if create { Scope::Everything(None) } else { Scope::Add(None) },
+            metadata,
+            filters: filters.text(),
+            filter_hash: filters.hash(),
+            max_columns: DEFAULT_MAX_COLUMNS,
+            request_id: None,
+            now: Timestamp::now(),
+        };
+        let mut source = RecordSource::new(rows);
+        Ok(self.write(&spec, &mut source, progress.unwrap_or(&mut |_| {}))?.rows)
+    }
+
+    /// Writes a chunk and, in memory, keeps the tables compressed.
+    pub(crate) fn write(
+        &self,
+        spec: &ChunkSpec<'_>,
+        source: &mut dyn BatchSource,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Written> {
+        self.with_writer(|connection| {
+            let written = write_chunk(connection, spec, source, progress)?;
+            if self.mode == StorageMode::InMemory {
+                compress_memory(connection);
+            }
+            Ok(written)
+        })
+    }
+
+    /// Checks that a table exists and holds `kind`; returns its name as created.
+    pub(crate) fn require(&self, name: &str, kind: TableKind) -> Result<String> {
+        let info = self.table(name)?;
+        if info.kind == kind {
+            Ok(info.name)
+        } else {
+            Err(ErrorKind::WrongTableKind { table: info.name, holds: info.kind, wanted: kind }.into())
+        }
+    }
+
+    /// Removes a table, its typed view and its records.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](ErrorKind::TableNotFound); also for tables that were
+    /// made by SQL, which SQL can drop.
+    pub fn drop_table(&self, name: &str) -> Result<()> {
+        let info = self.table(name)?;
+        let (name, text) = (&info.name, literal(&info.name));
+        self.with_writer(|connection| {
+            let result = connection.execute(&format!(
+                "BEGIN;
+                 DROP VIEW IF EXISTS {};
+                 DROP VIEW IF EXISTS {};
+                 DROP TABLE IF EXISTS {};
+                 DELETE FROM _tables WHERE table_name = {text};
+                 DELETE FROM _properties WHERE table_name = {text};
+                 DELETE FROM _ledger WHERE table_name = {text};
+                 DELETE FROM _quarantine WHERE table_name = {text};
+                 COMMIT;",
+                ident(&format!("{name}_flat")),
+                ident(name),
+                ident(&physical(name)),
+            ));
+            if result.is_err() {
+                let _ = connection.execute("ROLLBACK");
+            }
+            result
+        })
+    }
+
+    /// Runs SQL for its effect. Several statements may be given.
+    pub fn execute(&self, sql: &str) -> Result<()> {
+        self.with_reader(|connection| connection.execute(sql))
+    }
+
+    /// Runs a query and returns its result as Arrow batches.
+    pub fn execute_batches(&self, sql: &str) -> Result<Batches> {
+        self.with_reader(|connection| connection.collect(sql, &[]))
+    }
+
+    /// Runs a query and hands its result over batch by batch, without holding
+    /// it in memory. The first call gives the schema.
+    pub fn execute_streaming(
+        &self,
+        sql: &str,
+        schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
+        batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        struct Sink<'a> {
+            schema: &'a mut dyn FnMut(SchemaRef) -> Result<()>,
+            batch: &'a mut dyn FnMut(RecordBatch) -> Result<()>,
+        }
+        impl BatchSink for Sink<'_> {
+            fn schema(&mut self, schema: SchemaRef) -> Result<()> {
+                (self.schema)(schema)
+            }
+            fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+                (self.batch)(batch)
+            }
+        }
+        self.with_reader(|connection| connection.query(sql, &[], &mut Sink { schema, batch }))
+    }
+
+    /// Runs a query and returns its rows as plain values. `params` fill `?`.
+    pub fn execute_rows(&self, sql: &str, params: &[Value]) -> Result<SqlResult> {
+        self.with_reader(|connection| Ok(connection.collect(sql, params)?.to_rows()))
+    }
+
+    /// Runs a query and returns the first column of its first row; NULL when
+    /// there is no row.
+    pub fn execute_scalar(&self, sql: &str) -> Result<Value> {
+        self.with_reader(|connection| connection.scalar(sql, &[]))
+    }
+
+    /// Bytes on disk: the file and its log. 0 in memory.
+    pub fn size_bytes(&self) -> u64 {
+        let Some(path) = &self.path else { return 0 };
+        let mut log = path.clone().into_os_string();
+        log.push(".wal");
+        let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
+        size(path) + size(Path::new(&log))
+    }
+
+    /// Bytes that DuckDB's buffers use, as it reports them itself.
+    pub fn memory_bytes(&self) -> Result<u64> {
+        self.with_reader(|connection| Ok(memory_in_use(connection)?.0))
+    }
+}
+
+impl Drop for StorageEngine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl std::fmt::Debug for StorageEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StorageEngine")
+            .field("mode", &self.mode)
+            .field("path", &self.path)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Used and allowed bytes.
+fn memory_in_use(connection: &mut dyn SqlConnection) -> Result<(u64, u64)> {
+    let used = connection.scalar("SELECT CAST(sum(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()", &[])?;
+    let limit = connection.scalar("SELECT current_setting('memory_limit')", &[])?;
+    let limit = limit.as_str().map_or(u64::MAX, parse_size);
+    Ok((used.as_i64().unwrap_or_default() as u64, limit))
+}
+
+/// DuckDB's way to print sizes: `1.5 GiB`.
+fn parse_size(text: &str) -> u64 {
+    let (number, unit) = text.trim().split_once(' ').unwrap_or((text, "bytes"));
+    let number: f64 = number.parse().unwrap_or(f64::MAX);
+    let factor = match unit {
+        "KiB" => 1u64 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => 1,
+    };
+    (number * factor as f64) as u64
+}
+
+/// Checkpoints while there is room for it: that compresses in-memory tables,
+/// so that more fits. Near the limit it would do harm: a checkpoint that runs
+/// out of memory invalidates the whole database.
+fn compress_memory(connection: &mut dyn SqlConnection) {
+    if let Ok((used, limit)) = memory_in_use(connection)
+        && used < limit / 5 * 3
+    {
+        // It may fail while a query is running; the next chunk tries again.
+        let _ = connection.execute("CHECKPOINT");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_are_read_as_duckdb_prints_them() {
+        assert_eq!(parse_size("512 bytes"), 512);
+        assert_eq!(parse_size("1.5 GiB"), 3 << 29);
+        assert_eq!(parse_size("190.7 MiB"), 199_963_443);
+    }
+}

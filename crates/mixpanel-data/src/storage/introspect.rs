@@ -1,0 +1,120 @@
+//! What there is: tables, columns, metadata.
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+use super::ddl::literal;
+use super::engine::StorageEngine;
+use crate::error::{ErrorKind, Result};
+use crate::types::{ColumnInfo, TableInfo, TableKind, TableMetadata, TableSchema};
+use crate::value::Value;
+
+impl StorageEngine {
+    /// The tables of events and profiles, sorted by name.
+    pub fn list_tables(&self) -> Result<Vec<TableInfo>> {
+        if !self.has_format()? {
+            return Ok(Vec::new());
+        }
+        let rows = self.execute_rows(
+            "SELECT table_name, type, row_count, fetched_at FROM _tables ORDER BY table_name",
+            &[],
+        )?;
+        Ok(rows.rows.iter().filter_map(|row| info(row)).collect())
+    }
+
+    /// Whether the database has our records: any DuckDB file can be opened
+    /// read-only, and one of somebody else's has none.
+    fn has_format(&self) -> Result<bool> {
+        let sql = "SELECT count(*) FROM duckdb_tables() WHERE table_name = '_tables'";
+        Ok(self.execute_scalar(sql)? != Value::Integer(0))
+    }
+
+    /// One table; names are compared as DuckDB does, without regard to case.
+    pub(crate) fn table(&self, name: &str) -> Result<TableInfo> {
+        let tables = self.list_tables()?;
+        let existing: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
+        tables
+            .into_iter()
+            .find(|table| table.name.eq_ignore_ascii_case(name))
+            .ok_or_else(|| ErrorKind::TableNotFound { table: name.to_owned(), existing }.into())
+    }
+
+    /// Whether a table or view of this name exists, ours or not.
+    pub fn table_exists(&self, name: &str) -> Result<bool> {
+        let sql = format!(
+            "SELECT count(*) FROM information_schema.tables
+             WHERE table_schema = 'main' AND table_catalog = current_database() AND lower(table_name) = lower({})",
+            literal(name)
+        );
+        Ok(self.execute_scalar(&sql)? != Value::Integer(0))
+    }
+
+    /// The columns of a table or view.
+    pub fn get_schema(&self, name: &str) -> Result<TableSchema> {
+        let sql = format!(
+            "SELECT column_name, data_type, is_nullable, table_name FROM duckdb_columns()
+             WHERE schema_name = 'main' AND database_name = current_database()
+               AND lower(table_name) = lower({}) ORDER BY column_index",
+            literal(name)
+        );
+        let rows = self.execute_rows(&sql, &[])?.rows;
+        let Some(table_name) = rows.first().and_then(|row| row[3].as_str()).map(str::to_owned) else {
+            let existing = self.list_tables()?.into_iter().map(|table| table.name).collect();
+            return Err(ErrorKind::TableNotFound { table: name.to_owned(), existing }.into());
+        };
+        let column = |row: &Vec<Value>| ColumnInfo {
+            name: row[0].to_text(),
+            sql_type: row[1].to_text(),
+            nullable: row[2] == Value::Boolean(true),
+        };
+        Ok(TableSchema { table_name, columns: rows.iter().map(column).collect() })
+    }
+
+    /// Where a table's rows come from.
+    pub fn get_metadata(&self, name: &str) -> Result<TableMetadata> {
+        let info = self.table(name)?;
+        let sql = format!(
+            "SELECT from_date, to_date, filter_events, filter_where FROM _tables WHERE table_name = {}",
+            literal(&info.name)
+        );
+        let rows = self.execute_rows(&sql, &[])?.rows;
+        let row = &rows[0];
+        let date = |value: &Value| match value {
+            Value::Date(date) => Some(*date),
+            _ => None,
+        };
+        Ok(TableMetadata {
+            kind: info.kind,
+            fetched_at: info.fetched_at,
+            from_date: date(&row[0]),
+            to_date: date(&row[1]),
+            filter_events: row[2].as_str().and_then(|text| serde_json::from_str(text).ok()),
+            filter_where: row[3].as_str().map(str::to_owned),
+        })
+    }
+
+    /// When the database was created; `None` in memory.
+    pub fn created_at(&self) -> Result<Option<Timestamp>> {
+        if self.path().is_none() || !self.has_format()? {
+            return Ok(None);
+        }
+        Ok(timestamp(&self.execute_scalar("SELECT min(created_at) FROM _format")?))
+    }
+}
+
+fn info(row: &[Value]) -> Option<TableInfo> {
+    Some(TableInfo {
+        name: row[0].as_str()?.to_owned(),
+        kind: TableKind::from_str(row[1].as_str()?)?,
+        row_count: row[2].as_i64()? as u64,
+        fetched_at: timestamp(&row[3])?,
+    })
+}
+
+fn timestamp(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::DateTime(value) => Offset::UTC.to_timestamp(*value).ok(),
+        Value::Timestamp(value) => Some(*value),
+        _ => None,
+    }
+}

@@ -1,0 +1,167 @@
+//! The ledger: what is here, day by day, and where it came from. Written in the
+//! same transaction as the rows it speaks of.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::connection::SqlConnection;
+use super::writer::{ChunkSpec, DayRange, Scope};
+use crate::error::Result;
+use crate::value::Value;
+
+/// What is known of a day's copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DayState {
+    /// All of the day's rows are here.
+    Complete,
+    /// The day is over and Mixpanel has nothing for it.
+    Empty,
+    /// The day was not over, or only a part of it was asked for.
+    Partial,
+}
+
+impl DayState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            DayState::Complete => "complete",
+            DayState::Empty => "empty",
+            DayState::Partial => "partial",
+        }
+    }
+}
+
+/// Counts of one day within a chunk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DayCount {
+    /// Lines that became rows, duplicates included.
+    pub(crate) lines: u64,
+    pub(crate) duplicates: u64,
+    /// Bytes of the properties' text.
+    pub(crate) bytes: u64,
+    /// Sum over the lines, so that their order does not matter.
+    pub(crate) content_hash: u64,
+}
+
+impl DayCount {
+    pub(crate) fn add(&mut self, properties: &str, key: u64) {
+        self.lines += 1;
+        self.bytes += properties.len() as u64;
+        self.content_hash = self.content_hash.wrapping_add(xxh3_64_with_seed(properties.as_bytes(), key));
+    }
+
+    pub(crate) fn state(&self, day: Date, range: &DayRange) -> DayState {
+        if range.open_from.is_some_and(|open| day >= open) {
+            DayState::Partial
+        } else if self.lines == 0 {
+            DayState::Empty
+        } else {
+            DayState::Complete
+        }
+    }
+}
+
+/// Writes one entry for each day of a chunk, in place of earlier ones of the
+/// same filters. Rejected lines have no day of their own; they are counted on
+/// the chunk's first.
+pub(crate) fn record_days(
+    connection: &mut dyn SqlConnection,
+    spec: &ChunkSpec<'_>,
+    range: &DayRange,
+    days: &BTreeMap<Date, DayCount>,
+    rejects: u64,
+) -> Result<()> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let condition = match spec.scope {
+        Scope::Everything(_) => "",
+        Scope::Days(_) => "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
+        // What was complete stays so when rows are added.
+        Scope::Add(_) => {
+            "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) AND state = 'partial'"
+        }
+    };
+    let days_asked = [text(spec.filter_hash), Value::Date(range.from), Value::Date(range.to)];
+    let mut parameters = vec![text(spec.table)];
+    if !condition.is_empty() {
+        parameters.extend(days_asked.clone());
+    }
+    connection.run(&format!("DELETE FROM _ledger WHERE table_name = ? {condition}"), &parameters)?;
+    let kept = connection.rows(
+        "SELECT day FROM _ledger
+         WHERE filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) AND table_name = ?",
+        &[days_asked.as_slice(), &[text(spec.table)]].concat(),
+    )?;
+    let is_kept = |day: Date| kept.iter().any(|row| row[0] == Value::Date(day));
+    let asked = days.iter().filter(|(day, _)| **day >= range.from && **day <= range.to);
+    for (day, count) in asked.filter(|(day, _)| !is_kept(**day)) {
+        let integer = |value: u64| Value::Integer(value.into());
+        connection.run(
+            "INSERT INTO _ledger VALUES (?, CAST(? AS DATE), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &[
+                text(spec.table),
+                Value::Date(*day),
+                text(spec.filter_hash),
+                text(count.state(*day, range).as_str()),
+                integer(count.lines.saturating_sub(count.duplicates)),
+                integer(count.duplicates),
+                integer(if *day == range.from { rejects } else { 0 }),
+                integer(count.bytes),
+                text(&format!("{:016x}", count.content_hash)),
+                Value::Timestamp(spec.now),
+                spec.request_id.clone().map_or(Value::Null, Value::Text),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes the table's own entry: its filters, its reach, its size.
+pub(crate) fn record_table(
+    connection: &mut dyn SqlConnection,
+    spec: &ChunkSpec<'_>,
+    total_rows: u64,
+) -> Result<()> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let date = |date: Option<Date>| date.map_or(Value::Null, Value::Date);
+    let everything = matches!(spec.scope, Scope::Everything(_));
+    let known = connection.rows(
+        "SELECT created_at, from_date, to_date, filter_hash, filters, filter_events, filter_where
+         FROM _tables WHERE table_name = ?",
+        &[text(spec.table)],
+    )?;
+    let known = known.into_iter().next();
+    let day = |at: usize| match known.as_ref().map(|row| &row[at]) {
+        Some(Value::Date(day)) if !everything => Some(*day),
+        _ => None,
+    };
+    let created_at = known.as_ref().map_or(Value::Timestamp(spec.now), |row| row[0].clone());
+    let from = [day(1), spec.metadata.from_date].into_iter().flatten().min();
+    let to = [day(2), spec.metadata.to_date].into_iter().flatten().max();
+    // Rows that were added under other filters do not change what the table is.
+    let keep = |at: usize, new: Value| match &known {
+        Some(row) if !everything => row[at].clone(),
+        _ => new,
+    };
+    let events = spec.metadata.filter_events.as_ref();
+    let events = events.map_or(Value::Null, |names| text(&serde_json::to_string(names).expect("a list of texts")));
+    let filter = spec.metadata.filter_where.clone().map_or(Value::Null, Value::Text);
+    connection.run("DELETE FROM _tables WHERE table_name = ?", &[text(spec.table)])?;
+    connection.run(
+        "INSERT INTO _tables VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS DATE), CAST(? AS DATE), ?, ?)",
+        &[
+            text(spec.table),
+            text(&spec.metadata.kind.to_string()),
+            keep(3, text(spec.filter_hash)),
+            keep(4, text(spec.filters)),
+            keep(5, events),
+            keep(6, filter),
+            created_at,
+            Value::Timestamp(spec.metadata.fetched_at),
+            date(from),
+            date(to),
+            Value::Integer(total_rows.into()),
+            Value::Integer(spec.max_columns as i128),
+        ],
+    )
+}

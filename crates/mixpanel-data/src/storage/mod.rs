@@ -1,0 +1,43 @@
+//! Storage: batches in, SQL out. The only module that speaks to DuckDB.
+
+#[cfg(feature = "bundled")]
+mod bundled;
+mod catalog;
+pub(crate) mod connection;
+mod ddl;
+mod engine;
+pub(crate) mod filters;
+#[cfg(feature = "bundled")]
+mod functions;
+mod introspect;
+mod ledger;
+mod mode;
+mod open;
+mod records;
+pub(crate) mod writer;
+
+pub use connection::{BatchSink, Interrupt, SqlConnection, Target, error_from_message};
+pub use engine::{Progress, StorageEngine};
+pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
+pub use open::Connector;
+pub use records::{EventRecord, ProfileRecord, Rows};
+
+pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
+pub(crate) use ddl::check_table_name;
+pub(crate) use ledger::DayState;
+pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
+
+/// Opens databases with the compiled-in DuckDB.
+#[cfg(feature = "bundled")]
+struct BundledConnector;
+
+#[cfg(feature = "bundled")]
+impl Connector for BundledConnector {
+    fn connect(
+        &self,
+        path: Option<&std::path::Path>,
+        settings: &[(&str, String)],
+    ) -> crate::Result<Box<dyn SqlConnection>> {
+        Ok(Box::new(bundled::open(path, settings)?))
+    }
+}

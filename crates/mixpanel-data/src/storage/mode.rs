@@ -1,0 +1,200 @@
+//! Where the bytes live: the options of memory mode, the private folder of
+//! ephemeral mode and its clean-up, and the claim on a file within the process.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How an in-memory database may use the machine.
+///
+/// The default keeps DuckDB's own memory limit (80 % of the machine's memory)
+/// and never opens a file for writing.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryOptions {
+    pub(super) spill_to: Option<PathBuf>,
+    pub(super) memory_limit: Option<u64>,
+    pub(super) threads: Option<u32>,
+    pub(super) sealed: bool,
+}
+
+impl MemoryOptions {
+    /// The strictest use: no spilling, DuckDB's own memory limit.
+    pub fn new() -> Self {
+        MemoryOptions::default()
+    }
+
+    /// Lets operations larger than memory spill into this folder, in clear.
+    /// The folder must exist.
+    pub fn spill_to(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spill_to = Some(folder.into());
+        self
+    }
+
+    /// Limits DuckDB's buffers to this many bytes. (DuckDB treats the limit as
+    /// a target for its buffers; some functions allocate beside them.)
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Limits the number of threads.
+    pub fn threads(mut self, threads: u32) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Also forbids SQL to touch any file: no `COPY … TO`, `ATTACH`, `read_csv`.
+    pub fn sealed(mut self) -> Self {
+        self.sealed = true;
+        self
+    }
+}
+
+const PREFIX: &str = "mixpanel-data-ephemeral-";
+const LOCK: &str = "owner.lock";
+
+/// A private folder (0700) with the database file, removed on drop.
+///
+/// The owner holds a lock on a file in it for as long as it lives. A folder
+/// whose lock is free has lost its owner, and the next start removes it.
+#[derive(Debug)]
+pub(super) struct EphemeralDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// The folders of this process, for [`remove_ephemeral_files`].
+static OWNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+impl EphemeralDir {
+    pub(super) fn create() -> Result<Self> {
+        let parent = std::env::temp_dir();
+        let mut random = [0u8; 8];
+        let mut source = File::open("/dev/urandom").map_err(|e| Error::io("opening", Path::new("/dev/urandom"), e))?;
+        std::io::Read::read_exact(&mut source, &mut random)
+            .map_err(|e| Error::io("reading", Path::new("/dev/urandom"), e))?;
+        let name = format!("{PREFIX}{}-{:016x}", std::process::id(), u64::from_ne_bytes(random));
+        let path = parent.join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(|e| Error::io("creating folder", &path, e))?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(|e| Error::io("creating", &lock_path, e))?;
+        lock.lock().map_err(|e| Error::io("locking", &lock_path, e))?;
+        OWNED.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        Ok(EphemeralDir { path, _lock: lock })
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("data.duckdb")
+    }
+}
+
+impl Drop for EphemeralDir {
+    fn drop(&mut self) {
+        // Nothing useful can be done about a failure here; the next start sweeps.
+        let _ = fs::remove_dir_all(&self.path);
+        OWNED.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| path != &self.path);
+    }
+}
+
+/// Removes the files of every ephemeral database of this process, at once.
+///
+/// For the moment before a process is ended by a signal, when destructors will
+/// not run. The databases are unusable afterwards.
+pub fn remove_ephemeral_files() {
+    for path in OWNED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// Removes what dead processes left: ephemeral folders of this user whose
+/// owner's lock is free. Folders of living processes are left alone. Returns
+/// how many were removed.
+pub fn sweep_ephemeral_files() -> usize {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return 0 };
+    let user = rustix::process::geteuid().as_raw();
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .filter(|entry| {
+            let Ok(meta) = fs::symlink_metadata(entry.path()) else { return false };
+            meta.is_dir() && meta.uid() == user && is_abandoned(&entry.path(), &meta)
+        })
+        .filter(|entry| fs::remove_dir_all(entry.path()).is_ok())
+        .count()
+}
+
+fn is_abandoned(folder: &Path, meta: &fs::Metadata) -> bool {
+    let flags = OpenOptions::new().write(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).clone();
+    match flags.open(folder.join(LOCK)) {
+        // The lock is released again when `file` goes out of scope.
+        Ok(file) => file.try_lock().is_ok(),
+        // The owner may be between making the folder and locking it.
+        Err(_) => meta
+            .modified()
+            .ok()
+            .and_then(|time| time.elapsed().ok())
+            .is_some_and(|age| age > Duration::from_secs(60)),
+    }
+}
+
+/// Which files this process has open. DuckDB's own lock is per process, so two
+/// handles of one process would not see each other and corrupt the file.
+static CLAIMS: Mutex<Option<HashMap<(u64, u64), Claimed>>> = Mutex::new(None);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Claimed {
+    Writer,
+    Readers(usize),
+}
+
+/// A claim on a database file, released on drop.
+#[derive(Debug)]
+pub(super) struct Claim {
+    file: (u64, u64),
+}
+
+impl Claim {
+    pub(super) fn take(path: &Path, read_only: bool) -> Result<Self> {
+        let meta = fs::metadata(path).map_err(|e| Error::io("opening", path, e))?;
+        let file = (meta.dev(), meta.ino());
+        let mut claims = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = claims.get_or_insert_with(HashMap::new);
+        let next = match (claims.get(&file), read_only) {
+            (None, false) => Claimed::Writer,
+            (None, true) => Claimed::Readers(1),
+            (Some(Claimed::Readers(count)), true) => Claimed::Readers(count + 1),
+            _ => {
+                let pid = Some(std::process::id());
+                return Err(ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid }.into());
+            }
+        };
+        claims.insert(file, next);
+        Ok(Claim { file })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claims = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(claims) = claims.as_mut() else { return };
+        match claims.get(&self.file) {
+            Some(Claimed::Readers(count)) if *count > 1 => {
+                let left = Claimed::Readers(count - 1);
+                claims.insert(self.file, left);
+            }
+            _ => {
+                claims.remove(&self.file);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Opening a database in each of the three modes.
+//!
+//! A new file is made complete under a temporary name and only then put in its
+//! place, so that a crash never leaves a file that cannot be opened.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::connection::SqlConnection;
+use super::ddl;
+use super::mode::MemoryOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::Value;
+
+/// Makes connections to databases: the compiled-in DuckDB, or a caller's own.
+pub trait Connector: Send + Sync {
+    /// Opens the database at `path` (`None`: a fresh one in memory) with DuckDB
+    /// settings as name and value.
+    fn connect(&self, path: Option<&Path>, settings: &[(&str, String)]) -> Result<Box<dyn SqlConnection>>;
+}
+
+/// Settings for every mode: nothing is ever downloaded.
+fn common_settings() -> Vec<(&'static str, String)> {
+    let off = || "false".to_owned();
+    vec![
+        ("autoinstall_known_extensions", off()),
+        ("autoload_known_extensions", off()),
+        ("allow_community_extensions", off()),
+    ]
+}
+
+/// Opens or creates the database at `path` for writing.
+pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
+    if path.is_dir() {
+        let what = format!("{} is a folder, not a database file", path.display());
+        return Err(ErrorKind::Io { what }.into());
+    }
+    if !path.exists() {
+        create(connector, path)?;
+    }
+    let mut connection = connect(connector, path, common_settings())?;
+    prepare(connection.as_mut(), path)?;
+    Ok(connection)
+}
+
+/// Opens an existing database for reading only.
+pub(super) fn read_only(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
+    let mut settings = common_settings();
+    settings.push(("access_mode", "READ_ONLY".into()));
+    let mut connection = connect(connector, path, settings)?;
+    check_format(connection.as_mut(), path)?;
+    Ok(connection)
+}
+
+/// Opens a new database at `path`, a private folder of this process.
+pub(super) fn ephemeral(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
+    let mut settings = common_settings();
+    let spill = path.with_extension("spill");
+    settings.push(("temp_directory", spill.display().to_string()));
+    let mut connection = connect(connector, path, settings)?;
+    set_private(path)?;
+    prepare(connection.as_mut(), path)?;
+    Ok(connection)
+}
+
+/// Opens a database that no file backs.
+pub(super) fn memory(connector: &dyn Connector, options: &MemoryOptions) -> Result<Box<dyn SqlConnection>> {
+    let mut settings = common_settings();
+    let nowhere = || "/nonexistent".to_owned();
+    match &options.spill_to {
+        Some(folder) => {
+            if !folder.is_dir() {
+                return Err(Error::argument("spill folder", format!("{} is not a folder", folder.display())));
+            }
+            settings.push(("temp_directory", folder.display().to_string()));
+        }
+        None => {
+            settings.push(("temp_directory", String::new()));
+            settings.push(("max_temp_directory_size", "0KiB".into()));
+        }
+    }
+    settings.push(("allow_persistent_secrets", "false".into()));
+    settings.push(("extension_directory", nowhere()));
+    settings.push(("secret_directory", nowhere()));
+    settings.push(("enable_external_file_cache", "false".into()));
+    if let Some(bytes) = options.memory_limit {
+        settings.push(("memory_limit", format!("{bytes}B")));
+    }
+    if let Some(threads) = options.threads {
+        settings.push(("threads", threads.to_string()));
+    }
+    let mut connection = connector.connect(None, &settings)?;
+    connection.execute(ddl::FORMAT)?;
+    if options.sealed {
+        // After opening: given at open, the name `:memory:` would be put on
+        // DuckDB's list of allowed paths.
+        connection.execute(
+            "SET enable_external_access = false;
+             SET disabled_filesystems = 'LocalFileSystem';
+             SET lock_configuration = true;",
+        )?;
+    }
+    Ok(connection)
+}
+
+/// Creates a complete, empty database file at `path`.
+fn create(connector: &dyn Connector, path: &Path) -> Result<()> {
+    let name = path.file_name().ok_or_else(|| Error::argument("path", "it names no file"))?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    fs::create_dir_all(&parent).map_err(|e| Error::io("creating folder", &parent, e))?;
+    let workshop = Workshop::create(&parent, name)?;
+    let draft = workshop.0.join("data.duckdb");
+    let mut connection = connect(connector, &draft, common_settings())
+        .map_err(|error| relocate(error, path))?;
+    connection.execute(ddl::FORMAT)?;
+    connection.execute("CHECKPOINT")?;
+    drop(connection);
+    set_private(&draft)?;
+    let io = |what: &'static str| move |error| Error::io(what, path, error);
+    fs::File::open(&draft).and_then(|file| file.sync_all()).map_err(io("syncing"))?;
+    match fs::hard_link(&draft, path) {
+        Ok(()) => {}
+        // Somebody else made it in the meantime: theirs is as good.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        // A file system without hard links.
+        Err(_) => fs::rename(&draft, path).map_err(io("creating"))?,
+    }
+    fs::File::open(&parent).and_then(|folder| folder.sync_all()).map_err(io("syncing the folder of"))
+}
+
+/// A private folder beside the future database, removed on drop.
+struct Workshop(PathBuf);
+
+impl Workshop {
+    fn create(parent: &Path, name: &std::ffi::OsStr) -> Result<Self> {
+        let path = parent.join(format!(".{}.creating-{}", name.to_string_lossy(), std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(|e| Error::io("creating a file in", parent, e))?;
+        Ok(Workshop(path))
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Only the owner may read the data.
+fn set_private(path: &Path) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|e| Error::io("protecting", path, e))
+}
+
+fn connect(
+    connector: &dyn Connector,
+    path: &Path,
+    settings: Vec<(&str, String)>,
+) -> Result<Box<dyn SqlConnection>> {
+    connector.connect(Some(path), &settings).map_err(|error| sort_open_error(error, path))
+}
+
+/// Brings our own tables into a database that lacks them, and refuses files
+/// from the future.
+fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
+    if !check_format(connection, path)? {
+        connection.execute(ddl::FORMAT)?;
+    }
+    Ok(())
+}
+
+/// Whether the file has our format; an error when it is newer than ours.
+fn check_format(connection: &mut dyn SqlConnection, path: &Path) -> Result<bool> {
+    let known = "SELECT count(*) FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal";
+    if connection.scalar(known, &[])? != Value::Integer(1) {
+        return Ok(false);
+    }
+    let version = connection.scalar("SELECT max(version) FROM _format", &[])?.as_i64().unwrap_or(0);
+    let found = u32::try_from(version).unwrap_or(u32::MAX);
+    if found > ddl::FORMAT_VERSION {
+        let supported = ddl::FORMAT_VERSION;
+        return Err(ErrorKind::NewerFormat { path: path.to_path_buf(), found, supported }.into());
+    }
+    Ok(true)
+}
+
+/// The same error about the path that the user knows.
+fn relocate(error: Error, path: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::PermissionDenied { .. } => ErrorKind::PermissionDenied { path: path.to_path_buf() }.into(),
+        _ => error,
+    }
+}
+
+/// DuckDB reports trouble on opening as text. What the text is about decides
+/// the kind.
+fn sort_open_error(error: Error, path: &Path) -> Error {
+    let ErrorKind::Query { class, message } = error.kind() else { return error };
+    let path = path.to_path_buf();
+    if message.contains("Could not set lock") {
+        return ErrorKind::DatabaseLocked { pid: holder(message), path }.into();
+    }
+    if message.contains("Permission denied") {
+        return ErrorKind::PermissionDenied { path }.into();
+    }
+    let unreadable = ["not a valid DuckDB database", "corrupt", "Corrupt", "checksum", "version number"];
+    if class == "Serialization" || unreadable.iter().any(|sign| message.contains(sign)) {
+        return ErrorKind::NotADatabase { path, message: message.clone() }.into();
+    }
+    if class == "IO" {
+        let what = format!("opening {}: {message}", path.display());
+        return ErrorKind::Io { what }.into();
+    }
+    error
+}
+
+/// The process id in `… Conflicting lock is held in /usr/bin/mp (PID 1234) …`.
+fn holder(message: &str) -> Option<u32> {
+    let digits = message.split("PID ").nth(1)?;
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lock_is_read_from_the_message() {
+        let message = "Could not set lock on file \"/x/a.db\": Conflicting lock is held in /bin/mp (PID 4242). See";
+        assert_eq!(holder(message), Some(4242));
+        assert_eq!(holder("Could not set lock on file"), None);
+    }
+
+    #[test]
+    fn open_errors_are_sorted_by_what_they_say() {
+        let sorted = |message: &str| {
+            sort_open_error(super::super::connection::error_from_message(message), Path::new("a.db"))
+        };
+        assert!(matches!(
+            sorted("IO Error: Could not set lock on file \"a.db\": (PID 7)").kind(),
+            ErrorKind::DatabaseLocked { pid: Some(7), .. }
+        ));
+        assert!(matches!(
+            sorted("IO Error: The file \"a.db\" exists, but it is not a valid DuckDB database file!").kind(),
+            ErrorKind::NotADatabase { .. }
+        ));
+        assert!(matches!(
+            sorted("IO Error: Cannot open file \"a.db\": Permission denied").kind(),
+            ErrorKind::PermissionDenied { .. }
+        ));
+        assert!(matches!(sorted("Binder Error: no such thing").kind(), ErrorKind::Query { .. }));
+    }
+}

@@ -1,0 +1,262 @@
+//! Records given by a caller, as the writer wants them: decoded batches.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use jiff::Timestamp;
+use mixpanel_client::export::{ColumnPlan, DecodeOptions, EventBatch, EventDecoder, RecordParts};
+use mixpanel_client::schema::{DISTINCT_ID, EVENT_NAME, EVENT_TIME, INSERT_ID, PROPERTIES};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::writer::BatchSource;
+use crate::error::{Error, ErrorKind, Result};
+
+/// So many rows, or bytes of text, make a batch.
+pub(crate) const BATCH_ROWS: usize = 16_384;
+pub(crate) const BATCH_BYTES: usize = 32 << 20;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The event's name.
+    pub event_name: String,
+    /// When it happened (an instant).
+    pub event_time: Timestamp,
+    /// Whose event it is; may be empty.
+    pub distinct_id: String,
+    /// Mixpanel's `$insert_id`. Without one, a hash of the event takes its place.
+    pub insert_id: Option<String>,
+    /// The properties: the text of a JSON object, stored as it is.
+    pub properties: String,
+}
+
+/// One profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileRecord {
+    /// Whose profile it is.
+    pub distinct_id: String,
+    /// The properties: the text of a JSON object, stored as it is.
+    pub properties: String,
+    /// When the profile was last updated (an instant).
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Rows for a table: plain records, or Arrow batches with the same columns.
+///
+/// Events have the columns `event_name`, `event_time`, `distinct_id`,
+/// `insert_id` and `properties`; profiles `distinct_id`, `properties` and
+/// `last_seen`. `properties` is the text of a JSON object.
+pub struct Rows<'a, R>(Kind<'a, R>);
+
+enum Kind<'a, R> {
+    Records(Box<dyn Iterator<Item = R> + 'a>),
+    Batches(Box<dyn Iterator<Item = RecordBatch> + 'a>),
+}
+
+impl<'a, R> Rows<'a, R> {
+    /// Rows from any iterator of records.
+    pub fn records(records: impl IntoIterator<Item = R, IntoIter: 'a>) -> Self {
+        Rows(Kind::Records(Box::new(records.into_iter())))
+    }
+
+    /// Rows from any iterator of Arrow batches.
+    pub fn batches(batches: impl IntoIterator<Item = RecordBatch, IntoIter: 'a>) -> Self {
+        Rows(Kind::Batches(Box::new(batches.into_iter())))
+    }
+}
+
+impl<R> std::fmt::Debug for Rows<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Records(_) => "Rows::records(..)",
+            Kind::Batches(_) => "Rows::batches(..)",
+        })
+    }
+}
+
+impl<R> From<Vec<R>> for Rows<'_, R>
+where
+    R: 'static,
+{
+    fn from(records: Vec<R>) -> Self {
+        Rows::records(records)
+    }
+}
+
+/// What the two kinds of records have in common.
+pub(crate) trait Record: Sized {
+    /// The record's parts, for decoding.
+    fn parts(&self) -> RecordParts<'_>;
+    /// Row `row` of a caller's batch.
+    fn from_batch(columns: &Columns, row: usize) -> Result<Self>;
+    /// The columns a batch must have, with the types they are cast to.
+    fn columns() -> Vec<(&'static str, DataType)>;
+    /// Turns decoded rows into this kind's fixed columns.
+    fn finish(batch: EventBatch, times: Vec<Option<i64>>) -> EventBatch;
+    /// What becomes of the time column (microseconds UTC).
+    fn time(&self) -> Option<i64>;
+}
+
+/// A caller's batch with its columns found and cast.
+pub(crate) struct Columns(Vec<ArrayRef>);
+
+impl Columns {
+    fn text(&self, at: usize, row: usize) -> Result<String, String> {
+        let column = self.0[at].as_string::<i32>();
+        if column.is_null(row) { Err("is null".into()) } else { Ok(column.value(row).to_owned()) }
+    }
+
+    fn time(&self, at: usize, row: usize) -> Option<Timestamp> {
+        let column = self.0[at].as_primitive::<TimestampMicrosecondType>();
+        column.is_valid(row).then(|| Timestamp::from_microsecond(column.value(row)).ok()).flatten()
+    }
+}
+
+fn invalid(row: usize, column: &str, why: &str) -> Error {
+    ErrorKind::InvalidRecord { row: row as u64 + 1, why: format!("{column} {why}") }.into()
+}
+
+fn time_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+impl Record for EventRecord {
+    fn parts(&self) -> RecordParts<'_> {
+        RecordParts {
+            event_name: &self.event_name,
+            time_us: self.event_time.as_microsecond(),
+            distinct_id: &self.distinct_id,
+            insert_id: self.insert_id.as_deref().filter(|id| !id.is_empty()),
+            properties: self.properties.as_bytes(),
+        }
+    }
+
+    fn columns() -> Vec<(&'static str, DataType)> {
+        vec![
+            (EVENT_NAME, DataType::Utf8),
+            (EVENT_TIME, time_type()),
+            (DISTINCT_ID, DataType::Utf8),
+            (INSERT_ID, DataType::Utf8),
+            (PROPERTIES, DataType::Utf8),
+        ]
+    }
+
+    fn from_batch(columns: &Columns, row: usize) -> Result<Self> {
+        let text = |at: usize, name: &str| columns.text(at, row).map_err(|why| invalid(row, name, &why));
+        Ok(EventRecord {
+            event_name: text(0, EVENT_NAME)?,
+            event_time: columns.time(1, row).ok_or_else(|| invalid(row, EVENT_TIME, "is null or out of range"))?,
+            distinct_id: text(2, DISTINCT_ID)?,
+            insert_id: columns.text(3, row).ok(),
+            properties: columns.text(4, row).unwrap_or_else(|_| "{}".into()),
+        })
+    }
+
+    fn finish(batch: EventBatch, _: Vec<Option<i64>>) -> EventBatch {
+        batch
+    }
+
+    fn time(&self) -> Option<i64> {
+        Some(self.event_time.as_microsecond())
+    }
+}
+
+impl Record for ProfileRecord {
+    fn parts(&self) -> RecordParts<'_> {
+        RecordParts {
+            event_name: "",
+            time_us: self.last_seen.map_or(0, |time| time.as_microsecond().max(0)),
+            distinct_id: &self.distinct_id,
+            insert_id: Some(""),
+            properties: self.properties.as_bytes(),
+        }
+    }
+
+    fn columns() -> Vec<(&'static str, DataType)> {
+        vec![(DISTINCT_ID, DataType::Utf8), (PROPERTIES, DataType::Utf8), ("last_seen", time_type())]
+    }
+
+    fn from_batch(columns: &Columns, row: usize) -> Result<Self> {
+        Ok(ProfileRecord {
+            distinct_id: columns.text(0, row).map_err(|why| invalid(row, DISTINCT_ID, &why))?,
+            properties: columns.text(1, row).unwrap_or_else(|_| "{}".into()),
+            last_seen: columns.time(2, row),
+        })
+    }
+
+    fn finish(mut batch: EventBatch, times: Vec<Option<i64>>) -> EventBatch {
+        let column = |name: &str| batch.rows.column_by_name(name).expect("a fixed column").clone();
+        let (ids, texts) = (column(DISTINCT_ID), column(PROPERTIES));
+        batch.keys = ids.as_string::<i32>().iter().map(|id| xxh3_64(id.unwrap_or("").as_bytes())).collect();
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times));
+        batch.rows = RecordBatch::try_from_iter_with_nullable([
+            (DISTINCT_ID, ids, true),
+            (PROPERTIES, texts, true),
+            ("last_seen", times, true),
+        ])
+        .expect("columns of one length");
+        batch
+    }
+
+    fn time(&self) -> Option<i64> {
+        self.last_seen.map(|time| time.as_microsecond())
+    }
+}
+
+/// Records as a source of decoded batches. A record that cannot be stored is an
+/// error, so that the caller's whole call is undone.
+pub(crate) struct RecordSource<'a, R> {
+    records: Box<dyn Iterator<Item = Result<R>> + 'a>,
+    decoder: EventDecoder,
+    taken: u64,
+}
+
+impl<'a, R: Record + 'a> RecordSource<'a, R> {
+    pub(crate) fn new(rows: Rows<'a, R>) -> Self {
+        let records: Box<dyn Iterator<Item = Result<R>> + 'a> = match rows.0 {
+            Kind::Records(records) => Box::new(records.map(Ok)),
+            Kind::Batches(batches) => Box::new(batches.flat_map(|batch| match find_columns::<R>(&batch) {
+                Ok(columns) => (0..batch.num_rows()).map(|row| R::from_batch(&columns, row)).collect::<Vec<_>>(),
+                Err(error) => vec![Err(error)],
+            })),
+        };
+        RecordSource { records, decoder: EventDecoder::new(DecodeOptions::default()), taken: 0 }
+    }
+}
+
+fn find_columns<R: Record>(batch: &RecordBatch) -> Result<Columns> {
+    let find = |(name, wanted): (&'static str, DataType)| {
+        let column = batch
+            .column_by_name(name)
+            .ok_or_else(|| Error::argument("batch", format!("it has no column {name}")))?;
+        cast(column, &wanted)
+            .map_err(|error| Error::argument("batch", format!("column {name} cannot become {wanted}: {error}")))
+    };
+    Ok(Columns(R::columns().into_iter().map(find).collect::<Result<_>>()?))
+}
+
+impl<R: Record> BatchSource for RecordSource<'_, R> {
+    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+        let mut times = Vec::new();
+        while self.decoder.rows() < BATCH_ROWS && self.decoder.bytes() < BATCH_BYTES {
+            let Some(record) = self.records.next().transpose()? else { break };
+            self.taken += 1;
+            times.push(record.time());
+            self.decoder.push_record(&record.parts(), self.taken);
+        }
+        if times.is_empty() {
+            return Ok(None);
+        }
+        let batch = self.decoder.finish_batch();
+        if let Some(reject) = batch.rejects.first() {
+            return Err(ErrorKind::InvalidRecord { row: reject.line, why: reject.reason.to_string() }.into());
+        }
+        Ok(Some(R::finish(batch, times)))
+    }
+
+    fn set_plan(&mut self, plan: ColumnPlan) {
+        self.decoder.set_plan(plan);
+    }
+}

@@ -1,0 +1,197 @@
+//! The small types that describe tables, workspaces and results.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+
+/// What the rows of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableKind {
+    /// Things that happened.
+    Events,
+    /// Users (or groups) and their properties.
+    Profiles,
+}
+
+impl TableKind {
+    pub(crate) fn from_str(text: &str) -> Option<Self> {
+        match text {
+            "events" => Some(TableKind::Events),
+            "profiles" => Some(TableKind::Profiles),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TableKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TableKind::Events => "events",
+            TableKind::Profiles => "profiles",
+        })
+    }
+}
+
+/// Where a table's rows come from: what was asked for, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableMetadata {
+    /// Events or profiles.
+    #[serde(rename = "type")]
+    pub kind: TableKind,
+    /// When the rows were fetched (an instant).
+    pub fetched_at: Timestamp,
+    /// First project day covered, inclusive; `None` for profiles.
+    pub from_date: Option<Date>,
+    /// Last project day covered, inclusive; `None` for profiles.
+    pub to_date: Option<Date>,
+    /// Event names asked for; `None` is all of them.
+    pub filter_events: Option<Vec<String>>,
+    /// The filter expression asked for.
+    pub filter_where: Option<String>,
+}
+
+impl TableMetadata {
+    /// Metadata for an events table with no dates and no filters.
+    pub fn events(fetched_at: Timestamp) -> Self {
+        TableMetadata {
+            kind: TableKind::Events,
+            fetched_at,
+            from_date: None,
+            to_date: None,
+            filter_events: None,
+            filter_where: None,
+        }
+    }
+
+    /// Metadata for a profiles table without filters.
+    pub fn profiles(fetched_at: Timestamp) -> Self {
+        TableMetadata { kind: TableKind::Profiles, ..TableMetadata::events(fetched_at) }
+    }
+}
+
+/// One line of the list of tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableInfo {
+    /// The table's name.
+    pub name: String,
+    /// Events or profiles.
+    #[serde(rename = "type")]
+    pub kind: TableKind,
+    /// Rows stored.
+    pub row_count: u64,
+    /// When rows were last written (an instant).
+    pub fetched_at: Timestamp,
+}
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ColumnInfo {
+    /// The column's name.
+    pub name: String,
+    /// DuckDB's name of the type: `VARCHAR`, `TIMESTAMP`, `BIGINT`, …
+    #[serde(rename = "type")]
+    pub sql_type: String,
+    /// Whether the column may hold NULL.
+    pub nullable: bool,
+}
+
+/// The columns of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableSchema {
+    /// The table's name.
+    pub table_name: String,
+    /// Its columns, in order.
+    pub columns: Vec<ColumnInfo>,
+}
+
+/// Where a workspace keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageMode {
+    /// A file that stays.
+    Persistent,
+    /// A private temporary file, gone on close.
+    Ephemeral,
+    /// No file at all.
+    InMemory,
+}
+
+impl fmt::Display for StorageMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StorageMode::Persistent => "persistent",
+            StorageMode::Ephemeral => "ephemeral",
+            StorageMode::InMemory => "in-memory",
+        })
+    }
+}
+
+/// What a workspace is and holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkspaceInfo {
+    /// The database file; `None` in memory.
+    pub path: Option<PathBuf>,
+    /// Where the bytes live.
+    pub mode: StorageMode,
+    /// Mixpanel's project id; empty for a workspace without credentials.
+    pub project_id: String,
+    /// Data residency region: `us`, `eu` or `in`; empty without credentials.
+    pub region: String,
+    /// The named account the credentials came from, if any.
+    pub account: Option<String>,
+    /// The tables, sorted by name.
+    pub tables: Vec<String>,
+    /// Size of the file and its write-ahead log in MB (10⁶ bytes); 0.0 in memory.
+    pub size_mb: f64,
+    /// When the database was created (an instant); `None` in memory.
+    pub created_at: Option<Timestamp>,
+    /// Bytes that DuckDB reports as used by its buffers; only in memory.
+    pub memory_bytes: Option<u64>,
+}
+
+/// What a fetch did.
+#[derive(Clone, Debug, Serialize)]
+pub struct FetchResult {
+    /// The table that was written.
+    pub table: String,
+    /// Rows inserted (after removing duplicates).
+    pub rows: u64,
+    /// Lines that the API sent.
+    pub lines: u64,
+    /// Lines dropped because the same event came more than once.
+    pub duplicates: u64,
+    /// Lines that could not be stored; kept in `_quarantine`.
+    pub rejects: u64,
+    /// Rows in the table afterwards.
+    pub total_rows: u64,
+    /// First project day asked for, inclusive.
+    pub from_date: Option<Date>,
+    /// Last project day asked for, inclusive.
+    pub to_date: Option<Date>,
+    /// Days that are wholly here now.
+    pub days_complete: u32,
+    /// Days on which nothing happened.
+    pub days_empty: u32,
+    /// Days that are known to be incomplete (today, or a fetch with a limit).
+    pub days_partial: u32,
+    /// Bytes that came over the wire (compressed).
+    pub bytes_received: u64,
+    /// Bytes of JSON after decompression.
+    pub bytes_decoded: u64,
+    /// Requests sent, retries included.
+    pub requests: u32,
+    /// Wall-clock time.
+    #[serde(serialize_with = "seconds")]
+    pub duration: Duration,
+    /// When the fetch ended (an instant).
+    pub fetched_at: Timestamp,
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+}

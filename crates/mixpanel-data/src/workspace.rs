@@ -1,0 +1,228 @@
+//! [`Workspace`]: a project's local copy, and the way to fill it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mixpanel_client::Client;
+use mixpanel_client::time::ProjectClock;
+
+use crate::error::{ErrorKind, Result};
+use crate::fetch::{self, FetchEvents, OnProgress};
+use crate::storage::{MemoryOptions, StorageEngine};
+use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
+use crate::value::{Batches, SqlResult, Value};
+
+/// The Mixpanel project that a workspace fetches from.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The client, with credentials and addresses.
+    pub client: Client,
+    /// Mixpanel's project id, for [`WorkspaceInfo`]; empty when a project
+    /// secret stands for it.
+    pub project_id: String,
+    /// Data residency region, for [`WorkspaceInfo`].
+    pub region: String,
+    /// The named account the credentials came from, if any.
+    pub account: Option<String>,
+    /// What the project's times mean. The default is UTC, right for projects
+    /// created from 2023 on.
+    pub clock: ProjectClock,
+}
+
+/// A local copy of a Mixpanel project's data: fetch into it, ask it in SQL.
+///
+/// ```
+/// use mixpanel_data::Workspace;
+///
+/// # fn main() -> mixpanel_data::Result<()> {
+/// let workspace = Workspace::memory()?;
+/// assert_eq!(workspace.sql_scalar("SELECT 1 + 1")?.as_i64(), Some(2));
+/// assert_eq!(workspace.info()?.path, None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Workspace {
+    storage: StorageEngine,
+    project: Option<Project>,
+    now: Now,
+}
+
+/// Where the current time comes from.
+#[derive(Clone)]
+struct Now(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl std::fmt::Debug for Now {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Now")
+    }
+}
+
+/// Makes a [`Workspace`] step by step: project and clock first, then the mode.
+#[derive(Clone, Debug, Default)]
+pub struct WorkspaceBuilder {
+    project: Option<Project>,
+    now: Option<Now>,
+}
+
+impl WorkspaceBuilder {
+    /// The project to fetch from. Without one, the workspace reads local data.
+    pub fn project(mut self, project: Project) -> Self {
+        self.project = Some(project);
+        self
+    }
+
+    /// Replaces the system's clock, which says which days can be complete.
+    pub fn now(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.now = Some(Now(Arc::new(now)));
+        self
+    }
+
+    /// Puts the workspace on a storage engine.
+    pub fn storage(self, storage: StorageEngine) -> Workspace {
+        let now = self.now.unwrap_or_else(|| Now(Arc::new(Timestamp::now)));
+        Workspace { storage, project: self.project, now }
+    }
+}
+
+#[cfg(feature = "bundled")]
+impl WorkspaceBuilder {
+    /// A workspace in the file at `path`, which is created when missing.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Workspace> {
+        Ok(self.storage(StorageEngine::open(path)?))
+    }
+
+    /// A workspace in a temporary file that goes on close.
+    pub fn ephemeral(self) -> Result<Workspace> {
+        Ok(self.storage(StorageEngine::ephemeral()?))
+    }
+
+    /// A workspace in memory: no file is ever written.
+    pub fn memory(self) -> Result<Workspace> {
+        self.memory_with(&MemoryOptions::default())
+    }
+
+    /// A workspace in memory, with limits or leave to spill.
+    pub fn memory_with(self, options: &MemoryOptions) -> Result<Workspace> {
+        Ok(self.storage(StorageEngine::memory_with(options)?))
+    }
+}
+
+#[cfg(feature = "bundled")]
+impl Workspace {
+    /// Opens a local copy that exists, without credentials: for SQL. With
+    /// `read_only`, many processes may do so at once.
+    pub fn open(path: impl AsRef<Path>, read_only: bool) -> Result<Self> {
+        Ok(Self::builder().storage(StorageEngine::open_existing(path, read_only)?))
+    }
+
+    /// A workspace in a temporary file, without credentials.
+    pub fn ephemeral() -> Result<Self> {
+        Self::builder().ephemeral()
+    }
+
+    /// A workspace in memory, without credentials.
+    pub fn memory() -> Result<Self> {
+        Self::builder().memory()
+    }
+}
+
+impl Workspace {
+    /// Starts making a workspace.
+    pub fn builder() -> WorkspaceBuilder {
+        WorkspaceBuilder::default()
+    }
+
+    /// The storage engine underneath.
+    pub fn storage(&self) -> &StorageEngine {
+        &self.storage
+    }
+
+    /// The database file; `None` in memory.
+    pub fn db_path(&self) -> Option<&Path> {
+        self.storage.path()
+    }
+
+    /// What this workspace is and holds.
+    pub fn info(&self) -> Result<WorkspaceInfo> {
+        let in_memory = self.storage.mode() == StorageMode::InMemory;
+        let project = self.project.as_ref();
+        Ok(WorkspaceInfo {
+            path: self.storage.path().map(PathBuf::from),
+            mode: self.storage.mode(),
+            project_id: project.map(|project| project.project_id.clone()).unwrap_or_default(),
+            region: project.map(|project| project.region.clone()).unwrap_or_default(),
+            account: project.and_then(|project| project.account.clone()),
+            tables: self.tables()?.into_iter().map(|table| table.name).collect(),
+            size_mb: self.storage.size_bytes() as f64 / 1e6,
+            created_at: self.storage.created_at()?,
+            memory_bytes: if in_memory { Some(self.storage.memory_bytes()?) } else { None },
+        })
+    }
+
+    /// Fetches events into a table; see [`FetchEvents`]. Everything asked for
+    /// is stored in one transaction once it has arrived completely, or nothing
+    /// is. Fetching the same days again replaces them.
+    ///
+    /// # Errors
+    /// [`NoCredentials`](ErrorKind::NoCredentials);
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for dates that make no
+    /// sense; [`FilterMismatch`](ErrorKind::FilterMismatch);
+    /// [`Api`](ErrorKind::Api), with the client's error as
+    /// [`api`](crate::Error::api); [`Cancelled`](ErrorKind::Cancelled).
+    pub fn fetch_events(&self, fetch: &FetchEvents) -> Result<FetchResult> {
+        self.fetch_events_with(fetch, &mut |_| {})
+    }
+
+    /// Fetches events and tells how it is going.
+    pub fn fetch_events_with(&self, fetch: &FetchEvents, on_progress: OnProgress<'_>) -> Result<FetchResult> {
+        let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
+        fetch::fetch_events(&self.storage, &project.client, &project.clock, (self.now.0)(), fetch, on_progress)
+    }
+
+    /// Runs SQL and returns the result as Arrow.
+    pub fn sql(&self, query: &str) -> Result<Batches> {
+        self.storage.execute_batches(query)
+    }
+
+    /// Runs SQL and returns the rows as plain values.
+    pub fn sql_rows(&self, query: &str) -> Result<SqlResult> {
+        self.storage.execute_rows(query, &[])
+    }
+
+    /// Runs SQL and returns the first column of the first row.
+    pub fn sql_scalar(&self, query: &str) -> Result<Value> {
+        self.storage.execute_scalar(query)
+    }
+
+    /// The tables, sorted by name.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        self.storage.list_tables()
+    }
+
+    /// The columns of a table.
+    pub fn table_schema(&self, table: &str) -> Result<TableSchema> {
+        self.storage.get_schema(table)
+    }
+
+    /// Removes tables. When one of the names does not exist, none is removed.
+    pub fn drop(&self, tables: &[&str]) -> Result<()> {
+        for table in tables {
+            self.storage.table(table)?;
+        }
+        tables.iter().try_for_each(|table| self.storage.drop_table(table))
+    }
+
+    /// Removes all tables, or all of one kind.
+    pub fn drop_all(&self, kind: Option<TableKind>) -> Result<()> {
+        let tables = self.tables()?;
+        let chosen = tables.iter().filter(|table| kind.is_none_or(|kind| kind == table.kind));
+        chosen.map(|table| &table.name).try_for_each(|table| self.storage.drop_table(table))
+    }
+
+    /// Closes the storage; see [`StorageEngine::close`].
+    pub fn close(&self) {
+        self.storage.close();
+    }
+}
