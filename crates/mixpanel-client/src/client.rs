@@ -331,10 +331,16 @@ fn transport(error: reqwest::Error, host: String, after: Duration) -> Error {
 fn is_untrusted(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
-        if inner.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+        if inner.downcast_ref().is_some_and(is_invalid_data) {
             return true;
         }
         cause = inner.source();
     }
     false
+}
+
+/// An I/O error may hold another one, which its `source` steps over.
+fn is_invalid_data(error: &io::Error) -> bool {
+    let held = error.get_ref().and_then(|held| held.downcast_ref());
+    error.kind() == io::ErrorKind::InvalidData || held.is_some_and(is_invalid_data)
 }

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::fault::{Corruption, Phase, Truncation};
 use crate::redact::RedactedUrl;
 
 /// The result of everything in this crate that can fail.
@@ -114,7 +115,8 @@ pub enum ErrorKind {
         /// The limit that was passed.
         after: Duration,
     },
-    /// The body stopped before its end; what was read of it is worthless. Transient.
+    /// The body stopped before its end; what was read of it is worthless. Transient, except for
+    /// [`Truncation::Unprovable`], which is how that server or proxy works.
     #[error("the body is incomplete after {bytes} bytes: {what}")]
     Truncated {
         /// How it shows.
@@ -164,90 +166,6 @@ pub enum ErrorKind {
     Cancelled,
 }
 
-/// What a [`Timeout`](ErrorKind::Timeout) was waiting for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// A connection, including its TLS handshake.
-    Connect,
-    /// The first byte of the body.
-    FirstByte,
-    /// The next byte of the body.
-    NextByte,
-    /// The end of the body.
-    WholeBody,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connecting",
-            Self::FirstByte => "waiting for the first byte of the body",
-            Self::NextByte => "waiting for the next byte of the body",
-            Self::WholeBody => "waiting for the end of the body",
-        })
-    }
-}
-
-/// How a body turned out to be incomplete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Truncation {
-    /// A line says `terminated early`: the server gave up, with status 200.
-    TerminatedEarly,
-    /// The last line has no line feed.
-    MidLine,
-    /// The gzip stream has no trailer.
-    MissingGzipTrailer,
-    /// The connection ended before the length or the last chunk that HTTP promised.
-    Connection,
-    /// Nothing says where the body ends: no length, no chunks, no compression.
-    Unprovable,
-}
-
-impl fmt::Display for Truncation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TerminatedEarly => "the server wrote `terminated early`",
-            Self::MidLine => "the last line has no end",
-            Self::MissingGzipTrailer => "the gzip trailer is missing",
-            Self::Connection => "the connection was lost",
-            Self::Unprovable => "neither a length, chunks nor compression prove its end",
-        })
-    }
-}
-
-/// How a body turned out to be damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Corruption {
-    /// It does not begin like a gzip stream.
-    GzipHeader,
-    /// The compressed data makes no sense.
-    GzipData,
-    /// The decompressed bytes do not have the checksum (CRC-32) that the trailer names.
-    GzipChecksum,
-    /// The decompressed bytes do not have the length that the trailer names.
-    GzipLength,
-    /// Something that is not gzip follows the end of the gzip stream.
-    TrailingGarbage,
-    /// It grows beyond reason when decompressed.
-    Bomb,
-}
-
-impl fmt::Display for Corruption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::GzipHeader => "not a gzip stream",
-            Self::GzipData => "invalid gzip data",
-            Self::GzipChecksum => "wrong gzip checksum",
-            Self::GzipLength => "wrong gzip length",
-            Self::TrailingGarbage => "data after the end of the gzip stream",
-            Self::Bomb => "it grows beyond the allowed ratio when decompressed",
-        })
-    }
-}
-
 fn wait_hint(retry_after: Option<Duration>) -> String {
     match retry_after {
         Some(wait) => {
@@ -264,10 +182,10 @@ impl ErrorKind {
             Self::RateLimited { .. }
             | Self::Connect { .. }
             | Self::Timeout { .. }
-            | Self::Truncated { .. }
             | Self::InBand { .. }
             | Self::NotExport { .. } => true,
             Self::Server { status, .. } => !matches!(status, 501 | 505),
+            Self::Truncated { what, .. } => *what != Truncation::Unprovable,
             Self::Corrupt { what, .. } => *what != Corruption::Bomb,
             Self::InvalidRequest { .. }
             | Self::Setup { .. }

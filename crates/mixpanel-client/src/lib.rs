@@ -39,6 +39,7 @@ mod client;
 mod credentials;
 mod error;
 pub mod export;
+mod fault;
 mod redact;
 mod region;
 pub mod retry;

@@ -233,7 +233,7 @@ impl<I: Iterator<Item = Result<Bytes>>> Lines<I> {
         let end = memchr(b'\n', block).unwrap_or(block.len());
         self.tail.push(&block[..end], self.max_line);
         let Tail { kept, len } = std::mem::take(&mut self.tail);
-        self.check_line(&kept, len)?;
+        self.check_line(&kept, len, true)?;
         Ok((Some(Carried { kept: kept.into(), len }), end + 1))
     }
 
@@ -241,7 +241,7 @@ impl<I: Iterator<Item = Result<Bytes>>> Lines<I> {
         let mut start = 0;
         for end in memchr_iter(b'\n', data) {
             let line = &data[start..end];
-            self.check_line(line, line.len() as u64)?;
+            self.check_line(line, line.len() as u64, true)?;
             self.next_line += 1;
             start = end + 1;
         }
@@ -249,17 +249,18 @@ impl<I: Iterator<Item = Result<Bytes>>> Lines<I> {
     }
 
     /// Refuses lines that make the whole body worthless. The first test lets normal lines through.
-    fn check_line(&mut self, line: &[u8], len: u64) -> Result<()> {
+    /// `whole` is false for what follows the last line feed.
+    fn check_line(&mut self, line: &[u8], len: u64, whole: bool) -> Result<()> {
         if (line.starts_with(b"{\"event\"") && line.ends_with(b"}")) || len > self.max_line as u64 {
             self.has_content = true;
             self.ends_like_notice = false;
             return Ok(());
         }
-        self.check_odd_line(line)
+        self.check_odd_line(line, whole)
     }
 
     #[cold]
-    fn check_odd_line(&mut self, line: &[u8]) -> Result<()> {
+    fn check_odd_line(&mut self, line: &[u8], whole: bool) -> Result<()> {
         let line = line.trim_ascii();
         let Some(first) = line.first() else { return Ok(()) };
         let is_first = !std::mem::replace(&mut self.has_content, true);
@@ -269,7 +270,8 @@ impl<I: Iterator<Item = Result<Bytes>>> Lines<I> {
         // A record that is cut and then followed by the notice. Only the end of the body can tell
         // it from a record that was broken over two lines, so it is remembered until then.
         self.ends_like_notice = NOTICES.iter().any(|notice| ends_with_ignore_case(line, notice));
-        if is_first && (*first == b'<' || line == b"{") {
+        // A brace alone opens an object written over several lines, as error reports can be.
+        if is_first && (*first == b'<' || (whole && line == b"{")) {
             let snippet =
                 self.scrubber.show(&String::from_utf8_lossy(&line[..line.len().min(KEPT_OF_OVERSIZED)]));
             return Err(ErrorKind::NotExport { content_type: None, snippet }.into());
@@ -286,7 +288,7 @@ impl<I: Iterator<Item = Result<Bytes>>> Lines<I> {
         if self.tail.len > 0 {
             // What stands there may explain itself better than "not a whole line" does.
             let Tail { kept, len } = std::mem::take(&mut self.tail);
-            self.check_line(&kept, len)?;
+            self.check_line(&kept, len, false)?;
             if !self.ends_like_notice {
                 return Err(self.truncated(Truncation::MidLine));
             }
