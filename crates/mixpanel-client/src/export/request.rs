@@ -1,0 +1,129 @@
+//! What to ask the raw export for.
+
+use std::ops::RangeInclusive;
+
+use jiff::civil::Date;
+
+use crate::error::{ErrorKind, Result};
+
+/// Years that are written with four digits and that Mixpanel can have data for.
+const YEARS: RangeInclusive<i16> = 1970..=9999;
+
+/// A request to the raw event export (parameters as in Mixpanel's export reference).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportRequest {
+    /// The first day. Days are UTC days in projects created from 2023 on, and days in the
+    /// project's time zone in older ones.
+    pub from: Date,
+    /// The last day, included. Mixpanel refuses days that have not begun.
+    pub to: Date,
+    /// Names of the events wanted, exact and case-sensitive; empty for all events.
+    pub events: Vec<String>,
+    /// An expression that events must fulfil, in Mixpanel's own language.
+    pub where_: Option<String>,
+    /// The most events wanted, 1 to 100,000. There is no way to ask for the rest.
+    pub limit: Option<u32>,
+    /// Asks for `time` in milliseconds rather than whole seconds.
+    pub time_in_ms: bool,
+}
+
+impl ExportRequest {
+    /// The largest limit that Mixpanel accepts.
+    pub const MAX_LIMIT: u32 = 100_000;
+
+    /// Asks for all events of a range of days.
+    pub fn days(from: Date, to: Date) -> Self {
+        Self { from, to, events: Vec::new(), where_: None, limit: None, time_in_ms: false }
+    }
+
+    /// Checks what can be checked without asking Mixpanel.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`] if the dates are out of order or cannot be written, or if the
+    /// limit is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let Self { from, to, limit, .. } = self;
+        let what = if from > to {
+            format!("the first day ({from}) is after the last day ({to})")
+        } else if let Some(day) = [from, to].into_iter().find(|day| !YEARS.contains(&day.year())) {
+            format!("the year of {day} is not between {} and {}", YEARS.start(), YEARS.end())
+        } else if let Some(limit) = limit.filter(|limit| !(1..=Self::MAX_LIMIT).contains(limit)) {
+            format!("the limit {limit} is not between 1 and {}", Self::MAX_LIMIT)
+        } else {
+            return Ok(());
+        };
+        Err(ErrorKind::InvalidRequest { what }.into())
+    }
+
+    /// The query parameters, before URL encoding, without the project.
+    pub fn query_pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("from_date", self.from.to_string()), ("to_date", self.to.to_string())];
+        if !self.events.is_empty() {
+            let names = self.events.iter().map(|name| serde_json::Value::from(name.as_str())).collect();
+            pairs.push(("event", serde_json::Value::Array(names).to_string()));
+        }
+        if let Some(expression) = self.where_.as_deref().filter(|expression| !expression.trim().is_empty()) {
+            pairs.push(("where", expression.to_owned()));
+        }
+        if let Some(limit) = self.limit {
+            pairs.push(("limit", limit.to_string()));
+        }
+        if self.time_in_ms {
+            pairs.push(("time_in_ms", "true".to_owned()));
+        }
+        pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn january() -> ExportRequest {
+        ExportRequest::days(date(2024, 1, 1), date(2024, 1, 31))
+    }
+
+    #[test]
+    fn plain_request_has_two_dates() {
+        let dates = [("from_date", "2024-01-01".to_owned()), ("to_date", "2024-01-31".to_owned())];
+        assert_eq!(january().query_pairs(), dates);
+        let blank = ExportRequest { where_: Some(" ".into()), ..january() };
+        assert_eq!(blank.query_pairs(), dates);
+    }
+
+    #[test]
+    fn all_parameters() {
+        let request = ExportRequest {
+            events: vec!["Sign \"Up\"".into(), "购买".into()],
+            where_: Some("properties[\"a\"] == 1".into()),
+            limit: Some(10),
+            time_in_ms: true,
+            ..january()
+        };
+        let expected = [
+            ("event", r#"["Sign \"Up\"","购买"]"#),
+            ("where", "properties[\"a\"] == 1"),
+            ("limit", "10"),
+            ("time_in_ms", "true"),
+        ];
+        let pairs = request.query_pairs();
+        assert_eq!(
+            pairs[2..].iter().map(|(key, value)| (*key, value.as_str())).collect::<Vec<_>>(),
+            expected
+        );
+    }
+
+    #[test]
+    fn refuses_what_mixpanel_would_refuse() {
+        let day = date(2024, 1, 1);
+        assert!(january().validate().is_ok());
+        assert!(ExportRequest::days(day, day).validate().is_ok());
+        assert!(ExportRequest::days(day.tomorrow().unwrap(), day).validate().is_err());
+        assert!(ExportRequest::days(date(1969, 1, 1), day).validate().is_err());
+        for (limit, good) in [(0, false), (1, true), (100_000, true), (100_001, false)] {
+            assert_eq!(ExportRequest { limit: Some(limit), ..january() }.validate().is_ok(), good, "{limit}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The threads that do the network work behind a blocking face.
+
+use std::future::Future;
+use std::sync::mpsc;
+
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A tokio runtime that may be used, and dropped, on any thread, including another runtime's.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    inner: Option<tokio::runtime::Runtime>,
+    handle: tokio::runtime::Handle,
+}
+
+impl Runtime {
+    pub(crate) fn new(threads: usize) -> Result<Self> {
+        let inner = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("mixpanel-http")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Setup { what: "threads".to_owned() }).with_source(error)
+            })?;
+        Ok(Self { handle: inner.handle().clone(), inner: Some(inner) })
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.handle.spawn(task)
+    }
+
+    /// Runs a task to its end while this thread waits.
+    ///
+    /// It waits on a channel and not in `block_on`, which panics inside of another runtime.
+    pub(crate) fn wait<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.spawn(async move {
+            let _ = sender.send(task.await);
+        });
+        receiver.recv().expect("the network task panicked")
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            inner.shutdown_background();
+        }
+    }
+}
