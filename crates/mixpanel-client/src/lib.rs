@@ -44,7 +44,9 @@ mod redact;
 mod region;
 pub mod retry;
 mod runtime;
+pub mod schema;
 mod status;
+pub mod time;
 
 pub use cancel::CancelToken;
 pub use client::{Client, ClientOptions};

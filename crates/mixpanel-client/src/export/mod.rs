@@ -1,4 +1,4 @@
-//! The raw event export: request → body → plain bytes → whole lines.
+//! The raw event export: request → body → plain bytes → whole lines → batches.
 //!
 //! [`Client::export`](crate::Client::export) gives an [`ExportBody`]; everything after it is a
 //! pure iterator over blocks, so a stored body can be replayed through the same code:
@@ -17,13 +17,19 @@
 //! # Ok::<(), mixpanel_client::Error>(())
 //! ```
 
+mod batch;
 mod body;
+mod decode;
+mod event;
 mod gunzip;
 mod lines;
 mod pipe;
 mod request;
 
+pub use batch::{EventBatch, PropertyColumn, PropertyStats, Reject, RejectReason};
 pub use body::ExportBody;
+pub use decode::{event_key, rebuild_column, rebuild_columns};
+pub use event::{ColumnPlan, DecodeOptions, EventDecoder};
 pub use gunzip::{ContentEncoding, Decompressed, Gunzip, RatioLimit};
 pub use lines::{Line, LineBlock, LineIter, Lines};
 pub use request::ExportRequest;

@@ -1,0 +1,201 @@
+//! The property names met so far, each with a small number.
+
+use std::hash::{BuildHasher, RandomState};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The number of a property name.
+pub(in crate::export) type NameId = u32;
+
+/// `time`, always the first name.
+pub(in crate::export) const TIME: NameId = 0;
+/// `distinct_id`.
+pub(in crate::export) const DISTINCT: NameId = 1;
+/// `$insert_id`.
+pub(in crate::export) const INSERT: NameId = 2;
+/// How many names, the first ones, are columns that every event has.
+pub(in crate::export) const FIXED: NameId = 3;
+/// `mp_processing_time_ms`.
+pub(in crate::export) const PROCESSED: NameId = 3;
+
+const RESERVED: [&str; 4] = ["time", "distinct_id", "$insert_id", "mp_processing_time_ms"];
+
+#[derive(Debug)]
+struct Name {
+    name: Box<str>,
+    /// The name as it was first spelled in JSON, with its quotes and the colon: what the scanner
+    /// compares with when it expects this name.
+    spelled: Box<[u8]>,
+    hash: u64,
+    /// The name that came after this one the last time.
+    next: NameId,
+    /// The last event that had it.
+    event: u64,
+}
+
+/// All names; open addressing over their hashes.
+///
+/// Exporters write the properties of an event in a steady order, so the name that followed this one
+/// last time is tried first: one comparison instead of reading and hashing the name.
+#[derive(Debug)]
+pub(in crate::export) struct NameTable {
+    names: Vec<Name>,
+    /// Numbers of names plus one, 0 for free; a power of two of them, at most half in use.
+    places: Vec<u32>,
+    /// Names come from the outside, so what they hash to must not be known there.
+    seed: u64,
+    first: NameId,
+    event: u64,
+}
+
+impl NameTable {
+    pub(in crate::export) fn new() -> Self {
+        let seed = RandomState::new().hash_one(0u8);
+        let mut table = Self { names: Vec::new(), places: vec![0; 256], seed, first: TIME, event: 0 };
+        for name in RESERVED {
+            table.intern(name.as_bytes(), &spell(name));
+        }
+        table
+    }
+
+    /// How many names there are.
+    #[inline]
+    pub(in crate::export) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(in crate::export) fn name(&self, id: NameId) -> &str {
+        &self.names[id as usize].name
+    }
+
+    /// Starts the next event: no name was seen in it yet.
+    #[inline]
+    pub(in crate::export) fn begin_event(&mut self) {
+        self.event += 1;
+    }
+
+    /// Marks the name as seen in this event: whether it is the first time.
+    #[inline]
+    pub(in crate::export) fn first_in_event(&mut self, id: NameId) -> bool {
+        std::mem::replace(&mut self.names[id as usize].event, self.event) != self.event
+    }
+
+    /// Which name to expect behind `previous`, and how it is spelled.
+    #[inline]
+    pub(in crate::export) fn expected(&self, previous: Option<NameId>) -> (NameId, &[u8]) {
+        let id = previous.map_or(self.first, |id| self.names[id as usize].next);
+        (id, &self.names[id as usize].spelled)
+    }
+
+    /// Remembers which name came behind `previous`.
+    #[inline]
+    pub(in crate::export) fn followed_by(&mut self, previous: Option<NameId>, id: NameId) {
+        *previous.map_or(&mut self.first, |previous| &mut self.names[previous as usize].next) = id;
+    }
+
+    /// The number of a name, a new one if need be. `literal` is how the name is spelled here: the
+    /// inside of its string literal.
+    pub(in crate::export) fn intern(&mut self, name: &[u8], literal: &[u8]) -> NameId {
+        let hash = self.hash(name);
+        match self.probe(name, hash) {
+            Ok(id) => id,
+            Err(place) => self.add(name, literal, hash, place),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, name: &[u8], literal: &[u8], hash: u64, place: usize) -> NameId {
+        let id = NameId::try_from(self.names.len()).expect("names take memory, far less than 2^32 fit");
+        let mut spelled = Vec::with_capacity(literal.len() + 3);
+        spelled.push(b'"');
+        spelled.extend_from_slice(literal);
+        spelled.extend_from_slice(b"\":");
+        let name = String::from_utf8_lossy(name).into();
+        self.names.push(Name { name, spelled: spelled.into(), hash, next: TIME, event: 0 });
+        self.places[place] = id + 1;
+        if self.names.len() * 2 > self.places.len() {
+            self.grow();
+        }
+        id
+    }
+
+    fn grow(&mut self) {
+        self.places = vec![0; self.places.len() * 2];
+        for id in 0..self.names.len() {
+            let mut place = self.places_from(self.names[id].hash);
+            while self.places[place] != 0 {
+                place = (place + 1) & (self.places.len() - 1);
+            }
+            self.places[place] = id as u32 + 1;
+        }
+    }
+
+    #[inline]
+    fn hash(&self, name: &[u8]) -> u64 {
+        xxh3_64_with_seed(name, self.seed)
+    }
+
+    #[inline]
+    fn places_from(&self, hash: u64) -> usize {
+        hash as usize & (self.places.len() - 1)
+    }
+
+    /// Where the name is, or the free place it would go to.
+    #[inline]
+    fn probe(&self, name: &[u8], hash: u64) -> Result<NameId, usize> {
+        let mut place = self.places_from(hash);
+        loop {
+            let Some(id) = self.places[place].checked_sub(1) else { return Err(place) };
+            let found = &self.names[id as usize];
+            if found.hash == hash && found.name.as_bytes() == name {
+                return Ok(id);
+            }
+            place = (place + 1) & (self.places.len() - 1);
+        }
+    }
+}
+
+/// The inside of the shortest string literal that says `name`.
+pub(in crate::export) fn spell(name: &str) -> Vec<u8> {
+    let literal = serde_json::Value::from(name).to_string().into_bytes();
+    literal[1..literal.len() - 1].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay() {
+        let mut table = NameTable::new();
+        let names: Vec<String> = (0..5_000).map(|n| format!("property {n}")).collect();
+        let ids: Vec<_> = names.iter().map(|name| table.intern(name.as_bytes(), &spell(name))).collect();
+        for (name, id) in names.iter().zip(ids) {
+            assert_eq!((table.intern(name.as_bytes(), b""), table.name(id)), (id, name.as_str()));
+        }
+        assert_eq!(table.len(), 5_004);
+        assert_eq!(table.intern(b"distinct_id", b""), DISTINCT);
+        assert_eq!(table.intern(b"property", b"property"), 5_004);
+    }
+
+    #[test]
+    fn once_per_event() {
+        let mut table = NameTable::new();
+        for _ in 0..2 {
+            table.begin_event();
+            assert!(table.first_in_event(TIME));
+            assert!(!table.first_in_event(TIME));
+            assert!(table.first_in_event(PROCESSED));
+        }
+    }
+
+    #[test]
+    fn expects_what_came_last_time() {
+        let mut table = NameTable::new();
+        let quoted = table.intern(b"a\"b", &spell("a\"b"));
+        table.followed_by(None, INSERT);
+        table.followed_by(Some(INSERT), quoted);
+        assert_eq!(table.expected(None), (INSERT, br#""$insert_id":"#.as_slice()));
+        assert_eq!(table.expected(Some(INSERT)), (quoted, br#""a\"b":"#.as_slice()));
+    }
+}

@@ -1,0 +1,126 @@
+//! The properties object as a list of places in its text.
+
+use super::names::{NameId, NameTable};
+use super::scan::{Malformed, Scanner, Value};
+use super::text::decode;
+
+/// One property of one event.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::export) struct Slot {
+    pub(in crate::export) property: NameId,
+    start: u32,
+    end: u32,
+    pub(in crate::export) value: Value,
+}
+
+impl Slot {
+    /// The value's text within the text that was scanned; of a string, what is between the quotes.
+    #[inline]
+    pub(in crate::export) fn text<'a>(&self, scanned: &'a [u8]) -> &'a [u8] {
+        &scanned[self.start as usize..self.end as usize]
+    }
+
+    /// The value's JSON text.
+    pub(in crate::export) fn exact<'a>(&self, scanned: &'a [u8]) -> &'a [u8] {
+        let quote = usize::from(matches!(self.value, Value::String { .. }));
+        &scanned[self.start as usize - quote..self.end as usize + quote]
+    }
+}
+
+/// Reads the object that starts here, inside of `depth` others. `slots` becomes its members in
+/// their order, without those that repeat the name of an earlier one: of duplicates, the first
+/// counts. Texts must be shorter than 4 GiB.
+#[inline]
+pub(in crate::export) fn read_object(
+    scanner: &mut Scanner<'_>,
+    depth: u32,
+    names: &mut NameTable,
+    scratch: &mut Vec<u8>,
+    slots: &mut Vec<Slot>,
+) -> Result<(), Malformed> {
+    slots.clear();
+    names.begin_event();
+    if !scanner.eat(b'{') {
+        return Err(Malformed);
+    }
+    if scanner.eat(b'}') {
+        return Ok(());
+    }
+    let mut previous = None;
+    loop {
+        scanner.peek();
+        let (expected, spelled) = names.expected(previous);
+        let property = if scanner.eat_text(spelled) {
+            expected
+        } else {
+            let key = scanner.key()?;
+            let literal = scanner.bytes(key.start, key.end);
+            let property = if key.escaped {
+                scratch.clear();
+                decode(literal, true, scratch);
+                names.intern(scratch, literal)
+            } else {
+                names.intern(literal, literal)
+            };
+            names.followed_by(previous, property);
+            property
+        };
+        previous = Some(property);
+        let (value, start, end) = scanner.value(depth + 1)?;
+        if names.first_in_event(property) {
+            slots.push(Slot { property, start: start as u32, end: end as u32, value });
+        }
+        if !scanner.another(b'}')? {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(String, String)>, Malformed> {
+        let (mut names, mut scratch, mut slots) = (NameTable::new(), Vec::new(), Vec::new());
+        let mut seen = Vec::new();
+        // The second time, every name is expected.
+        for _ in 0..2 {
+            let mut scanner = Scanner::new(text);
+            read_object(&mut scanner, 0, &mut names, &mut scratch, &mut slots)?;
+            assert!(scanner.at_end());
+            let member = |slot: &Slot| {
+                let exact = String::from_utf8_lossy(slot.exact(text.as_bytes())).into_owned();
+                (names.name(slot.property).to_owned(), exact)
+            };
+            seen.push(slots.iter().map(member).collect::<Vec<_>>());
+        }
+        assert_eq!(seen[0], seen[1]);
+        Ok(seen.swap_remove(0))
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Result<Vec<(String, String)>, Malformed> {
+        Ok(expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
+    }
+
+    #[test]
+    fn members_in_order() {
+        let text = "{ \"b\" : 1.50 ,\n\"a\":\"x\\n\",\"\": [ 1, {} ] , \"c d\":null,\"A\":{\"a\":2}}";
+        let expected =
+            [("b", "1.50"), ("a", r#""x\n""#), ("", "[ 1, {} ]"), ("c d", "null"), ("A", r#"{"a":2}"#)];
+        assert_eq!(read(text), pairs(&expected));
+        assert_eq!(read(" {\r\n} "), pairs(&[]));
+    }
+
+    #[test]
+    fn of_duplicates_the_first() {
+        assert_eq!(read(r#"{"a":1,"b":2,"a":3,"\u0061":4}"#), pairs(&[("a", "1"), ("b", "2")]));
+        assert_eq!(read(r#"{"\u0061":4,"a":3}"#), pairs(&[("a", "4")]));
+    }
+
+    #[test]
+    fn broken_objects() {
+        for text in ["", "[]", "{", "{,}", r#"{"a":1,}"#, r#"{"a"1}"#, r#"{"a":1 "b":2}"#, r#"{"a":[}"#] {
+            assert_eq!(read(text), Err(Malformed), "{text}");
+        }
+    }
+}
