@@ -45,6 +45,21 @@ pub struct DecodeOptions {
     pub plan: ColumnPlan,
 }
 
+/// The parts of an event that does not come from an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordParts<'a> {
+    /// The event's name.
+    pub event_name: &'a str,
+    /// When it happened: microseconds since 1970, UTC. No clock is applied to it.
+    pub time_us: i64,
+    /// Whose event it is.
+    pub distinct_id: &'a str,
+    /// What tells it from others; without one, a hash of the event takes its place.
+    pub insert_id: Option<&'a str>,
+    /// The text of a JSON object.
+    pub properties: &'a [u8],
+}
+
 /// Turns lines into batches. It knows no files and no network, and it never fails.
 #[derive(Debug)]
 pub struct EventDecoder {
@@ -128,6 +143,59 @@ impl EventDecoder {
             }
             Err(reason) => self.reject(line_number, reason, line),
         }
+    }
+
+    /// Takes an event in parts. Its properties are columns just like those of a line; here they need
+    /// not repeat the time and the ids.
+    pub fn push_record(&mut self, record: &RecordParts<'_>, number: u64) {
+        let names = self.names.len();
+        let decoded = self.decode_record(record);
+        self.bytes += (self.names.len() - names) * NAME_BYTES;
+        match decoded {
+            Ok(()) => {
+                self.lines += 1;
+                self.bytes += record.properties.len() + record.event_name.len() + ROW_BYTES;
+            }
+            Err(reason) => self.reject(number, reason, record.properties),
+        }
+    }
+
+    fn decode_record(&mut self, record: &RecordParts<'_>) -> Result<(), RejectReason> {
+        let text = std::str::from_utf8(record.properties).map_err(|_| RejectReason::NotUtf8)?;
+        if self.bytes.saturating_add(text.len()) > MAX_BATCH_BYTES - ROW_BYTES {
+            return Err(RejectReason::TooLong);
+        }
+        let mut scanner = Scanner::new(text);
+        if scanner.peek() != b'{' {
+            return Err(RejectReason::NoProperties);
+        }
+        let start = scanner.at();
+        read_object(&mut scanner, 1, &mut self.names, &mut self.scratch, &mut self.slots)
+            .map_err(|Malformed| RejectReason::NotJson)?;
+        let end = scanner.at();
+        if !scanner.at_end() {
+            return Err(RejectReason::NotJson);
+        }
+        if scanner.lone_surrogate() {
+            return Err(RejectReason::LoneSurrogate);
+        }
+        if !(0..=LAST_MICROSECOND).contains(&record.time_us) {
+            return Err(RejectReason::BadTime);
+        }
+        let line = text.as_bytes();
+        self.fixed.event_name.push(record.event_name.as_bytes());
+        self.fixed.distinct_id.push(record.distinct_id.as_bytes());
+        match record.insert_id {
+            Some(id) => self.fixed.insert_id.push(id.as_bytes()),
+            None => {
+                let name = record.event_name.as_bytes();
+                let id = made_insert_id(name, &self.slots, line, &self.names, &mut self.scratch);
+                self.fixed.insert_id.push(id.as_bytes());
+            }
+        }
+        let processed = self.slots.iter().find(|slot| slot.property == PROCESSED).map(|slot| slot.value);
+        self.finish_row(&line[start..end], record.time_us, record.time_us, processed, line);
+        Ok(())
     }
 
     /// Counts a line that the caller refused, such as one too long to be kept in memory; `head` is
@@ -305,8 +373,25 @@ impl EventDecoder {
                 self.fixed.insert_id.push(id.as_bytes());
             }
         }
+        let texts = &line[event.properties.0..event.properties.1];
+        self.finish_row(texts, time_us, exported_us, processed.map(|slot| slot.value), line);
+        Ok(())
+    }
+
+    /// Adds what follows from the names and ids that were just appended. `scanned` is what `slots`
+    /// point into.
+    #[inline]
+    fn finish_row(
+        &mut self,
+        properties: &[u8],
+        time_us: i64,
+        exported_us: i64,
+        processed: Option<Value>,
+        scanned: &[u8],
+    ) {
+        let row = self.rows();
         self.fixed.event_time.push(time_us);
-        self.fixed.properties.push(&line[event.properties.0..event.properties.1]);
+        self.fixed.properties.push(properties);
         self.keys.push(key(
             self.fixed.event_name.get(row),
             exported_us,
@@ -314,12 +399,11 @@ impl EventDecoder {
             self.fixed.insert_id.get(row),
             &mut self.scratch,
         ));
-        self.processed_ms.push(match processed.map(|slot| slot.value) {
+        self.processed_ms.push(match processed {
             Some(Value::Number(Number::Integer(ms))) => Some(ms),
             _ => None,
         });
-        self.properties.add(row, time_us, &self.slots, line, &self.names);
-        Ok(())
+        self.properties.add(row, time_us, &self.slots, scanned, &self.names);
     }
 }
 

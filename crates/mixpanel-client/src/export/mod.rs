@@ -29,7 +29,7 @@ mod request;
 pub use batch::{EventBatch, PropertyColumn, PropertyStats, Reject, RejectReason};
 pub use body::ExportBody;
 pub use decode::{event_key, rebuild_column, rebuild_columns};
-pub use event::{ColumnPlan, DecodeOptions, EventDecoder};
+pub use event::{ColumnPlan, DecodeOptions, EventDecoder, RecordParts};
 pub use gunzip::{ContentEncoding, Decompressed, Gunzip, RatioLimit};
 pub use lines::{Line, LineBlock, LineIter, Lines};
 pub use request::ExportRequest;
