@@ -1,0 +1,307 @@
+//! `mp demo`: the whole way from an API to answers, without an account.
+//!
+//! A simulated Mixpanel starts, its events are fetched over HTTP as they would be from the real one,
+//! and a few queries show what can be asked then. The demo is a show, so all of it is on stdout.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use mixpanel_client::{BaseUrls, Credentials, Region};
+use mixpanel_data::{FetchEvents, FetchResult, SqlResult, StorageMode, Value, Workspace, WorkspaceBuilder};
+use mixpanel_sim::{SimConfig, Simulator};
+
+use super::shell_word;
+use crate::args;
+use crate::config::Connection;
+use crate::error::Error;
+use crate::output::chart::{self, Bar};
+use crate::output::{self, Column, Format, table};
+use crate::signals::{Guarded, Signals};
+use crate::ui::{Ui, megabytes, rate, thousands};
+
+const DEFAULT_FILE: &str = "demo.duckdb";
+
+pub(crate) fn run(args: &args::Demo, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+    let args::World { days, events_per_day, seed } = args.world;
+    let simulator = Simulator::start(SimConfig { days, events_per_day, seed, ..SimConfig::default() })?;
+    let world = simulator.world();
+    let fetch = FetchEvents::days(world.first_day(), world.last_day());
+    let mut show = Show { out: output::stdout(), ui };
+    show.opening(&simulator)?;
+
+    let progress = ui.progress(fetch.from, fetch.to);
+    let retry = progress.clone();
+    let project = connection(&simulator).project(signals, move |notice| retry.retry(&notice))?;
+    // The simulator lives on a day of its own, and that day is not over.
+    let now = simulator.now();
+    let builder = Workspace::builder().project(project).now(move || now);
+    let workspace = signals.guard(open(args, builder)?);
+    let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
+    progress.finish();
+    show.fetched(&workspace, &result?)?;
+
+    for question in &QUESTIONS {
+        signals.check()?;
+        show.question(&workspace, question)?;
+    }
+    signals.check()?;
+    show.chart(&workspace)?;
+    show.closing(&workspace)?;
+    Ok(())
+}
+
+fn connection(simulator: &Simulator) -> Connection {
+    let config = simulator.config();
+    Connection {
+        credentials: Credentials::service_account(config.username.clone(), config.secret.clone()),
+        project_id: Some(config.project_id),
+        region: Region::Us,
+        base_urls: BaseUrls::single_host(&simulator.base_url()),
+        clock: Default::default(),
+    }
+}
+
+fn open(args: &args::Demo, builder: WorkspaceBuilder) -> Result<Workspace, Error> {
+    Ok(match (args.memory, args.ephemeral) {
+        (true, _) => builder.memory()?,
+        (_, true) => builder.ephemeral()?,
+        _ => builder.open(args.db.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?,
+    })
+}
+
+/// Something to ask, and the SQL that asks it.
+struct Question {
+    title: &'static str,
+    sql: &'static str,
+}
+
+const QUESTIONS: [Question; 4] = [
+    Question {
+        title: "What happens most?",
+        sql: "\
+SELECT event_name, count(*) AS events, count(DISTINCT distinct_id) AS users
+FROM events
+GROUP BY event_name
+ORDER BY events DESC
+LIMIT 8",
+    },
+    Question {
+        title: "Where is the money made? (events_flat has every property as a typed column)",
+        sql: "\
+SELECT mp_country_code AS country, currency, count(*) AS purchases,
+       round(sum(amount), 2) AS revenue, round(avg(amount), 2) AS average
+FROM events_flat
+WHERE event_name = 'Purchase'
+GROUP BY ALL
+ORDER BY purchases DESC
+LIMIT 8",
+    },
+    Question {
+        title: "How far do people get? (a funnel: each step after the one before)",
+        sql: "\
+WITH viewed AS (
+  SELECT distinct_id, min(event_time) AS at FROM events WHERE event_name = 'Product Viewed' GROUP BY ALL
+), carted AS (
+  SELECT distinct_id, min(event_time) AS at FROM events JOIN viewed USING (distinct_id)
+  WHERE event_name = 'Add to Cart' AND event_time >= at GROUP BY distinct_id
+), started AS (
+  SELECT distinct_id, min(event_time) AS at FROM events JOIN carted USING (distinct_id)
+  WHERE event_name = 'Checkout Started' AND event_time >= at GROUP BY distinct_id
+), bought AS (
+  SELECT distinct_id, min(event_time) AS at FROM events JOIN started USING (distinct_id)
+  WHERE event_name = 'Purchase' AND event_time >= at GROUP BY distinct_id
+), steps AS (
+  SELECT 1 AS step, 'Product Viewed' AS event, count(*) AS users FROM viewed
+  UNION ALL SELECT 2, 'Add to Cart', count(*) FROM carted
+  UNION ALL SELECT 3, 'Checkout Started', count(*) FROM started
+  UNION ALL SELECT 4, 'Purchase', count(*) FROM bought
+)
+SELECT step, event, users, round(100.0 * users / first_value(users) OVER (ORDER BY step), 1) AS percent
+FROM steps
+ORDER BY step",
+    },
+    Question {
+        title: "Do they come back? (share of each week's new users seen again, in percent)",
+        sql: "\
+WITH born AS (
+  SELECT distinct_id, min(event_time)::DATE AS day FROM events WHERE event_name = 'Signed Up' GROUP BY ALL
+), seen AS (
+  SELECT DISTINCT distinct_id, event_time::DATE AS day FROM events
+), ages AS (
+  SELECT born.distinct_id, date_trunc('week', born.day)::DATE AS week, seen.day - born.day AS age
+  FROM born JOIN seen USING (distinct_id)
+)
+SELECT week, count(DISTINCT distinct_id) AS new_users,
+       round(100.0 * count(DISTINCT distinct_id) FILTER (age BETWEEN 1 AND 7) / new_users, 1) AS in_week_1,
+       round(100.0 * count(DISTINCT distinct_id) FILTER (age BETWEEN 8 AND 14) / new_users, 1) AS in_week_2,
+       round(100.0 * count(DISTINCT distinct_id) FILTER (age BETWEEN 15 AND 21) / new_users, 1) AS in_week_3
+FROM ages
+GROUP BY week
+ORDER BY week",
+    },
+];
+
+const DAILY: Question = Question {
+    title: "Events per day",
+    sql: "\
+SELECT day, state, row_count
+FROM _ledger
+WHERE table_name = 'events'
+ORDER BY day",
+};
+
+/// The stage.
+struct Show<'a> {
+    out: io::BufWriter<io::StdoutLock<'static>>,
+    ui: &'a Ui,
+}
+
+impl Show<'_> {
+    fn opening(&mut self, simulator: &Simulator) -> Result<(), Error> {
+        let world = simulator.world();
+        self.heading("A simulated Mixpanel")?;
+        writeln!(self.out, "  project {} at {}", simulator.config().project_id, simulator.base_url())?;
+        writeln!(
+            self.out,
+            "  {} events, {} to {} (its today, which is not over)\n",
+            thousands(world.event_count(world.first_day(), world.last_day())),
+            world.first_day(),
+            world.last_day(),
+        )?;
+        Ok(self.out.flush()?)
+    }
+
+    fn fetched(&mut self, workspace: &Guarded, result: &FetchResult) -> Result<(), Error> {
+        let seconds = result.duration.as_secs_f64();
+        let requests = if result.requests == 1 { "request" } else { "requests" };
+        self.heading("Fetched, proven complete, stored in one transaction")?;
+        writeln!(
+            self.out,
+            "  {} {requests}, {} MB over the wire, {} MB of JSON, {seconds:.2} s",
+            result.requests,
+            megabytes(result.bytes_received),
+            megabytes(result.bytes_decoded),
+        )?;
+        writeln!(
+            self.out,
+            "  {} rows, {} duplicates dropped, {} lines rejected",
+            thousands(result.rows),
+            thousands(result.duplicates),
+            thousands(result.rejects),
+        )?;
+        writeln!(
+            self.out,
+            "  {} rows/s, {:.1} MB/s of JSON",
+            thousands(rate(result.lines as f64, result.duration) as u64),
+            rate(result.bytes_decoded as f64 / 1e6, result.duration),
+        )?;
+        writeln!(
+            self.out,
+            "  {} days complete, {} empty, {} partial",
+            result.days_complete, result.days_empty, result.days_partial
+        )?;
+        writeln!(self.out, "  {}\n", whereabouts(workspace)?)?;
+        Ok(self.out.flush()?)
+    }
+
+    fn question(&mut self, workspace: &Guarded, question: &Question) -> Result<(), Error> {
+        self.heading(question.title)?;
+        self.sql(question.sql)?;
+        let started = Instant::now();
+        let result = workspace.sql(question.sql)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let columns: Vec<Column> = result.schema.fields().iter().map(|field| Column::of(field)).collect();
+        let mut sink = Format::Table.sink(&mut self.out, self.ui);
+        sink.begin(&columns)?;
+        result.to_rows().rows.into_iter().try_for_each(|row| sink.row(row))?;
+        sink.end()?;
+        drop(sink);
+        self.dim(&format!("{seconds:.3} s\n"))?;
+        Ok(self.out.flush()?)
+    }
+
+    fn chart(&mut self, workspace: &Guarded) -> Result<(), Error> {
+        self.heading(DAILY.title)?;
+        self.sql(DAILY.sql)?;
+        let bars = daily_bars(&workspace.sql_rows(DAILY.sql)?);
+        let width = if self.ui.to_terminal { table::terminal_width().into() } else { 80 };
+        writeln!(self.out, "{}", chart::bars(&bars, width))?;
+        Ok(self.out.flush()?)
+    }
+
+    fn closing(&mut self, workspace: &Guarded) -> Result<(), Error> {
+        self.heading("Try next")?;
+        match workspace.db_path().filter(|_| workspace.storage().mode() == StorageMode::Persistent) {
+            Some(path) => {
+                let path = shown_path(path);
+                writeln!(
+                    self.out,
+                    "  mp sql --db {path} \"SELECT plan, count(*) FROM events_flat GROUP BY ALL\"\n  \
+                       mp schema events_flat --db {path}\n  \
+                       mp info --db {path}\n  \
+                       mp sim                     a Mixpanel to fetch from yourself\n  \
+                       rm {path}            when you have seen enough"
+                )?;
+            }
+            None => writeln!(
+                self.out,
+                "  mp demo --db demo.duckdb   the same, and the data stays for your own queries\n  \
+                   mp sim                     a Mixpanel to fetch from yourself\n\
+                 Nothing of this run is left on disk."
+            )?,
+        }
+        Ok(self.out.flush()?)
+    }
+
+    fn heading(&mut self, text: &str) -> io::Result<()> {
+        let (on, off) = if self.ui.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+        writeln!(self.out, "{on}{text}{off}")
+    }
+
+    fn sql(&mut self, sql: &str) -> io::Result<()> {
+        sql.lines().try_for_each(|line| self.dim(&format!("  {line}")))
+    }
+
+    fn dim(&mut self, text: &str) -> io::Result<()> {
+        let (on, off) = if self.ui.colour { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") };
+        writeln!(self.out, "{on}{text}{off}")
+    }
+}
+
+fn whereabouts(workspace: &Guarded) -> Result<String, Error> {
+    let info = workspace.info()?;
+    Ok(match (info.mode, &info.path) {
+        (StorageMode::Persistent, Some(path)) => {
+            format!("in {}, {:.1} MB, which stays", shown_path(path), info.size_mb)
+        }
+        (StorageMode::InMemory, _) | (_, None) => {
+            format!("in memory only, {} MB used", megabytes(info.memory_bytes.unwrap_or(0)))
+        }
+        (_, Some(_)) => format!("in a private temporary file, {:.1} MB, which goes at the end", info.size_mb),
+    })
+}
+
+/// The path as one would type it: short below the current folder, and quoted if it must be.
+fn shown_path(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let short = here.as_ref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    shell_word(&short.display().to_string())
+}
+
+fn daily_bars(result: &SqlResult) -> Vec<Bar> {
+    let bar = |row: &Vec<Value>| {
+        let label = match &row[0] {
+            Value::Date(date) => date.strftime("%a %F").to_string(),
+            other => other.to_text(),
+        };
+        let remark = match row[1].as_str() {
+            Some("partial") => "so far",
+            Some("empty") => "nothing happened",
+            _ => "",
+        };
+        let value = row[2].as_i64().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        Bar { label, value, remark: remark.to_owned() }
+    };
+    result.rows.iter().map(bar).collect()
+}

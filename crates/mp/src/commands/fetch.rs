@@ -1,0 +1,74 @@
+//! `mp fetch events`: days of raw events into a table.
+
+use jiff::Timestamp;
+use mixpanel_data::{FetchEvents, FetchResult, Workspace};
+
+use crate::args;
+use crate::config::{Connection, Env, target_database};
+use crate::error::Error;
+use crate::output::{self, Format};
+use crate::signals::Signals;
+use crate::ui::{Ui, megabytes, rate, thousands};
+
+pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+    let connection = Connection::resolve(&args.connection, env)?;
+    let path = target_database(args.database.db.as_deref(), connection.project_id, env)?;
+    let now = Timestamp::now();
+    let (from, to) = (args.from.resolve(now, &connection.clock), args.to.resolve(now, &connection.clock));
+    let progress = ui.progress(from, to);
+    let retry = progress.clone();
+    let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
+
+    let fetch = FetchEvents {
+        table: args.name.clone(),
+        events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
+        filter: args.where_.clone(),
+        limit: args.limit,
+        append: args.append,
+        replace: args.replace,
+        ..FetchEvents::days(from, to)
+    };
+    let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
+    progress.finish();
+    let result = result?;
+
+    if result.rejects > 0 {
+        ui.say(&format!(
+            "{} lines could not be stored; they are kept in the table _quarantine",
+            thousands(result.rejects)
+        ));
+    }
+    output::object(Format::of_object(args.format.as_deref(), ui), ui, &result, &summary(&result))?;
+    Ok(())
+}
+
+fn summary(result: &FetchResult) -> Vec<(&'static str, String)> {
+    let days = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
+    let speed = rate(result.lines as f64, result.duration) as u64;
+    vec![
+        ("table", result.table.clone()),
+        ("days", format!("{} to {}", days(result.from_date), days(result.to_date))),
+        (
+            "",
+            format!(
+                "{} complete, {} empty, {} partial",
+                result.days_complete, result.days_empty, result.days_partial
+            ),
+        ),
+        ("rows", thousands(result.rows)),
+        ("duplicates dropped", thousands(result.duplicates)),
+        ("lines rejected", thousands(result.rejects)),
+        ("rows in the table", thousands(result.total_rows)),
+        (
+            "received",
+            format!(
+                "{} MB, {} MB of JSON",
+                megabytes(result.bytes_received),
+                megabytes(result.bytes_decoded)
+            ),
+        ),
+        ("requests", result.requests.to_string()),
+        ("time", format!("{:.1} s, {} rows/s", result.duration.as_secs_f64(), thousands(speed))),
+    ]
+}

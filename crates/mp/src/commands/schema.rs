@@ -1,0 +1,24 @@
+//! `mp schema`: the columns of a table or view.
+
+use mixpanel_data::{ColumnInfo, Value};
+
+use crate::args;
+use crate::config::Env;
+use crate::error::Error;
+use crate::output::{self, Column, Format};
+use crate::ui::Ui;
+
+pub(crate) fn run(args: &args::Schema, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+    let schema = super::open(&args.database, env)?.table_schema(&args.table)?;
+    let columns = ["column", "type", "nullable"].map(Column::text);
+    let row = |column: ColumnInfo| {
+        vec![Value::Text(column.name), Value::Text(column.sql_type), Value::Boolean(column.nullable)]
+    };
+    output::rows(
+        Format::or_default(args.format, ui),
+        ui,
+        &columns,
+        schema.columns.into_iter().map(row).collect(),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! `mp tables`: the tables of a database.
+
+use mixpanel_data::{TableInfo, Value};
+
+use crate::args;
+use crate::config::Env;
+use crate::error::Error;
+use crate::output::{self, Column, Format};
+use crate::ui::Ui;
+
+pub(crate) fn run(args: &args::Tables, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+    let tables = super::open(&args.database, env)?.tables()?;
+    if tables.is_empty() {
+        ui.say("no tables yet: `mp fetch events --from DAY --to DAY` makes one");
+    }
+    let columns =
+        [Column::text("name"), Column::text("type"), Column::number("rows"), Column::text("fetched_at")];
+    let row = |table: TableInfo| {
+        vec![
+            Value::Text(table.name),
+            Value::Text(table.kind.to_string()),
+            Value::Integer(table.row_count.into()),
+            Value::Timestamp(table.fetched_at),
+        ]
+    };
+    output::rows(Format::or_default(args.format, ui), ui, &columns, tables.into_iter().map(row).collect())?;
+    Ok(())
+}
