@@ -61,7 +61,7 @@ fn back_end(day: &mut DayWriter, session: &Session) -> Option<()> {
         properties
             .int("order_id", order_id(random))
             .money("amount", cents(random))
-            .raw("currency", "\"USD\"")
+            .joined("currency", session.currency, "")
             .raw("warehouse", random.pick(&["\"DE-1\"", "\"US-2\"", "null", "3"]));
     })
 }
@@ -170,7 +170,7 @@ fn shop(day: &mut DayWriter, session: &mut Session) -> Option<()> {
     day.event(session, "Purchase", |properties, random| {
         properties
             .money("amount", total)
-            .raw("currency", "\"USD\"")
+            .joined("currency", session.currency, "")
             .int("order_id", order_id(random))
             .with("items", |out| write_items(out, product, quantity, random))
             .raw("coupon", ["null", "null", "\"SPRING10\"", "\"\"", "null"][(total % 5) as usize])

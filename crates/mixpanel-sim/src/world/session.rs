@@ -28,6 +28,7 @@ pub(super) struct Session {
     /// Whether the sender escapes everything beyond ASCII.
     pub(super) ascii: bool,
     pub(super) plan: &'static str,
+    pub(super) currency: &'static str,
     /// The second of the day.
     pub(super) second: u32,
     /// The visit ends before this second.
@@ -63,6 +64,7 @@ impl Session {
             context: Vec::with_capacity(900),
             ascii: random.chance(0.2),
             plan: user.plan(opening.day),
+            currency: user.place().currency,
             second,
             last_second: opening.last_second,
             lag_ms: lag_ms(channel, random),
