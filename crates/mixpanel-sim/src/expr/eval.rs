@@ -87,12 +87,8 @@ impl<'a> Evaluation<'a> {
                 Value::Number(value) => Value::Number(-value),
                 _ => Value::Undefined,
             },
-            Node::Binary(Operator::And, left, right) => {
-                Value::Bool(self.truth(left, "and")? && self.truth(right, "and")?)
-            }
-            Node::Binary(Operator::Or, left, right) => {
-                Value::Bool(self.truth(left, "or")? || self.truth(right, "or")?)
-            }
+            Node::And(operands) => Value::Bool(self.until(operands, false, "and")?),
+            Node::Or(operands) => Value::Bool(self.until(operands, true, "or")?),
             Node::Binary(operator, left, right) => binary(*operator, &self.value(left)?, &self.value(right)?),
             Node::Call(function, arguments) => {
                 let arguments: Vec<Value> =
@@ -112,6 +108,16 @@ impl<'a> Evaluation<'a> {
                 Value::Bool(*all)
             }
         })
+    }
+
+    /// Evaluates operands until one is `decisive`, which then is the result.
+    fn until(&mut self, operands: &'a [Node], decisive: bool, operator: &str) -> Result<bool, ExprError> {
+        for operand in operands {
+            if self.truth(operand, operator)? == decisive {
+                return Ok(decisive);
+            }
+        }
+        Ok(!decisive)
     }
 
     /// An operand of `and` or `or`: a boolean, or `undefined`, which counts as false.
@@ -148,7 +154,6 @@ fn binary(operator: Operator, left: &Value, right: &Value) -> Value {
         Operator::Divide => arithmetic(left, right, |a, b| (b != 0.0).then(|| a / b)),
         // Rust's remainder has the sign of the dividend, which is the rule here too.
         Operator::Remainder => arithmetic(left, right, |a, b| (b != 0.0).then(|| a % b)),
-        Operator::And | Operator::Or => unreachable!("these are evaluated lazily"),
     }
 }
 

@@ -15,6 +15,10 @@ pub(super) enum Node {
     Variable(String, Vec<String>),
     Not(Box<Node>),
     Negate(Box<Node>),
+    /// `a and b and …`; a list and not a tree, so that long filters are not deep.
+    And(Vec<Node>),
+    /// `a or b or …`
+    Or(Vec<Node>),
     Binary(Operator, Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
     /// `any x in list (condition)`; with `all` set, `all x in list (condition)`.
@@ -37,8 +41,6 @@ pub(super) enum Selector {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
-    Or,
-    And,
     Equal,
     NotEqual,
     Greater,
@@ -110,7 +112,9 @@ impl Node {
             Node::Select(selector, _) => *selector == wanted,
             Node::Not(inner) | Node::Negate(inner) => inner.selects(wanted),
             Node::Binary(_, left, right) => left.selects(wanted) || right.selects(wanted),
-            Node::List(items) | Node::Call(_, items) => items.iter().any(|item| item.selects(wanted)),
+            Node::List(items) | Node::Call(_, items) | Node::And(items) | Node::Or(items) => {
+                items.iter().any(|item| item.selects(wanted))
+            }
             Node::Iterate { list, condition, .. } => list.selects(wanted) || condition.selects(wanted),
         }
     }
@@ -118,11 +122,13 @@ impl Node {
 
 /// Deeper nesting than this is refused rather than risking the stack.
 const MAX_DEPTH: usize = 100;
+/// The most `+ - * / %` in one expression.
+const MAX_ARITHMETIC: usize = 500;
 
 pub(super) fn parse(text: &str) -> Result<Node, ExprError> {
     let tokens = lex(text)?;
     let end = text.chars().count();
-    let mut parser = Parser { tokens, next: 0, end, depth: 0, variables: Vec::new() };
+    let mut parser = Parser { tokens, next: 0, end, depth: 0, arithmetic: 0, variables: Vec::new() };
     let node = parser.or()?;
     match parser.tokens.get(parser.next) {
         None => Ok(node),
@@ -135,6 +141,7 @@ struct Parser {
     next: usize,
     end: usize,
     depth: usize,
+    arithmetic: usize,
     variables: Vec<String>,
 }
 
@@ -184,20 +191,21 @@ impl Parser {
 
     fn or(&mut self) -> Result<Node, ExprError> {
         self.nested(|parser| {
-            let mut left = parser.and()?;
+            let first = parser.and()?;
+            let mut operands = vec![first];
             while parser.eat_word("or") {
-                left = binary(Operator::Or, left, parser.and()?);
+                operands.push(parser.and()?);
             }
-            Ok(left)
+            Ok(one_or(operands, Node::Or))
         })
     }
 
     fn and(&mut self) -> Result<Node, ExprError> {
-        let mut left = self.not()?;
+        let mut operands = vec![self.not()?];
         while self.eat_word("and") {
-            left = binary(Operator::And, left, self.not()?);
+            operands.push(self.not()?);
         }
-        Ok(left)
+        Ok(one_or(operands, Node::And))
     }
 
     fn not(&mut self) -> Result<Node, ExprError> {
@@ -244,9 +252,19 @@ impl Parser {
                 Some(Kind::Symbol("-")) => Operator::Subtract,
                 _ => return Ok(left),
             };
-            self.next += 1;
+            self.count_arithmetic()?;
             left = binary(operator, left, self.product()?);
         }
+    }
+
+    /// Steps over an operator. Chains of these are as deep as they are long, so their number is bounded.
+    fn count_arithmetic(&mut self) -> Result<(), ExprError> {
+        if self.arithmetic == MAX_ARITHMETIC {
+            return Err(self.error("too many operations"));
+        }
+        self.arithmetic += 1;
+        self.next += 1;
+        Ok(())
     }
 
     fn product(&mut self) -> Result<Node, ExprError> {
@@ -258,7 +276,7 @@ impl Parser {
                 Some(Kind::Symbol("%")) => Operator::Remainder,
                 _ => return Ok(left),
             };
-            self.next += 1;
+            self.count_arithmetic()?;
             left = binary(operator, left, self.negation()?);
         }
     }
@@ -374,6 +392,17 @@ impl Parser {
             if !self.eat_symbol(",") {
                 return Err(self.error(format!("expected `,` or `{close}`")));
             }
+        }
+    }
+}
+
+/// The only operand itself, or all of them joined.
+fn one_or(mut operands: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {
+    match operands.pop() {
+        Some(only) if operands.is_empty() => only,
+        last => {
+            operands.extend(last);
+            join(operands)
         }
     }
 }
