@@ -38,7 +38,11 @@ fn serve() {
     let begun = Instant::now();
     world.prepare(world.first_day(), world.last_day());
     let plain: usize = world.days().iter().map(|day| day.jsonl().len()).sum();
-    println!("prepare (generate and compress): {:.1} s for {} MB", begun.elapsed().as_secs_f64(), plain / 1_000_000);
+    println!(
+        "prepare (generate and compress): {:.1} s for {} MB",
+        begun.elapsed().as_secs_f64(),
+        plain / 1_000_000
+    );
     for (name, encoding) in [("plain", "identity"), ("gzip", "gzip")] {
         for _ in 0..2 {
             let (begun, cpu) = (Instant::now(), cpu_seconds());

@@ -46,11 +46,9 @@ impl State {
         loop {
             match self.steps.pop_front()? {
                 Step::Data(bytes) if bytes.is_empty() => {}
-                Step::Data(mut bytes) => {
-                    let chunk = bytes.split_to(self.cut(&bytes));
-                    if !bytes.is_empty() {
-                        self.steps.push_front(Step::Data(bytes));
-                    }
+                Step::Data(bytes) => {
+                    let length = self.length();
+                    let chunk = self.gather(bytes, length);
                     self.chunks += 1;
                     return Some(Ok(chunk));
                 }
@@ -64,21 +62,46 @@ impl State {
     }
 
     /// The length of the next chunk: the first few are tiny, later ones large with a small one now and then.
-    /// A part of them ends inside a multi-byte character, if there is one near.
-    fn cut(&mut self, bytes: &[u8]) -> usize {
+    fn length(&mut self) -> usize {
         let random = &mut self.random;
         let length = match self.chunks {
             0..4 => random.between(1, 700),
             _ if random.chance(0.05) => random.between(1, 3000),
             _ => random.between(20_000, 131_072),
         };
-        let length = (length as usize).min(bytes.len());
-        if self.chunks >= 12 && !random.chance(0.1) {
-            return length;
-        }
-        let near = &bytes[length..bytes.len().min(length + LOOK_AHEAD)];
-        // A byte of the form 10xxxxxx continues a character, so a border before it splits one.
-        let inside = near.iter().position(|byte| byte & 0xC0 == 0x80);
-        inside.map_or(length, |offset| length + offset)
+        length as usize
     }
+
+    /// A chunk of about the wanted length, shorter only if the data ends. Only where two parts meet is it a
+    /// copy: parts are days, and were chunks to end with them, borders would too often be line ends.
+    fn gather(&mut self, mut bytes: Bytes, length: usize) -> Bytes {
+        let look = self.chunks < 12 || self.random.chance(0.1);
+        if length < bytes.len() {
+            let chunk = bytes.split_to(border(&bytes, length, look));
+            self.steps.push_front(Step::Data(bytes));
+            return chunk;
+        }
+        let mut chunk = Vec::new();
+        while let Some(Step::Data(next)) = self.steps.front_mut() {
+            if chunk.is_empty() {
+                chunk.extend_from_slice(&bytes);
+            }
+            let missing = length - chunk.len();
+            if next.len() > missing {
+                chunk.extend_from_slice(&next.split_to(border(next, missing, look)));
+                break;
+            }
+            chunk.extend_from_slice(next);
+            self.steps.pop_front();
+        }
+        if chunk.is_empty() { bytes } else { chunk.into() }
+    }
+}
+
+/// Where to cut near `length`: with `look`, inside the next multi-byte character if there is one.
+fn border(bytes: &[u8], length: usize, look: bool) -> usize {
+    let near = &bytes[length..bytes.len().min(length + LOOK_AHEAD)];
+    // A byte of the form 10xxxxxx continues a character, so a border before it splits one.
+    let inside = near.iter().position(|byte| byte & 0xC0 == 0x80).filter(|_| look);
+    length + inside.unwrap_or(0)
 }

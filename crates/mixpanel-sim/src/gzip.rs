@@ -38,7 +38,9 @@ impl Segment {
                 blocks.reserve(blocks.capacity() / 2 + 4096);
             }
             let rest = &plain[deflate.total_in() as usize..];
-            deflate.compress_vec(rest, &mut blocks, FlushCompress::Full).expect("deflating memory cannot fail");
+            deflate
+                .compress_vec(rest, &mut blocks, FlushCompress::Full)
+                .expect("deflating memory cannot fail");
             // Room left over means that everything, flush marker included, has been written.
             if deflate.total_in() as usize == plain.len() && blocks.len() < blocks.capacity() {
                 break;

@@ -74,7 +74,8 @@ pub(crate) async fn export(State(app): State<Arc<App>>, uri: Uri, headers: Heade
             if let Some(Fault::SlowFirstByte { delay }) = &fault {
                 tokio::time::sleep(*delay).await;
             }
-            let request = Request { gzip: accepts_gzip(&headers), uri, params, fault: fault.clone(), running };
+            let request =
+                Request { gzip: accepts_gzip(&headers), uri, params, fault: fault.clone(), running };
             request.answer(app).await
         }
     };
@@ -106,7 +107,8 @@ fn within_history(app: &App, params: Params) -> Result<Params, Refusal> {
 }
 
 fn too_many(app: &App, refused: &Refused) -> Response {
-    let seconds = refused.wait.filter(|_| app.config.limits.retry_after).map(|wait| wait.as_secs_f64().ceil());
+    let seconds =
+        refused.wait.filter(|_| app.config.limits.retry_after).map(|wait| wait.as_secs_f64().ceil());
     too_many_requests(seconds.map(|seconds| format!("{seconds:.0}")).as_deref())
 }
 

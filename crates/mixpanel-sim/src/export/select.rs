@@ -79,7 +79,8 @@ fn wanted(world: &World, line: &[u8], params: &Params) -> Result<bool, ExprError
 fn push_in_ms(out: &mut Vec<u8>, line: &[u8]) {
     let event = Line::parse(line).ok();
     let time = event.as_ref().and_then(|event| event.time).map(|time| time.get());
-    let seconds = time.and_then(|time| time.parse::<i64>().ok()).filter(|seconds| seconds.abs() < 100_000_000_000);
+    let seconds =
+        time.and_then(|time| time.parse::<i64>().ok()).filter(|seconds| seconds.abs() < 100_000_000_000);
     let (Some(time), Some(seconds)) = (time, seconds) else { return out.extend_from_slice(line) };
     // `time` borrows from `line`, so their addresses tell where it is.
     let start = time.as_ptr() as usize - line.as_ptr() as usize;

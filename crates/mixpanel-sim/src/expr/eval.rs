@@ -71,7 +71,9 @@ impl<'a> Evaluation<'a> {
     fn value(&mut self, node: &'a Node) -> Result<Value, ExprError> {
         Ok(match node {
             Node::Literal(value) => value.clone(),
-            Node::List(items) => Value::List(items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?),
+            Node::List(items) => {
+                Value::List(items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?)
+            }
             Node::Select(selector, keys) => self.context.select(*selector, keys),
             Node::Variable(name, keys) => {
                 let bound = self.variables.iter().rev().find(|(bound, _)| bound == name);
@@ -125,9 +127,10 @@ impl<'a> Evaluation<'a> {
         match self.value(node)? {
             Value::Bool(value) => Ok(value),
             Value::Undefined => Ok(false),
-            other => {
-                Err(ExprError::Type(format!("`{operator}` takes booleans, and an operand is {}", other.type_name())))
-            }
+            other => Err(ExprError::Type(format!(
+                "`{operator}` takes booleans, and an operand is {}",
+                other.type_name()
+            ))),
         }
     }
 }
@@ -211,19 +214,23 @@ fn call(function: Function, arguments: &[Value]) -> Value {
             Value::Bool(value) => Value::Text(value.to_string()),
             Value::Null => Value::Null,
             Value::Datetime(ms) => {
-                let text = jiff::Timestamp::from_millisecond(*ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
+                let text = jiff::Timestamp::from_millisecond(*ms)
+                    .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
                 text.map_or(Value::Undefined, Value::Text)
             }
             _ => Value::Undefined,
         },
-        Function::Datetime if arguments.len() > 1 => civil(arguments).map_or(Value::Undefined, Value::Datetime),
+        Function::Datetime if arguments.len() > 1 => {
+            civil(arguments).map_or(Value::Undefined, Value::Datetime)
+        }
         Function::Datetime => argument.instant().map_or(Value::Undefined, Value::Datetime),
     }
 }
 
 /// A decimal number; Rust would also read `inf` and `nan`, which are words here.
 fn decimal(text: &str) -> Option<f64> {
-    let starts_well = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let starts_well =
+        text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
     starts_well.then(|| text.parse().ok()).flatten()
 }
 

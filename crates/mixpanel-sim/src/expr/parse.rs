@@ -176,10 +176,7 @@ impl Parser {
     }
 
     /// Runs `inner` one level deeper.
-    fn nested<T>(
-        &mut self,
-        inner: impl FnOnce(&mut Parser) -> Result<T, ExprError>,
-    ) -> Result<T, ExprError> {
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Parser) -> Result<T, ExprError>) -> Result<T, ExprError> {
         if self.depth == MAX_DEPTH {
             return Err(self.error("nested too deeply"));
         }

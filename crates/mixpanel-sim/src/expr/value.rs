@@ -38,9 +38,9 @@ impl Value {
             serde_json::Value::Number(value) => value.as_f64().map_or(Value::Undefined, Value::Number),
             serde_json::Value::String(value) => Value::Text(value.clone()),
             serde_json::Value::Array(items) => Value::List(items.iter().map(Value::from_json).collect()),
-            serde_json::Value::Object(fields) => {
-                Value::Object(fields.iter().map(|(name, value)| (name.clone(), Value::from_json(value))).collect())
-            }
+            serde_json::Value::Object(fields) => Value::Object(
+                fields.iter().map(|(name, value)| (name.clone(), Value::from_json(value))).collect(),
+            ),
         }
     }
 
@@ -74,9 +74,7 @@ impl Value {
     pub(super) fn same(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::Datetime(a), b) | (b, Value::Datetime(a)) => b.instant() == Some(*a),
-            (Value::List(a), Value::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-            }
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (a, b) => a == b,
         }
     }

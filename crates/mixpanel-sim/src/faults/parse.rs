@@ -173,7 +173,9 @@ fn lines(fields: &Map<String, Value>) -> Result<Vec<Bytes>, String> {
     let lines = list("lines").ok_or("`lines` must be a list")?;
     lines
         .iter()
-        .map(|line| line.as_str().map(|line| line.to_owned().into()).ok_or("a line must be a string".to_owned()))
+        .map(|line| {
+            line.as_str().map(|line| line.to_owned().into()).ok_or("a line must be a string".to_owned())
+        })
         .collect()
 }
 

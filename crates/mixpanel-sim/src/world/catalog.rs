@@ -87,8 +87,18 @@ pub(super) const PRODUCTS: [(&str, &str, u64); 16] = [
     ("Standing Desk", "Office", 49900),
 ];
 
-pub(super) const SEARCHES: [&str; 10] =
-    ["mug", "socks", "gift", "lamp", "kaffee", "shoes size 42", "抹茶", "crème brûlée torch", "🎁", "desk 120x60"];
+pub(super) const SEARCHES: [&str; 10] = [
+    "mug",
+    "socks",
+    "gift",
+    "lamp",
+    "kaffee",
+    "shoes size 42",
+    "抹茶",
+    "crème brûlée torch",
+    "🎁",
+    "desk 120x60",
+];
 
 /// Source, medium, campaign.
 pub(super) const CAMPAIGNS: [(&str, &str, &str); 6] = [
@@ -108,8 +118,16 @@ pub(super) const REFERRERS: [(&str, &str); 5] = [
     ("https://news.ycombinator.com/item?id=4242", "news.ycombinator.com"),
 ];
 
-pub(super) const PAGES: [&str; 8] =
-    ["/", "/products", "/products?sort=price&page=2", "/about", "/blog/how-we-pack", "/help", "/account", "/cart"];
+pub(super) const PAGES: [&str; 8] = [
+    "/",
+    "/products",
+    "/products?sort=price&page=2",
+    "/about",
+    "/blog/how-we-pack",
+    "/help",
+    "/account",
+    "/cart",
+];
 
 pub(super) const SERVICES: [&str; 4] = ["orders", "billing", "shipping", "crm-sync"];
 
@@ -127,7 +145,8 @@ pub(super) const NOTES: [&str; 9] = [
     "مرحبا 👨‍👩‍👧‍👦 family pack",
 ];
 
-pub(super) const FIRST_NAMES: [&str; 12] =
-    ["Ada", "Björn", "Chloé", "Dmitri", "Eun-ji", "Fatima", "Grace", "Hiro", "Inés", "João", "Kwame", "Łucja"];
+pub(super) const FIRST_NAMES: [&str; 12] = [
+    "Ada", "Björn", "Chloé", "Dmitri", "Eun-ji", "Fatima", "Grace", "Hiro", "Inés", "João", "Kwame", "Łucja",
+];
 pub(super) const LAST_NAMES: [&str; 10] =
     ["Adler", "Brown", "Costa", "Dubois", "Eriksson", "Fischer", "García", "Hansen", "Ito", "Kowalski"];

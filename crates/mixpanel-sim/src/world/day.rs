@@ -153,7 +153,8 @@ impl DayWriter {
             if self.random.chance(0.33) {
                 // The same event, received again: only the time of processing differs.
                 let digits = start + (row.processed - row.start);
-                let processed = self.out[digits..digits + 13].iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
+                let processed =
+                    self.out[digits..digits + 13].iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
                 let later = processed + self.random.between(1, 600_000);
                 let mut text = Vec::with_capacity(13);
                 padded(&mut text, later, 13);
@@ -176,7 +177,12 @@ fn rarities(properties: &mut Properties<'_>, random: &mut Random, session: &Sess
             // A few hundred experiments, each with a handful of events.
             let unit = random.unit();
             let number = 1 + (unit * unit * 400.0) as u64;
-            properties.numbered("exp_", number, 4, random.pick(&[r#""control""#, r#""variant_b""#, "true", "null"]));
+            properties.numbered(
+                "exp_",
+                number,
+                4,
+                random.pick(&[r#""control""#, r#""variant_b""#, "true", "null"]),
+            );
         }
         30..50 => {
             // Differs from `plan` in case alone.
@@ -191,7 +197,8 @@ fn rarities(properties: &mut Properties<'_>, random: &mut Random, session: &Sess
             properties.int("trace_id", u64::MAX - random.below(1_000_000));
         }
         58..64 => {
-            properties.raw("load_score", random.pick(&["1.5e-7", "0.1", "-0.0", "3E+2", "12345678901234567890.5"]));
+            properties
+                .raw("load_score", random.pick(&["1.5e-7", "0.1", "-0.0", "3E+2", "12345678901234567890.5"]));
         }
         64..70 => {
             properties.raw("is_gift", random.pick(&["true", "\"true\"", "1", "\"yes\"", "false"]));

@@ -56,7 +56,8 @@ fn opening(day: &DayWriter, setting: Setting, anonymous: bool, server: bool) -> 
 }
 
 fn back_end(day: &mut DayWriter, session: &Session) -> Option<()> {
-    let name = day.random.pick_skewed(&["Order Shipped", "Email Sent", "Invoice Paid", "Subscription Renewed"]);
+    let name =
+        day.random.pick_skewed(&["Order Shipped", "Email Sent", "Invoice Paid", "Subscription Renewed"]);
     day.event(session, name, |properties, random| {
         properties
             .int("order_id", order_id(random))
@@ -129,7 +130,10 @@ fn shop(day: &mut DayWriter, session: &mut Session) -> Option<()> {
         session.pause(&mut day.random);
         day.event(session, "Search", |properties, random| {
             let query = if random.chance(0.02) { random.pick(&NOTES) } else { random.pick_skewed(&SEARCHES) };
-            properties.text("query", query).int("results", random.below(80)).bool("filters_used", random.chance(0.2));
+            properties
+                .text("query", query)
+                .int("results", random.below(80))
+                .bool("filters_used", random.chance(0.2));
         })?;
     }
     if !day.random.chance(0.65) {
@@ -198,7 +202,8 @@ fn viewed(properties: &mut Properties<'_>, random: &mut Random, product: usize) 
         _ => properties.money("price", cents),
     };
     if random.chance(0.2) {
-        properties.raw("tags", random.pick(&[r#"["new","sale"]"#, "[]", r#"["bio",7,null]"#, r#"["größe:L"]"#]));
+        properties
+            .raw("tags", random.pick(&[r#"["new","sale"]"#, "[]", r#"["bio",7,null]"#, r#"["größe:L"]"#]));
     }
 }
 

@@ -139,9 +139,13 @@ fn web(properties: &mut Properties<'_>, user: &User, random: &mut Random) {
         .joined("$initial_referring_domain", domain, "");
     if random.chance(0.3) {
         let (source, medium, campaign) = random.pick_skewed(&CAMPAIGNS);
-        properties.joined("utm_source", source, "").joined("utm_medium", medium, "").text("utm_campaign", campaign);
+        properties
+            .joined("utm_source", source, "")
+            .joined("utm_medium", medium, "")
+            .text("utm_campaign", campaign);
         if random.chance(0.3) {
-            properties.raw("utm_term", random.pick(&["\"\"", "\"undefined\"", "\"<null>\"", "\"mugs\"", "null"]));
+            properties
+                .raw("utm_term", random.pick(&["\"\"", "\"undefined\"", "\"<null>\"", "\"mugs\"", "null"]));
         }
     }
     if random.chance(0.4) {
@@ -189,21 +193,30 @@ fn server(properties: &mut Properties<'_>, random: &mut Random) {
         .int("attempt", 1 + random.below(20) / 18);
 }
 
+const WEB_AGENT: &str = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) ";
+
 /// What the world of wide events adds.
 fn wide(properties: &mut Properties<'_>, user: &User, channel: Channel, random: &mut Random) {
     properties
         .uuid("session_id", "s-", [random.next(), random.next()])
         .int("session_number", 1 + random.below(40))
         .bool("is_returning", random.chance(0.7))
-        .raw("consent", random.pick(&[r#"{"analytics":true,"ads":false}"#, r#"{"analytics":true,"ads":true}"#]))
+        .raw(
+            "consent",
+            random.pick(&[r#"{"analytics":true,"ads":false}"#, r#"{"analytics":true,"ads":true}"#]),
+        )
         .joined("locale", user.place().locale, "");
-    if channel == Channel::Server {
-        properties
+    match channel {
+        Channel::Web => properties.joined("user_agent", WEB_AGENT, DESKTOPS[user.desktop].1),
+        Channel::App => {
+            properties.joined("user_agent", "Shop/7.4.0 (Mobile; Build 4207) ", PHONES[user.phone].4)
+        }
+        Channel::Server => properties
             .uuid("request_id", "", [random.next(), random.next()])
             .joined("host", "worker-", random.pick(&["a1", "b2", "c3"]))
             .int("queue_ms", random.below(900))
             .raw("tags", r#"["batch","v2"]"#)
             .bool("retried", random.chance(0.05))
-            .raw("deploy", "\"2025-06-11.3\"");
-    }
+            .raw("deploy", "\"2025-06-11.3\""),
+    };
 }

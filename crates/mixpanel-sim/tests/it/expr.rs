@@ -130,7 +130,8 @@ fn logic() {
 #[test]
 fn non_boolean_operands_are_errors() {
     let text = json!({"x": "s"});
-    for wrong in [r#"properties["x"] and true"#, r#"true and properties["x"]"#, r#"properties["x"] or true"#] {
+    for wrong in [r#"properties["x"] and true"#, r#"true and properties["x"]"#, r#"properties["x"] or true"#]
+    {
         assert!(matches!(evaluate(wrong, &text), Err(ExprError::Type(_))), "{wrong}");
     }
     let context = Context::new("e", text.as_object().unwrap());
@@ -251,7 +252,8 @@ fn what_is_not_an_expression() {
 
 #[test]
 fn deep_nesting_is_refused_not_fatal() {
-    for deep in [format!("{}1{}", "(".repeat(50_000), ")".repeat(50_000)), "not ".repeat(50_000), "-".repeat(50_000)]
+    for deep in
+        [format!("{}1{}", "(".repeat(50_000), ")".repeat(50_000)), "not ".repeat(50_000), "-".repeat(50_000)]
     {
         assert!(matches!(Expr::parse(&deep), Err(ExprError::Syntax { .. })));
     }

@@ -67,7 +67,8 @@ fn one_hundred_at_once() {
     let open = || {
         let mut stream = TcpStream::connect(simulator.addr()).unwrap();
         let target = format!("/api/2.0/export?project_id=12345&from_date={DAY}&to_date={DAY}");
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: sim\r\nAuthorization: {authorization}\r\n\r\n").unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: sim\r\nAuthorization: {authorization}\r\n\r\n")
+            .unwrap();
         let mut first = [0; 12];
         stream.read_exact(&mut first).unwrap();
         assert_eq!(&first, b"HTTP/1.1 200");

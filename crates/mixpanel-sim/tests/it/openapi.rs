@@ -46,13 +46,19 @@ fn valid(parameter: &Value) -> String {
 fn request(simulator: &Simulator, parameters: &[(&Value, String)]) -> Answer {
     let of = |place: &str| -> Vec<(String, String)> {
         let here = parameters.iter().filter(|(parameter, _)| parameter["in"] == place);
-        here.map(|(parameter, value)| (parameter["name"].as_str().unwrap().to_owned(), value.clone())).collect()
+        here.map(|(parameter, value)| (parameter["name"].as_str().unwrap().to_owned(), value.clone()))
+            .collect()
     };
     call(simulator, &of("query"), &of("header"))
 }
 
 fn parameters(operation: &Value) -> Vec<(&Value, String)> {
-    operation["parameters"].as_array().unwrap().iter().map(|parameter| (parameter, valid(parameter))).collect()
+    operation["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|parameter| (parameter, valid(parameter)))
+        .collect()
 }
 
 fn is_required(parameter: &Value) -> bool {
@@ -96,7 +102,8 @@ fn types_are_enforced() {
     let mut checked = 0;
     for index in 0..all.len() {
         let (parameter, _) = all[index];
-        let wrong = match (parameter["schema"]["type"].as_str().unwrap(), parameter["name"].as_str().unwrap()) {
+        let wrong = match (parameter["schema"]["type"].as_str().unwrap(), parameter["name"].as_str().unwrap())
+        {
             ("integer", _) => "seven",
             ("boolean", _) => "perhaps",
             ("string", "from_date" | "to_date") => "06/20/2025",

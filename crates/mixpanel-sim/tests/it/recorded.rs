@@ -31,7 +31,9 @@ impl Drop for Folder {
 }
 
 fn line(event: &str, time: u64, id: &str, rest: &str) -> String {
-    format!(r#"{{"event": "{event}",  "properties":{{"$insert_id":"{id}","distinct_id":"u","time":{time}{rest}}}}}"#)
+    format!(
+        r#"{{"event": "{event}",  "properties":{{"$insert_id":"{id}","distinct_id":"u","time":{time}{rest}}}}}"#
+    )
 }
 
 #[test]
@@ -73,7 +75,8 @@ fn lines_are_served_as_they_were_recorded() {
 fn what_cannot_be_served_is_an_error_at_the_start() {
     let folder = Folder::new("wrong");
     assert!(matches!(World::load(&folder.config()), Err(SimError::Config(_))));
-    for (text, at) in [("{}\n", 1), ("\n\nnot json\n", 3), (r#"{"event":"a","properties":{"time":"x"}}"#, 1)] {
+    for (text, at) in [("{}\n", 1), ("\n\nnot json\n", 3), (r#"{"event":"a","properties":{"time":"x"}}"#, 1)]
+    {
         fs::write(folder.0.join("1.jsonl"), text).unwrap();
         match World::load(&folder.config()) {
             Err(SimError::Line { line, .. }) => assert_eq!(line, at),

@@ -13,84 +13,85 @@ use serde_json::Value;
 
 /// An answer.
 #[derive(Debug, Default)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body as it was chunked.
-    pub chunks: Vec<Vec<u8>>,
+    pub(crate) chunks: Vec<Vec<u8>>,
     /// Whether the framing was complete: the last chunk, or all that `Content-Length` promised.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         self.chunks.concat()
     }
 
-    pub fn is_gzip(&self) -> bool {
+    pub(crate) fn is_gzip(&self) -> bool {
         self.header("content-encoding") == Some("gzip")
     }
 
     /// The body, decompressed if need be.
-    pub fn plain(&self) -> Vec<u8> {
+    pub(crate) fn plain(&self) -> Vec<u8> {
         if self.is_gzip() { gunzip(&self.body()).expect("a sound gzip stream") } else { self.body() }
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.plain()).expect("UTF-8")
     }
 
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         self.text().split_terminator('\n').map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// The `error` of a JSON body.
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body()).expect("a JSON body");
         body["error"].as_str().expect("an `error`").to_owned()
     }
 }
 
-pub fn gunzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn gunzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     flate2::bufread::GzDecoder::new(bytes).read_to_end(&mut plain)?;
     Ok(plain)
 }
 
 /// A small world without limits.
-pub fn small() -> SimConfig {
+pub(crate) fn small() -> SimConfig {
     SimConfig { days: 30, events_per_day: 100, limits: Limits::off(), ..SimConfig::default() }
 }
 
-pub fn start(config: SimConfig) -> Simulator {
+pub(crate) fn start(config: SimConfig) -> Simulator {
     Simulator::start(config).expect("a simulator")
 }
 
 /// A small world with limits, on a clock that stands still.
-pub fn start_limited(limits: Limits) -> Simulator {
+pub(crate) fn start_limited(limits: Limits) -> Simulator {
     start(SimConfig { limits, pace: Pace::Manual, ..small() })
 }
 
-pub fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// `name=value&…`, percent-encoded.
-pub fn query(parameters: &[(&str, &str)]) -> String {
-    let pair = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
+    let pair =
+        |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
     parameters.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// An export of a range by the service account, with more parameters.
-pub fn export(simulator: &Simulator, from: &str, to: &str, more: &[(&str, &str)]) -> Answer {
+pub(crate) fn export(simulator: &Simulator, from: &str, to: &str, more: &[(&str, &str)]) -> Answer {
     export_with(simulator, from, to, more, &[])
 }
 
-pub fn export_with(
+pub(crate) fn export_with(
     simulator: &Simulator,
     from: &str,
     to: &str,
@@ -106,11 +107,11 @@ pub fn export_with(
     get(simulator, &format!("/api/2.0/export?{}", query(&parameters)), &all)
 }
 
-pub fn get(simulator: &Simulator, target: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) fn get(simulator: &Simulator, target: &str, headers: &[(&str, &str)]) -> Answer {
     send(simulator, "GET", target, headers, "")
 }
 
-pub fn send(
+pub(crate) fn send(
     simulator: &Simulator,
     method: &str,
     target: &str,
