@@ -176,6 +176,6 @@ impl SimConfig {
     }
 
     pub(crate) fn user_count(&self) -> u32 {
-        self.users.unwrap_or_else(|| (self.total() / 36).clamp(50, 500_000) as u32)
+        self.users.unwrap_or_else(|| (self.total() / 36).clamp(50, 500_000) as u32).max(1)
     }
 }

@@ -99,6 +99,13 @@ pub enum Fault {
     },
 }
 
+const JSON: &str = "application/json";
+
+/// The body of a scripted status, if no other is given.
+fn status_body(status: u16) -> String {
+    format!(r#"{{"error":"scripted fault","status":"error","code":{status}}}"#)
+}
+
 impl Fault {
     /// A line `terminated early` after a part of the text.
     pub fn terminated_early(fraction: f64) -> Fault {
@@ -107,21 +114,21 @@ impl Fault {
 
     /// A status with a JSON body.
     pub fn status(status: u16) -> Fault {
-        let body = format!(r#"{{"error":"scripted fault","status":"error","code":{status}}}"#);
-        Fault::Status { status, body, retry_after: None, content_type: "application/json".to_owned() }
+        let (body, content_type) = (status_body(status), JSON.to_owned());
+        Fault::Status { status, body, retry_after: None, content_type }
     }
 
-    /// Hits the first requests in number.
+    /// Hits this many requests.
     pub fn times(self, times: u32) -> ScriptedFault {
         ScriptedFault { times, ..self.into() }
     }
 
-    /// Lets a number of requests pass first.
+    /// Lets this many fitting requests pass first.
     pub fn after(self, requests: u32) -> ScriptedFault {
         ScriptedFault { after: requests, ..self.into() }
     }
 
-    /// Hits only requests whose range covers a day.
+    /// Hits only requests whose range covers this day.
     pub fn on_day(self, day: Date) -> ScriptedFault {
         ScriptedFault { day: Some(day), ..self.into() }
     }

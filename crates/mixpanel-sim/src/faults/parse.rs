@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{Fault, ScriptedFault};
+use super::{Fault, JSON, ScriptedFault, status_body};
 
 impl Fault {
     /// The name by which JSON, headers and logs call the fault.
@@ -134,14 +134,12 @@ fn status(fields: &Map<String, Value>) -> Result<Fault, String> {
     if !(200.0..600.0).contains(&status) {
         return Err("`status` must be between 200 and 599".to_owned());
     }
-    let Fault::Status { status, body, retry_after, content_type } = Fault::status(status as u16) else {
-        return Err("unreachable".to_owned());
-    };
+    let status = status as u16;
     Ok(Fault::Status {
         status,
-        body: text_or(fields, "body", &body),
-        retry_after: fields.get("retry_after").and_then(text).or(retry_after),
-        content_type: text_or(fields, "content_type", &content_type),
+        body: text_or(fields, "body", &status_body(status)),
+        retry_after: fields.get("retry_after").and_then(text),
+        content_type: text_or(fields, "content_type", JSON),
     })
 }
 
