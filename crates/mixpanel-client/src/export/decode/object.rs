@@ -50,7 +50,7 @@ pub(in crate::export) fn read_object(
     loop {
         scanner.peek();
         let (expected, spelled) = names.expected(previous);
-        let property = if scanner.eat_text(spelled) {
+        let property = if scanner.eat_name(spelled) {
             expected
         } else {
             let key = scanner.key()?;

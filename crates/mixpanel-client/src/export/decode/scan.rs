@@ -4,6 +4,7 @@
 //! does not recurse, so that nesting costs no stack. Outside of strings the grammar leaves no place
 //! for anything but ASCII, so strings are where the encoding is checked.
 
+use super::names::Spelled;
 use super::number::{Number, NumberText};
 
 /// How many objects and arrays may be open at once, the outermost included.
@@ -90,12 +91,20 @@ impl<'a> Scanner<'a> {
 
     /// Steps over exactly this text when it comes next.
     #[inline]
-    pub(in crate::export) fn eat_text(&mut self, expected: &[u8]) -> bool {
+    fn eat_text(&mut self, expected: &[u8]) -> bool {
         let found = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(expected));
         if found {
             self.at += expected.len();
         }
         found
+    }
+
+    /// Steps over this name and its colon when they come next.
+    #[inline]
+    pub(in crate::export) fn eat_name(&mut self, name: &Spelled) -> bool {
+        let length = self.text.get(self.at..).and_then(|rest| name.leads(rest));
+        self.at += length.unwrap_or(0);
+        length.is_some()
     }
 
     /// Whether only white space is left.
