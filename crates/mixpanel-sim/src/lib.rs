@@ -1,1 +1,71 @@
-//! x
+//! A simulator of Mixpanel's raw export API: a deterministic world behind a real HTTP server.
+//!
+//! It exists so that programs which download from Mixpanel can be run, tested and measured without an account,
+//! without a network, and against every failure that the real service has been seen to produce. It shares no code
+//! with the client that it tests, because shared code would share mistakes.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use mixpanel_sim::{SimConfig, Simulator};
+//!
+//! let simulator = Simulator::start(SimConfig { days: 7, events_per_day: 20, ..SimConfig::default() })?;
+//! let mut stream = std::net::TcpStream::connect(simulator.addr())?;
+//! // The project secret, `sim-project-secret:` in base64, needs no `project_id`.
+//! stream.write_all(
+//!     b"GET /api/2.0/export?from_date=2025-06-26&to_date=2025-06-26 HTTP/1.1\r\nHost: sim\r\n\
+//!       Authorization: Basic c2ltLXByb2plY3Qtc2VjcmV0Og==\r\nConnection: close\r\n\r\n",
+//! )?;
+//! let mut answer = Vec::new();
+//! stream.read_to_end(&mut answer)?;
+//! assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is simulated
+//!
+//! | part | where to look |
+//! |---|---|
+//! | data: a shop's events from a seed, or recorded files | [`World`], [`Source`] |
+//! | `GET /api/2.0/export` with all its parameters, credentials, gzip | [`SimConfig`] |
+//! | the expression language of `where` | [`expr`] |
+//! | limits of 60 requests per hour, 3 per second, 100 at once | [`Limits`], [`Simulator::advance`] |
+//! | failures on demand | [`Fault`] |
+//!
+//! # The data
+//!
+//! The seeded world is a shop with users who come, look, buy and return, on a skewed mix of web, mobile and
+//! server events of 15 to 30 properties. On purpose it has what real projects have and what programs fall over:
+//! names with spaces, dots, quotes and dollar signs, names that differ only in case, properties with several types,
+//! hundreds of rare ones, nested lists and objects, integers beyond 2^53, nulls and empty strings, text in many
+//! scripts both raw and escaped, line separators inside strings, repeated rows (0.5 %), rows that were processed
+//! days late, rows in no order, a day or two without any event, and a `today` that is only partly there.
+//!
+//! # Controlling it from another process
+//!
+//! `POST /sim/faults` scripts faults, `DELETE /sim/faults` forgets them, `POST /sim/clock?advance_s=N` moves
+//! the virtual clock, `GET /sim/requests` tells what was asked. A request may bring its own fault in the header
+//! `X-Sim-Fault`.
+
+mod app;
+mod body;
+mod clock;
+mod config;
+mod error;
+mod export;
+pub mod expr;
+mod faults;
+mod gzip;
+mod limits;
+mod line;
+mod random;
+mod recorded;
+mod server;
+mod world;
+
+pub use app::RequestLog;
+pub use config::{ClockMode, Limits, Pace, SimConfig, Source};
+pub use error::SimError;
+pub use faults::{Fault, ScriptedFault};
+pub use server::Simulator;
+pub use world::{DayData, World};

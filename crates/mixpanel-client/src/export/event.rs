@@ -265,22 +265,22 @@ impl EventDecoder {
         if self.bytes.saturating_add(line.len()) > MAX_BATCH_BYTES - ROW_BYTES {
             return Err(RejectReason::TooLong);
         }
-        let text = std::str::from_utf8(line).map_err(|_| RejectReason::NotUtf8)?;
-        let event = self.read(text)?;
+        let event = self.read(line)?;
         self.take_over(line, &event)
     }
 
     /// Reads and checks a whole line. Its properties are in `slots` afterwards.
-    fn read(&mut self, text: &str) -> Result<Event, RejectReason> {
-        let mut scanner = Scanner::new(text);
-        let members = self.members(&mut scanner).map_err(|Malformed| RejectReason::NotJson)?;
-        if !scanner.at_end() {
-            return Err(RejectReason::NotJson);
-        }
+    fn read(&mut self, line: &[u8]) -> Result<Event, RejectReason> {
+        let mut scanner = Scanner::new(line);
+        let members = self.members(&mut scanner);
+        let (name, properties) = match members {
+            Ok(members) if scanner.at_end() => members,
+            _ if std::str::from_utf8(line).is_err() => return Err(RejectReason::NotUtf8),
+            _ => return Err(RejectReason::NotJson),
+        };
         if scanner.lone_surrogate() {
             return Err(RejectReason::LoneSurrogate);
         }
-        let (name, properties) = members;
         let name = name.flatten().ok_or(RejectReason::NoEvent)?;
         let properties = properties.flatten().ok_or(RejectReason::NoProperties)?;
         Ok(Event { name, properties })
@@ -295,7 +295,7 @@ impl EventDecoder {
     ) -> Result<(Option<Option<StringText>>, Option<Option<(usize, usize)>>), Malformed> {
         let (mut name, mut properties) = (None, None);
         if scanner.peek() != b'{' {
-            scanner.value(0)?;
+            scanner.other_value(0)?;
             return Ok((name, properties));
         }
         scanner.eat(b'{');
@@ -317,7 +317,7 @@ impl EventDecoder {
                 read_object(scanner, 1, &mut self.names, &mut self.scratch, &mut self.slots)?;
                 properties = Some(Some((start, scanner.at())));
             } else {
-                let (value, start, end) = scanner.value(1)?;
+                let (value, start, end) = scanner.other_value(1)?;
                 if is_event && name.is_none() {
                     name = Some(match value {
                         Value::String { escaped } => Some(StringText { start, end, escaped }),

@@ -50,8 +50,18 @@ pub(in crate::export) struct Column {
     kind: Option<ColumnKind>,
     values: Values,
     present: NullBufferBuilder,
+    /// How many rows there are, nulls and all.
+    rows: usize,
     /// Whether it has an integer that a double would round.
     wide: bool,
+    room: Room,
+}
+
+/// How much to reserve for a column.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::export) struct Room {
+    rows: usize,
+    bytes: usize,
 }
 
 /// What became of a column.
@@ -67,8 +77,15 @@ pub(in crate::export) enum Finished {
 
 impl Column {
     /// An empty column whose kind will be at least `floor`.
-    pub(in crate::export) fn new(floor: Option<ColumnKind>) -> Self {
-        Self { kind: floor, values: Values::Nothing, present: NullBufferBuilder::new(0), wide: false }
+    pub(in crate::export) fn new(floor: Option<ColumnKind>, room: Room) -> Self {
+        let present = NullBufferBuilder::new(room.rows);
+        Self { kind: floor, values: Values::Nothing, present, rows: 0, wide: false, room }
+    }
+
+    /// What this column took: room for the next one like it.
+    pub(in crate::export) fn room(&self) -> Room {
+        let bytes = if let Values::Text(text) = &self.values { text.bytes() } else { 0 };
+        Room { rows: self.rows, bytes }
     }
 
     /// Sets the value of `row`, which is behind all rows set so far, widening the column if need
@@ -145,8 +162,7 @@ impl Column {
         if let Values::Nothing = self.values {
             self.start();
         }
-        let missing = row - self.present.len();
-        if missing > 0 {
+        if self.rows < row {
             self.pad(row);
         }
         match (&mut self.values, value) {
@@ -160,17 +176,19 @@ impl Column {
             (values, value) => unreachable!("a column widens before it takes {value:?}: {values:?}"),
         }
         self.present.append_non_null();
+        self.rows += 1;
     }
 
     #[cold]
     fn start(&mut self) {
+        let Room { rows, bytes } = self.room;
         self.values = match self.kind {
             None => Values::Nothing,
-            Some(ColumnKind::Boolean) => Values::Boolean(Vec::new()),
-            Some(ColumnKind::BigInt) => Values::BigInt(Vec::new()),
-            Some(ColumnKind::Double) => Values::Double(Vec::new()),
+            Some(ColumnKind::Boolean) => Values::Boolean(Vec::with_capacity(rows)),
+            Some(ColumnKind::BigInt) => Values::BigInt(Vec::with_capacity(rows)),
+            Some(ColumnKind::Double) => Values::Double(Vec::with_capacity(rows)),
             Some(ColumnKind::Varchar | ColumnKind::Json | ColumnKind::Mixed) => {
-                Values::Text(TextColumn::default())
+                Values::Text(TextColumn::with_capacity(rows, bytes))
             }
         };
     }
@@ -184,7 +202,8 @@ impl Column {
             Values::Double(column) => column.resize(rows, 0.0),
             Values::Text(column) => column.pad(rows),
         }
-        self.present.append_n_nulls(rows - self.present.len());
+        self.present.append_n_nulls(rows - self.rows);
+        self.rows = rows;
     }
 
     /// The column with `rows` rows.
@@ -223,7 +242,7 @@ mod tests {
     const DOUBLE: Value = Value::Number(Number::Double(1.5));
 
     fn column(floor: Option<ColumnKind>, values: &[(usize, Value, &str)]) -> Finished {
-        let mut column = Column::new(floor);
+        let mut column = Column::new(floor, Room::default());
         for (row, value, text) in values {
             column.set(*row, *value, text.as_bytes());
         }
@@ -300,7 +319,7 @@ mod tests {
     #[test]
     fn only_what_fits() {
         for kind in ColumnKind::ALL {
-            let mut column = Column::new(Some(kind));
+            let mut column = Column::new(Some(kind), Room::default());
             let values = [Value::Null, Value::Boolean(true), INT, DOUBLE, Value::Array];
             for (row, value) in values.into_iter().enumerate() {
                 column.set_if_it_fits(row, value, b"[]");

@@ -23,14 +23,53 @@ const RESERVED: [&str; 4] = ["time", "distinct_id", "$insert_id", "mp_processing
 #[derive(Debug)]
 struct Name {
     name: Box<str>,
-    /// The name as it was first spelled in JSON, with its quotes and the colon: what the scanner
-    /// compares with when it expects this name.
-    spelled: Box<[u8]>,
+    /// What the scanner compares with when it expects this name.
+    spelled: Spelled,
     hash: u64,
     /// The name that came after this one the last time.
     next: NameId,
     /// The last event that had it.
     event: u64,
+}
+
+/// A name as it was first spelled in JSON, with its quotes and the colon.
+#[derive(Debug)]
+pub(in crate::export) struct Spelled {
+    text: Box<[u8]>,
+    /// The first bytes of the text, and which bytes those are: most names are compared by one
+    /// instruction, without a call.
+    head: u128,
+    mask: u128,
+}
+
+impl Spelled {
+    /// The name whose string literal has this inside.
+    fn new(literal: &[u8]) -> Self {
+        let mut text = Vec::with_capacity(literal.len() + 3);
+        text.push(b'"');
+        text.extend_from_slice(literal);
+        text.extend_from_slice(b"\":");
+        let mut head = [0; 16];
+        let mut mask = [0; 16];
+        for (place, &byte) in text.iter().take(16).enumerate() {
+            (head[place], mask[place]) = (byte, 0xFF);
+        }
+        Self { text: text.into(), head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
+    }
+
+    /// How long the spelling is, when `text` starts with it.
+    #[inline]
+    pub(in crate::export) fn leads(&self, text: &[u8]) -> Option<usize> {
+        let length = self.text.len();
+        let same = match text.first_chunk::<16>() {
+            Some(first) => {
+                u128::from_le_bytes(*first) & self.mask == self.head
+                    && (length <= 16 || text.get(16..length).is_some_and(|rest| *rest == self.text[16..]))
+            }
+            None => text.starts_with(&self.text),
+        };
+        same.then_some(length)
+    }
 }
 
 /// All names; open addressing over their hashes.
@@ -82,7 +121,7 @@ impl NameTable {
 
     /// Which name to expect behind `previous`, and how it is spelled.
     #[inline]
-    pub(in crate::export) fn expected(&self, previous: Option<NameId>) -> (NameId, &[u8]) {
+    pub(in crate::export) fn expected(&self, previous: Option<NameId>) -> (NameId, &Spelled) {
         let id = previous.map_or(self.first, |id| self.names[id as usize].next);
         (id, &self.names[id as usize].spelled)
     }
@@ -106,12 +145,9 @@ impl NameTable {
     #[cold]
     fn add(&mut self, name: &[u8], literal: &[u8], hash: u64, place: usize) -> NameId {
         let id = NameId::try_from(self.names.len()).expect("names take memory, far less than 2^32 fit");
-        let mut spelled = Vec::with_capacity(literal.len() + 3);
-        spelled.push(b'"');
-        spelled.extend_from_slice(literal);
-        spelled.extend_from_slice(b"\":");
+        let spelled = Spelled::new(literal);
         let name = String::from_utf8_lossy(name).into();
-        self.names.push(Name { name, spelled: spelled.into(), hash, next: TIME, event: 0 });
+        self.names.push(Name { name, spelled, hash, next: TIME, event: 0 });
         self.places[place] = id + 1;
         if self.names.len() * 2 > self.places.len() {
             self.grow();
@@ -195,7 +231,29 @@ mod tests {
         let quoted = table.intern(b"a\"b", &spell("a\"b"));
         table.followed_by(None, INSERT);
         table.followed_by(Some(INSERT), quoted);
-        assert_eq!(table.expected(None), (INSERT, br#""$insert_id":"#.as_slice()));
-        assert_eq!(table.expected(Some(INSERT)), (quoted, br#""a\"b":"#.as_slice()));
+        let expected = |previous, text: &[u8]| {
+            let (id, spelled) = table.expected(previous);
+            (id, spelled.leads(text))
+        };
+        assert_eq!(expected(None, br#""$insert_id":""#), (INSERT, Some(13)));
+        assert_eq!(expected(Some(INSERT), br#""a\"b":1}"#), (quoted, Some(7)));
+        assert_eq!(expected(Some(INSERT), br#""a\"c":1}"#), (quoted, None));
+    }
+
+    #[test]
+    fn spellings_of_all_lengths() {
+        for length in 0..40 {
+            let spelled = Spelled::new(&vec![b'x'; length]);
+            let text = [b"\"".as_slice(), &vec![b'x'; length], b"\":12345678901234567890"].concat();
+            for end in 0..text.len() {
+                let expected = (end >= length + 3).then_some(length + 3);
+                assert_eq!(spelled.leads(&text[..end]), expected);
+            }
+            for place in 0..length + 3 {
+                let mut other = text.clone();
+                other[place] = b'y';
+                assert_eq!(spelled.leads(&other), None);
+            }
+        }
     }
 }

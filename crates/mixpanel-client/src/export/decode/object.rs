@@ -50,7 +50,7 @@ pub(in crate::export) fn read_object(
     loop {
         scanner.peek();
         let (expected, spelled) = names.expected(previous);
-        let property = if scanner.eat_text(spelled) {
+        let property = if scanner.eat_name(spelled) {
             expected
         } else {
             let key = scanner.key()?;
@@ -66,8 +66,9 @@ pub(in crate::export) fn read_object(
             property
         };
         previous = Some(property);
+        let first = names.first_in_event(property);
         let (value, start, end) = scanner.value(depth + 1)?;
-        if names.first_in_event(property) {
+        if first {
             slots.push(Slot { property, start: start as u32, end: end as u32, value });
         }
         if !scanner.another(b'}')? {
@@ -85,7 +86,7 @@ mod tests {
         let mut seen = Vec::new();
         // The second time, every name is expected.
         for _ in 0..2 {
-            let mut scanner = Scanner::new(text);
+            let mut scanner = Scanner::new(text.as_bytes());
             read_object(&mut scanner, 0, &mut names, &mut scratch, &mut slots)?;
             assert!(scanner.at_end());
             let member = |slot: &Slot| {

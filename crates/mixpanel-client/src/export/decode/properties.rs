@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, StringArray};
 
-use super::column::{Column, Finished};
+use super::column::{Column, Finished, Room};
 use super::names::{FIXED, NameId, NameTable, spell};
 use super::number::{Number, is_wide};
 use super::object::Slot;
@@ -135,7 +135,7 @@ impl Properties {
 
     fn promote(&mut self, property: NameId, floor: Option<ColumnKind>) {
         self.properties[property as usize].column = Some(self.columns.len() as u32);
-        self.columns.push(Promoted { property, floor, column: Column::new(floor) });
+        self.columns.push(Promoted { property, floor, column: Column::new(floor, Room::default()) });
     }
 
     /// Takes over the properties of the event in `row`, which happened at `time_us`.
@@ -178,7 +178,8 @@ impl Properties {
         }
         let mut finished = Vec::new();
         for promoted in &mut self.columns {
-            let column = std::mem::replace(&mut promoted.column, Column::new(promoted.floor));
+            let next = Column::new(promoted.floor, promoted.column.room());
+            let column = std::mem::replace(&mut promoted.column, next);
             finished.push((promoted.property, column.finish(texts.len())));
         }
         finished.sort_unstable_by_key(|(property, _)| *property);

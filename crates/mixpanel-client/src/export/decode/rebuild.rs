@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, StringArray};
 
-use super::column::Column;
+use super::column::{Column, Room};
 use super::names::{NameTable, spell};
 use super::object::read_object;
 use super::scan::Scanner;
@@ -28,7 +28,7 @@ pub fn rebuild_columns(properties: &StringArray, wanted: &[(&str, ColumnKind)]) 
         let id = names.intern(name.as_bytes(), &spell(name)) as usize;
         place_of.resize(names.len(), None);
         place_of[id] = Some(place);
-        columns.push((Column::new(Some(*kind)), *kind));
+        columns.push((Column::new(Some(*kind), Room::default()), *kind));
     }
     let (mut scratch, mut slots) = (Vec::new(), Vec::new());
     let rows = if wanted.is_empty() { 0 } else { properties.len() };
@@ -36,14 +36,14 @@ pub fn rebuild_columns(properties: &StringArray, wanted: &[(&str, ColumnKind)]) 
         if properties.is_null(row) {
             continue;
         }
-        let text = properties.value(row);
+        let text = properties.value(row).as_bytes();
         if read_object(&mut Scanner::new(text), 0, &mut names, &mut scratch, &mut slots).is_err() {
             continue;
         }
         for slot in &slots {
             if let Some(Some(place)) = place_of.get(slot.property as usize) {
                 let column = &mut columns[*place].0;
-                column.set_if_it_fits(row, slot.value, slot.text(text.as_bytes()));
+                column.set_if_it_fits(row, slot.value, slot.text(text));
             }
         }
     }

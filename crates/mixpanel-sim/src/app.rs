@@ -1,0 +1,162 @@
+//! The router: the export endpoint, the simulator's own control endpoints, and the log of requests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::config::SimConfig;
+use crate::error::SimError;
+use crate::export::params::Query;
+use crate::export::{export, plain_response};
+use crate::faults::{FaultQueue, ScriptedFault};
+use crate::limits::Limiter;
+use crate::world::{World, now};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: SimConfig,
+    pub(crate) world: World,
+    pub(crate) clock: Clock,
+    pub(crate) limiter: Limiter,
+    pub(crate) faults: FaultQueue,
+    log: Mutex<Vec<RequestLog>>,
+}
+
+/// A request that was answered. Headers, and with them credentials, are never kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestLog {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// Path and query as they were sent.
+    pub target: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// When it came, by the virtual clock.
+    pub at: Timestamp,
+    /// The scripted fault it met.
+    pub fault: Option<&'static str>,
+}
+
+/// Marks an answer that a fault was applied to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Injected(pub(crate) &'static str);
+
+impl App {
+    pub(crate) fn new(config: SimConfig) -> Result<App, SimError> {
+        let world = World::load(&config)?;
+        let clock = Clock::new(now(&config)?, config.pace);
+        let limiter = Limiter::new(config.limits);
+        Ok(App { config, world, clock, limiter, faults: FaultQueue::default(), log: Mutex::default() })
+    }
+
+    pub(crate) fn requests(&self) -> Vec<RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn record(&self, entry: RequestLog) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let logged = Router::new()
+        .route("/api/2.0/export", get(export))
+        .route("/api/2.0/export/", get(export))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), log));
+    Router::new()
+        .route("/sim/faults", post(add_faults).delete(clear_faults))
+        .route("/sim/clock", post(advance))
+        .route("/sim/requests", get(requests))
+        .fallback_service(logged.with_state(Arc::clone(&app)))
+        .with_state(app)
+}
+
+async fn log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (method, target) = (request.method().to_string(), request.uri().to_string());
+    let at = app.clock.now();
+    let response = next.run(request).await;
+    let fault = response.extensions().get::<Injected>().map(|injected| injected.0);
+    app.record(RequestLog { method, target, status: response.status().as_u16(), at, fault });
+    response
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    plain_response(status, "application/json", body.to_string())
+}
+
+async fn not_found(uri: Uri) -> Response {
+    let error = format!("no such endpoint: {}", uri.path());
+    answer(StatusCode::NOT_FOUND, &json!({"error": error, "status": "error"}))
+}
+
+async fn not_allowed() -> Response {
+    answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed", "status": "error"}))
+}
+
+/// `POST /sim/faults`: one fault or a list of them.
+async fn add_faults(State(app): State<Arc<App>>, body: String) -> Response {
+    let parsed = serde_json::from_str::<Value>(&body).map_err(|error| error.to_string()).and_then(|json| {
+        let list = match json {
+            Value::Array(list) => list,
+            one => vec![one],
+        };
+        list.iter().map(ScriptedFault::from_json).collect::<Result<Vec<_>, _>>()
+    });
+    match parsed {
+        Ok(faults) => {
+            faults.into_iter().for_each(|fault| app.faults.push(fault));
+            answer(StatusCode::OK, &json!({"waiting": app.faults.len()}))
+        }
+        Err(error) => answer(StatusCode::BAD_REQUEST, &json!({"error": error})),
+    }
+}
+
+/// `DELETE /sim/faults`: forgets the faults that still wait.
+async fn clear_faults(State(app): State<Arc<App>>) -> Response {
+    app.faults.clear();
+    answer(StatusCode::OK, &json!({"waiting": 0}))
+}
+
+/// `POST /sim/clock?advance_s=60`: moves the virtual clock; without a number, tells the time.
+async fn advance(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let query = Query::parse(uri.query().unwrap_or_default());
+    if let Some(text) = query.get("advance_s") {
+        match text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+            Some(by) => app.clock.advance(by),
+            None => {
+                let error = "advance_s must be a number of seconds";
+                return answer(StatusCode::BAD_REQUEST, &json!({"error": error}));
+            }
+        }
+    }
+    let (last_hour, running) = app.limiter.usage(app.clock.elapsed());
+    let now = app.clock.now().to_string();
+    answer(StatusCode::OK, &json!({"now": now, "requests_last_hour": last_hour, "running": running}))
+}
+
+/// `GET /sim/requests`: the log.
+async fn requests(State(app): State<Arc<App>>) -> Response {
+    let entries = app.requests().into_iter().map(|entry| {
+        json!({
+            "method": entry.method,
+            "target": entry.target,
+            "status": entry.status,
+            "at": entry.at.to_string(),
+            "fault": entry.fault,
+        })
+    });
+    answer(StatusCode::OK, &Value::Array(entries.collect()))
+}

@@ -1,0 +1,93 @@
+//! Which lines of the world a request gets.
+
+use bytes::Bytes;
+use memchr::memchr;
+
+use super::params::Params;
+use crate::expr::{Context, ExprError};
+use crate::line::Line;
+use crate::random::mix;
+use crate::world::{DayData, World, parallel};
+
+/// The text of the answer, in parts. Days without a filter are shared, not copied.
+pub(crate) fn select(world: &World, params: &Params) -> Result<Vec<Bytes>, ExprError> {
+    let days = world.range(params.from, params.to);
+    if params.is_whole() {
+        return Ok(parallel(days, |day| day.jsonl().clone()));
+    }
+    let Some(limit) = params.limit else {
+        let parts = parallel(days, |day| select_day(world, day, params, usize::MAX).map(|(text, _)| text));
+        return parts.into_iter().collect();
+    };
+    let mut parts = Vec::new();
+    let mut left = limit;
+    for day in days {
+        if left == 0 {
+            break;
+        }
+        let (text, rows) = select_day(world, day, params, left)?;
+        left -= rows;
+        parts.push(text);
+    }
+    Ok(parts)
+}
+
+/// At most `limit` lines of a day, and how many they are.
+fn select_day(
+    world: &World,
+    day: &DayData,
+    params: &Params,
+    limit: usize,
+) -> Result<(Bytes, usize), ExprError> {
+    let text = day.jsonl();
+    let mut selected = Vec::new();
+    let mut rows = 0;
+    let mut rest = &text[..];
+    while rows < limit && !rest.is_empty() {
+        let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        if !wanted(world, line, params)? {
+            continue;
+        }
+        rows += 1;
+        if params.time_in_ms { push_in_ms(&mut selected, line) } else { selected.extend_from_slice(line) }
+    }
+    Ok((selected.into(), rows))
+}
+
+fn wanted(world: &World, line: &[u8], params: &Params) -> Result<bool, ExprError> {
+    if let Some(names) = &params.events {
+        let Ok(name) = Line::event_name(line) else { return Ok(false) };
+        if !names.iter().any(|wanted| *wanted == name) {
+            return Ok(false);
+        }
+    }
+    let Some(filter) = &params.filter else { return Ok(true) };
+    let Ok(event) = Line::parse(line) else { return Ok(false) };
+    let Ok(properties) = serde_json::from_str(event.properties.get()) else { return Ok(false) };
+    let properties: serde_json::Map<String, serde_json::Value> = properties;
+    let profile = match properties.get("distinct_id") {
+        Some(serde_json::Value::String(id)) if filter.asks_for_profile() => world.profile(id),
+        _ => None,
+    };
+    filter.keeps(&Context::new(&event.event, &properties).with_profile(profile.as_ref()))
+}
+
+/// Appends a line with its time in milliseconds. The stored millisecond follows from `$insert_id`, so that
+/// repeated rows agree on it.
+fn push_in_ms(out: &mut Vec<u8>, line: &[u8]) {
+    let event = Line::parse(line).ok();
+    let time = event.as_ref().and_then(|event| event.time).map(|time| time.get());
+    let seconds =
+        time.and_then(|time| time.parse::<i64>().ok()).filter(|seconds| seconds.abs() < 100_000_000_000);
+    let (Some(time), Some(seconds)) = (time, seconds) else { return out.extend_from_slice(line) };
+    // `time` borrows from `line`, so their addresses tell where it is.
+    let start = time.as_ptr() as usize - line.as_ptr() as usize;
+    let id = event.and_then(|event| event.insert_id).map_or("", |id| id.get());
+    let millisecond = id.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte))) % 1000;
+    let time_ms = seconds * 1000 + millisecond as i64;
+    out.extend_from_slice(&line[..start]);
+    out.extend_from_slice(time_ms.to_string().as_bytes());
+    out.extend_from_slice(&line[start + time.len()..]);
+}

@@ -1,0 +1,97 @@
+//! Which request meets which fault.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::http::HeaderMap;
+use jiff::civil::Date;
+
+use super::{Fault, ScriptedFault};
+
+/// Faults that wait for their requests, in the order in which they were scripted.
+#[derive(Debug, Default)]
+pub(crate) struct FaultQueue(Mutex<Vec<ScriptedFault>>);
+
+impl FaultQueue {
+    fn lock(&self) -> MutexGuard<'_, Vec<ScriptedFault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, fault: ScriptedFault) {
+        if fault.times > 0 {
+            self.lock().push(fault);
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The fault for a request: its own header's, or the first that waits for it. The error is about a header
+    /// that makes no sense.
+    pub(crate) fn take(&self, headers: &HeaderMap, from: Date, to: Date) -> Result<Option<Fault>, String> {
+        if let Some(header) = headers.get("x-sim-fault") {
+            let text = header.to_str().map_err(|_| "X-Sim-Fault is not text".to_owned())?;
+            return Fault::from_header(text).map(Some);
+        }
+        let mut queue = self.lock();
+        let mut index = 0;
+        while let Some(scripted) = queue.get_mut(index) {
+            let fits = scripted.day.is_none_or(|day| (from..=to).contains(&day));
+            if fits && scripted.after == 0 {
+                scripted.times -= 1;
+                let fault = scripted.fault.clone();
+                if scripted.times == 0 {
+                    queue.remove(index);
+                }
+                return Ok(Some(fault));
+            }
+            if fits {
+                scripted.after -= 1;
+            }
+            index += 1;
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    fn take(queue: &FaultQueue, day: i8) -> Option<&'static str> {
+        let day = date(2025, 6, day);
+        queue.take(&HeaderMap::new(), day, day).unwrap().map(|fault| fault.name())
+    }
+
+    #[test]
+    fn requests_meet_faults_in_order() {
+        let queue = FaultQueue::default();
+        queue.push(Fault::HtmlPage.after(1).times(2));
+        queue.push(Fault::GzipBadCrc.on_day(date(2025, 6, 9)));
+        assert_eq!(take(&queue, 1), None);
+        assert_eq!(take(&queue, 1), Some("html_page"));
+        assert_eq!(take(&queue, 1), Some("html_page"));
+        assert_eq!(take(&queue, 1), None);
+        assert_eq!(take(&queue, 9), Some("gzip_bad_crc"));
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_header_overrides_the_queue() {
+        let queue = FaultQueue::default();
+        queue.push(Fault::HtmlPage.into());
+        let mut headers = HeaderMap::new();
+        headers.insert("x-sim-fault", "status:503".parse().unwrap());
+        let day = date(2025, 6, 1);
+        assert_eq!(queue.take(&headers, day, day).unwrap().unwrap().name(), "status");
+        assert_eq!(queue.len(), 1);
+        headers.insert("x-sim-fault", "nonsense".parse().unwrap());
+        assert!(queue.take(&headers, day, day).is_err());
+    }
+}

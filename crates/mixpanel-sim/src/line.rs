@@ -1,0 +1,53 @@
+//! The parts of an exported line that the server must understand, borrowed from the line.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An event without its properties' values, except those that identify it.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) event: Cow<'a, str>,
+    pub(crate) properties: &'a RawValue,
+    pub(crate) time: Option<&'a RawValue>,
+    pub(crate) distinct_id: Option<&'a RawValue>,
+    pub(crate) insert_id: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Outer<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow)]
+    properties: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Inner<'a> {
+    #[serde(borrow)]
+    time: Option<&'a RawValue>,
+    #[serde(borrow)]
+    distinct_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "$insert_id")]
+    insert_id: Option<&'a RawValue>,
+}
+
+impl<'a> Line<'a> {
+    pub(crate) fn parse(line: &'a [u8]) -> Result<Line<'a>, serde_json::Error> {
+        let Outer { event, properties } = serde_json::from_slice(line)?;
+        let Inner { time, distinct_id, insert_id } = serde_json::from_str(properties.get())?;
+        Ok(Line { event, properties, time, distinct_id, insert_id })
+    }
+
+    /// Only the name of the event, which is cheaper.
+    pub(crate) fn event_name(line: &'a [u8]) -> Result<Cow<'a, str>, serde_json::Error> {
+        serde_json::from_slice::<Outer<'a>>(line).map(|outer| outer.event)
+    }
+
+    /// By what Mixpanel tells events apart.
+    pub(crate) fn identity(&self) -> (&str, &str, &str, &str) {
+        let text = |value: Option<&'a RawValue>| value.map_or("", RawValue::get);
+        (&self.event, text(self.time), text(self.distinct_id), text(self.insert_id))
+    }
+}

@@ -1,0 +1,289 @@
+//! The data: days of events, from a seed or from a folder.
+//!
+//! How many rows each day has is known from the start; the rows themselves are written when they are first asked
+//! for and kept, as text and as a compressed segment. A day depends on the seed and its own number only.
+
+mod calendar;
+mod catalog;
+mod day;
+mod journey;
+mod people;
+mod render;
+mod session;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use jiff::ToSpan;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use crate::config::{ClockMode, SimConfig, Source};
+use crate::error::SimError;
+use crate::gzip::Segment;
+use crate::random::Random;
+use calendar::Planned;
+use day::{DayClock, DayWriter, epoch_second};
+use journey::Setting;
+use people::People;
+
+const DAY_STREAM: u64 = 3;
+/// The hour at which the simulator lives.
+const NOW_HOUR: i8 = 10;
+/// The last second of `today` at which something has happened.
+const TODAY_ENDS: u32 = 9 * 3600 + 45 * 60;
+
+/// All events of the simulated project, by day.
+///
+/// ```
+/// use mixpanel_sim::{SimConfig, World};
+///
+/// let config = SimConfig { days: 7, events_per_day: 100, ..SimConfig::default() };
+/// let world = World::generate(&config);
+/// assert_eq!(world.event_count(world.first_day(), world.last_day()), 700);
+/// let line = world.days()[0].jsonl().split(|&byte| byte == b'\n').next().unwrap();
+/// assert!(line.starts_with(br#"{"event":""#));
+/// ```
+#[derive(Debug)]
+pub struct World {
+    days: Vec<DayData>,
+    generator: Option<Arc<Generator>>,
+    gzip_level: u32,
+}
+
+/// The events of one day.
+#[derive(Debug)]
+pub struct DayData {
+    date: Date,
+    rows: u64,
+    unique: u64,
+    generator: Option<(Arc<Generator>, usize)>,
+    plain: OnceLock<Bytes>,
+    segment: OnceLock<Segment>,
+}
+
+impl World {
+    /// The seeded world of a configuration, whatever its source says.
+    ///
+    /// # Panics
+    ///
+    /// If the configured time zone does not exist; [`World::load`] reports that instead.
+    pub fn generate(config: &SimConfig) -> World {
+        World::seeded(config).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The world that a configuration's source names.
+    pub fn load(config: &SimConfig) -> Result<World, SimError> {
+        match &config.source {
+            Source::World => World::seeded(config),
+            Source::Recorded(folder) => {
+                let days = crate::recorded::load(folder)?;
+                Ok(World { days, generator: None, gzip_level: config.gzip_level })
+            }
+        }
+    }
+
+    fn seeded(config: &SimConfig) -> Result<World, SimError> {
+        let generator = Arc::new(Generator::new(config)?);
+        let days = generator.plan.iter().enumerate().map(|(index, planned)| DayData {
+            date: planned.date,
+            rows: planned.rows,
+            unique: planned.rows - planned.duplicates,
+            generator: Some((Arc::clone(&generator), index)),
+            plain: OnceLock::new(),
+            segment: OnceLock::new(),
+        });
+        Ok(World { days: days.collect(), generator: Some(generator), gzip_level: config.gzip_level })
+    }
+
+    /// All days, oldest first, without gaps.
+    pub fn days(&self) -> &[DayData] {
+        &self.days
+    }
+
+    /// The days of a range, both ends included; days outside the world are not there.
+    pub fn range(&self, from: Date, to: Date) -> &[DayData] {
+        let start = self.days.partition_point(|day| day.date < from);
+        let end = self.days.partition_point(|day| day.date <= to);
+        &self.days[start..end.max(start)]
+    }
+
+    /// The first day of the history.
+    pub fn first_day(&self) -> Date {
+        self.days[0].date
+    }
+
+    /// The last day of the history.
+    pub fn last_day(&self) -> Date {
+        self.days[self.days.len() - 1].date
+    }
+
+    /// How many rows an export of the range has, repeated ones included.
+    pub fn event_count(&self, from: Date, to: Date) -> u64 {
+        self.range(from, to).iter().map(|day| day.rows).sum()
+    }
+
+    /// How many distinct events the range has, by `event`, `time`, `distinct_id` and `$insert_id`.
+    pub fn unique_count(&self, from: Date, to: Date) -> u64 {
+        self.range(from, to).iter().map(|day| day.unique).sum()
+    }
+
+    /// The exported lines of a day; none for a day outside the world.
+    pub fn jsonl(&self, day: Date) -> &Bytes {
+        static NOTHING: Bytes = Bytes::new();
+        self.range(day, day).first().map_or(&NOTHING, DayData::jsonl)
+    }
+
+    /// Writes and compresses all days of a range now, on all cores, so that later requests need not wait.
+    pub fn prepare(&self, from: Date, to: Date) {
+        parallel(self.range(from, to), |day| {
+            day.jsonl();
+            day.segment(self.gzip_level);
+        });
+    }
+
+    /// The days as compressed segments, made now if need be.
+    pub(crate) fn segments<'a>(&self, days: &'a [DayData]) -> Vec<&'a Segment> {
+        parallel(days, |day| {
+            day.segment(self.gzip_level);
+        });
+        days.iter().map(|day| day.segment(self.gzip_level)).collect()
+    }
+
+    pub(crate) fn profile(&self, distinct_id: &str) -> Option<Map<String, Value>> {
+        let generator = self.generator.as_ref()?;
+        generator.people.profile(distinct_id, generator.plan.len() as i32 - 1)
+    }
+}
+
+/// What `work` makes of every day, in their order, on as many threads as there are cores.
+pub(crate) fn parallel<R: Send + Sync>(days: &[DayData], work: impl Fn(&DayData) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(days.len());
+    if threads <= 1 {
+        return days.iter().map(work).collect();
+    }
+    let results: Vec<OnceLock<R>> = days.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(day), Some(result)) = (days.get(index), results.get(index)) else { break };
+                    let _ = result.set(work(day));
+                }
+            });
+        }
+    });
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
+impl DayData {
+    /// A day whose lines are there already.
+    pub(crate) fn recorded(date: Date, rows: u64, unique: u64, plain: Bytes) -> DayData {
+        let segment = OnceLock::new();
+        DayData { date, rows, unique, generator: None, plain: OnceLock::from(plain), segment }
+    }
+
+    /// The date.
+    pub fn date(&self) -> Date {
+        self.date
+    }
+
+    /// The number of rows, repeated ones included.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The number of distinct events.
+    pub fn unique(&self) -> u64 {
+        self.unique
+    }
+
+    /// The day's exported lines, written on first use.
+    pub fn jsonl(&self) -> &Bytes {
+        self.plain.get_or_init(|| self.write())
+    }
+
+    fn write(&self) -> Bytes {
+        self.generator.as_ref().map_or_else(Bytes::new, |(generator, index)| generator.day(*index).into())
+    }
+
+    /// The compressed day. The text is not kept if nothing else has asked for it.
+    pub(crate) fn segment(&self, level: u32) -> &Segment {
+        self.segment.get_or_init(|| match self.plain.get() {
+            Some(plain) => Segment::compress(plain, level),
+            None => Segment::compress(&self.write(), level),
+        })
+    }
+
+    /// Whether the day has no rows at all.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+}
+
+/// Writes days on demand.
+#[derive(Debug)]
+struct Generator {
+    seed: u64,
+    wide: bool,
+    zone: TimeZone,
+    mode: ClockMode,
+    now_ms: i64,
+    plan: Vec<Planned>,
+    people: People,
+}
+
+impl Generator {
+    fn new(config: &SimConfig) -> Result<Generator, SimError> {
+        let zone = time_zone(config)?;
+        let plan = calendar::plan(config);
+        let people = People::new(config.seed, config.user_count(), &plan);
+        let now_ms = now(config)?.as_millisecond();
+        let (seed, wide, mode) = (config.seed, config.wide_events, config.clock_mode);
+        Ok(Generator { seed, wide, zone, mode, now_ms, plan, people })
+    }
+
+    fn day(&self, index: usize) -> Vec<u8> {
+        let Planned { date, rows, duplicates } = self.plan[index];
+        let day = index as i32;
+        let random = Random::keyed(self.seed, DAY_STREAM, index as u64);
+        let clock = DayClock::new(date, &self.zone, self.mode, self.now_ms);
+        let mut writer = DayWriter::new(day, random, clock, rows, duplicates);
+        let last_second = if index + 1 == self.plan.len() { TODAY_ENDS } else { 86_400 };
+        let setting = Setting { last_second, wide: self.wide };
+        let mut newcomers = self.people.newcomers(day);
+        while writer.filled() < 1.0 {
+            match newcomers.next() {
+                Some(number) if writer.filled() < 0.5 => {
+                    journey::first_visit(&mut writer, &self.people, number, setting);
+                }
+                _ => journey::visit(&mut writer, &self.people, setting),
+            }
+        }
+        writer.finish()
+    }
+}
+
+fn time_zone(config: &SimConfig) -> Result<TimeZone, SimError> {
+    TimeZone::get(&config.timezone).map_err(|error| SimError::Config(format!("time zone: {error}")))
+}
+
+/// The instant at which the simulator lives: the morning of `today`, as the project counts days.
+pub(crate) fn now(config: &SimConfig) -> Result<jiff::Timestamp, SimError> {
+    let zone = match config.clock_mode {
+        ClockMode::Utc => TimeZone::UTC,
+        ClockMode::LocalAsUtc => time_zone(config)?,
+    };
+    let second = epoch_second(config.today.at(NOW_HOUR, 0, 0, 0), &zone);
+    jiff::Timestamp::from_second(second).map_err(|error| SimError::Config(error.to_string()))
+}
+
+/// The dates from one to the other, both included.
+pub(crate) fn dates(from: Date, to: Date) -> impl Iterator<Item = Date> {
+    let days = from.until(to).map_or(-1, |span| span.get_days());
+    (0..=days).map(move |day| from.saturating_add(day.days()))
+}
