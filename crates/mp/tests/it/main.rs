@@ -1,0 +1,8 @@
+//! `mp` as its users meet it: the real program, with a real simulator behind it.
+
+mod bad_input;
+mod demo;
+mod fetch;
+mod signals;
+mod sql;
+mod support;
