@@ -188,7 +188,7 @@ pub struct FetchResult {
     /// Wall-clock time.
     #[serde(serialize_with = "seconds")]
     pub duration: Duration,
-    /// When the fetch ended (an instant).
+    /// When the fetch began (an instant).
     pub fetched_at: Timestamp,
 }
 

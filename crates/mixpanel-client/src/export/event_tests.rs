@@ -391,3 +391,13 @@ fn rebuilding_gives_the_same_column() {
         assert_eq!(again.len(), 2);
     }
 }
+
+#[test]
+fn a_decoder_goes_to_another_thread() {
+    let mut decoder = decoder(ColumnPlan::all());
+    let batch = std::thread::spawn(move || {
+        decoder.push(event(r#""p":1"#).as_bytes(), 1);
+        decoder.finish_batch()
+    });
+    assert_eq!(batch.join().unwrap().rows.num_rows(), 1);
+}

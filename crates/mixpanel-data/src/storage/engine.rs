@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use jiff::Timestamp;
 
 use super::catalog::DEFAULT_MAX_COLUMNS;
 use super::connection::{BatchSink, Interrupt, SqlConnection};
@@ -342,7 +341,7 @@ impl StorageEngine {
             filter_hash: filters.hash(),
             max_columns: DEFAULT_MAX_COLUMNS,
             request_id: None,
-            now: Timestamp::now(),
+            now: metadata.fetched_at,
         };
         let mut source = RecordSource::new(rows);
         Ok(self.write(&spec, &mut source, progress.unwrap_or(&mut |_| {}))?.rows)

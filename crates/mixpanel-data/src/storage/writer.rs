@@ -25,6 +25,7 @@ use super::ddl::{self, ident, literal, physical};
 use super::ledger::{self, DayCount};
 use crate::error::Result;
 use crate::types::{TableKind, TableMetadata};
+use crate::value::Value;
 
 /// So many rows are decoded before columns are chosen: enough to see what is
 /// frequent and most properties' kinds.
@@ -131,26 +132,48 @@ pub(crate) fn write_chunk(
     make_columns(connection, spec, &catalog, &new_columns)?;
     source.set_plan(catalog.plan(spec.max_columns));
 
-    connection.execute("BEGIN")?;
     let view_changed = spec.create || !new_columns.is_empty();
+    let mut transaction = Transaction::begin(connection, spec)?;
     let mut filling = Filling::new(spec, catalog, view_changed);
-    let result = filling.fill(connection, ahead, if done { None } else { Some(source) }, progress);
-    match result.and_then(|written| connection.execute("COMMIT").map(|()| written)) {
-        Ok(written) => {
-            let stale = filling.stale.clone();
-            let mut catalog = filling.catalog;
-            refill(connection, spec.table, kind, &mut catalog, &stale)?;
-            Ok(written)
-        }
-        Err(error) => {
-            // The first error is the one to report; a failed rollback means
-            // that the transaction is gone already.
-            let _ = connection.execute("ROLLBACK");
-            if spec.create {
-                let _ = connection.execute(&format!("DROP TABLE IF EXISTS {}", ident(&physical(spec.table))));
-            }
-            Err(error)
-        }
+    let source = if done { None } else { Some(source) };
+    let written = filling.fill(transaction.connection, ahead, source, progress)?;
+    transaction.commit()?;
+    let Filling { mut catalog, stale, .. } = filling;
+    refill(connection, spec.table, kind, &mut catalog, &stale)?;
+    Ok(written)
+}
+
+/// A transaction that is undone when it goes out of scope uncommitted, by an
+/// error or by a panic in a caller's iterator. A table that was made for it
+/// goes too.
+struct Transaction<'c> {
+    connection: &'c mut dyn SqlConnection,
+    undo: Option<String>,
+}
+
+impl<'c> Transaction<'c> {
+    fn begin(connection: &'c mut dyn SqlConnection, spec: &ChunkSpec<'_>) -> Result<Self> {
+        let drop = format!("DROP TABLE IF EXISTS {}", ident(&physical(spec.table)));
+        let undo = Some(if spec.create { drop } else { String::new() });
+        let transaction = Transaction { connection, undo };
+        transaction.connection.execute("BEGIN")?;
+        Ok(transaction)
+    }
+
+    fn commit(mut self) -> Result<()> {
+        self.connection.execute("COMMIT")?;
+        self.undo = None;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        let Some(undo) = &self.undo else { return };
+        // The first error is the one that is reported; a rollback that fails
+        // means that the transaction is gone already.
+        let _ = self.connection.execute("ROLLBACK");
+        let _ = self.connection.execute(undo);
     }
 }
 
@@ -283,12 +306,18 @@ impl<'a> Filling<'a> {
     ) -> Result<Written> {
         let table = ident(&physical(self.spec.table));
         connection.execute("CREATE OR REPLACE TEMP TABLE mp_suspects (lookup VARCHAR)")?;
+        let of_table = format!("DELETE FROM _quarantine WHERE table_name = {}", literal(self.spec.table));
         match &self.spec.scope {
             Scope::Days(range) => {
                 let (from, to) = range.bounds();
                 connection.execute(&format!("DELETE FROM {table} WHERE {}", between(from, to)))?;
+                let chunk = literal(&chunk_name(&self.spec.scope));
+                connection.execute(&format!("{of_table} AND chunk = {chunk}"))?;
             }
-            Scope::Everything(_) => connection.execute(&format!("DELETE FROM {table}"))?,
+            Scope::Everything(_) => {
+                connection.execute(&format!("DELETE FROM {table}"))?;
+                connection.execute(&of_table)?;
+            }
             Scope::Add(_) => {}
         }
         let mut ahead = ahead.into_iter();
@@ -511,15 +540,19 @@ fn fit_kind(
     }
 }
 
-/// Keeps refused lines, with the reason.
-fn quarantine(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, rejects: &[Reject]) -> Result<()> {
-    use crate::value::Value;
-    let chunk = match &spec.scope {
+/// What a chunk is called in `_quarantine`.
+fn chunk_name(scope: &Scope) -> String {
+    match scope {
         Scope::Days(range) | Scope::Everything(Some(range)) | Scope::Add(Some(range)) => {
             format!("{}..{}", range.from, range.to)
         }
-        _ => "records".to_owned(),
-    };
+        Scope::Everything(None) | Scope::Add(None) => "records".to_owned(),
+    }
+}
+
+/// Keeps refused lines, with the reason.
+fn quarantine(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, rejects: &[Reject]) -> Result<()> {
+    let chunk = chunk_name(&spec.scope);
     for reject in rejects {
         connection.run(
             "INSERT INTO _quarantine VALUES (?, ?, ?, ?, ?, ?)",

@@ -12,6 +12,7 @@ pub(super) mod number;
 pub(super) mod object;
 pub(super) mod properties;
 mod rebuild;
+mod run;
 pub(super) mod scan;
 pub(super) mod text;
 

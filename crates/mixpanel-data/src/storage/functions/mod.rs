@@ -209,8 +209,8 @@ fn truncate(part: &str, value: i64) -> Fallible<i64> {
         "year" => year_start(date.year())?,
         "isoyear" => jiff::civil::ISOWeekDate::new(date.iso_week_date().year(), 1, jiff::civil::Weekday::Monday)?.date(),
         "decade" => year_start(date.year() / 10 * 10)?,
-        "century" => year_start((date.year() - 1) / 100 * 100 + 1)?,
-        "millennium" => year_start((date.year() - 1) / 1000 * 1000 + 1)?,
+        "century" => year_start(date.year() / 100 * 100)?,
+        "millennium" => year_start(date.year() / 1000 * 1000)?,
         other => return Err(format!("date_trunc does not know the part '{other}' of a TIMESTAMPTZ").into()),
     };
     micros(start.at(0, 0, 0, 0))

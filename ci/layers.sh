@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Proves the layer rules of ARCHITECTURE.md from the dependency tree.
+# Compiles nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failures=0
+
+verdict() { # rule, expected, found
+    if [ "$2" = "$3" ]; then
+        printf 'ok      %s\n' "$1"
+    else
+        printf 'BROKEN  %s\n        expected: %s\n        found:    %s\n' "$1" "${2:-nothing}" "${3:-nothing}"
+        failures=$((failures + 1))
+    fi
+}
+
+# The packages of this workspace among cargo tree's lines, which name a path
+# for them: `mp v0.1.0 (/path/to/crates/mp)`.
+ours() {
+    sed -n 's|^\([^ ]*\) v[^ ]* (/.*|\1|p' | sort -u | paste -sd ' ' -
+}
+
+# The packages of this workspace that depend on a crate directly, by any kind
+# of edge: normal, build or test.
+dependants() { # crate
+    cargo tree --workspace --locked --invert "$1" --edges normal,build,dev --depth 1 --prefix none --format '{p}' | ours
+}
+
+# The packages of this workspace that a package depends on, directly or not.
+depends_on() { # package, edges
+    local tree
+    tree=$(cargo tree --package "$1" --locked --edges "$2" --prefix none --format '{p}') || {
+        echo "(cargo tree failed)"
+        return
+    }
+    ours <<<"$tree" | tr ' ' '\n' | sed "/^$1\$/d" | paste -sd ' ' -
+}
+
+only() { # crate, the one package that may depend on it
+    local found
+    found=$(dependants "$1") || found="(cargo tree failed)"
+    verdict "$1 is a dependency of $2 alone" "$2" "$found"
+}
+
+# In Cargo.lock, and so possible on some platform or with some feature.
+locked() { # crate
+    grep -qx "name = \"$1\"" Cargo.lock && echo "$1 in Cargo.lock" || true
+}
+
+only duckdb mixpanel-data
+only reqwest mixpanel-client
+only axum mixpanel-sim
+only clap mp
+verdict 'mixpanel-sim depends on no crate of ours, not even in tests' '' "$(depends_on mixpanel-sim normal,build,dev)"
+verdict 'mixpanel-client depends on no crate of ours, apart from tests' '' "$(depends_on mixpanel-client normal,build)"
+for crate in openssl openssl-sys native-tls; do
+    verdict "$crate is absent; TLS is rustls" '' "$(locked "$crate")"
+done
+
+if [ "$failures" -gt 0 ]; then
+    printf '%s layer rules are broken; ARCHITECTURE.md says what they are for\n' "$failures"
+    exit 1
+fi

@@ -1,0 +1,385 @@
+//! Fetching over real HTTP: complete, once, or not at all.
+
+use std::time::Duration;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use mixpanel_client::CancelToken;
+use mixpanel_client::time::{ClockMode, ProjectClock};
+use mixpanel_data::{ErrorKind, FetchEvents, StorageEngine, Value, Workspace};
+use mixpanel_sim::{Fault, SimConfig, Simulator};
+
+use crate::support::{fingerprint, in_each_mode, now_of, project, small_world, workspace};
+
+fn simulator() -> Simulator {
+    Simulator::start(small_world()).unwrap()
+}
+
+/// The whole days of a simulator's history, without its partial today.
+fn whole_days(simulator: &Simulator) -> (Date, Date) {
+    (simulator.world().first_day(), simulator.config().today.yesterday().unwrap())
+}
+
+fn everything(simulator: &Simulator) -> FetchEvents {
+    let (from, to) = whole_days(simulator);
+    FetchEvents::days(from, to)
+}
+
+fn count(workspace: &Workspace, sql: &str) -> u64 {
+    workspace.sql_scalar(sql).unwrap().as_i64().unwrap() as u64
+}
+
+#[test]
+fn a_fetch_brings_every_event_exactly_once_in_each_mode() {
+    let simulator = simulator();
+    let (from, to) = whole_days(&simulator);
+    let world = simulator.world();
+    let (lines, unique) = (world.event_count(from, to), world.unique_count(from, to));
+    assert!(unique < lines, "the world has duplicates");
+    let folder = tempfile::tempdir().unwrap();
+    let mut fingerprints = Vec::new();
+    for storage in [
+        StorageEngine::open(folder.path().join("a.duckdb")).unwrap(),
+        StorageEngine::ephemeral().unwrap(),
+        StorageEngine::memory().unwrap(),
+    ] {
+        let workspace = workspace(&simulator, storage);
+        let mut progress = Vec::new();
+        let result = workspace.fetch_events_with(&everything(&simulator), &mut |p| progress.push(*p)).unwrap();
+        assert_eq!((result.lines, result.rows, result.total_rows), (lines, unique, unique));
+        assert_eq!((result.duplicates, result.rejects), (lines - unique, 0));
+        assert_eq!(result.requests, 1);
+        assert!(result.bytes_decoded > result.bytes_received && result.bytes_received > 0);
+        assert_eq!(progress.last().unwrap().rows, lines);
+        assert_eq!(progress.last().unwrap().bytes_decoded, result.bytes_decoded);
+        assert_eq!(count(&workspace, "SELECT count(*) FROM events"), unique);
+        fingerprints.push(fingerprint(workspace.storage(), "events"));
+    }
+    assert!(fingerprints.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn the_ledger_says_what_is_here_day_by_day() {
+    let simulator = simulator();
+    let (from, _) = whole_days(&simulator);
+    let today = simulator.config().today;
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let result = workspace.fetch_events(&FetchEvents::days(from, today)).unwrap();
+    let empty = simulator.world().days().iter().filter(|day| day.is_empty()).count() as u32;
+    assert!(empty > 0, "the world has an empty day");
+    assert_eq!((result.days_empty, result.days_partial), (empty, 1));
+    let days = result.days_complete + result.days_empty + result.days_partial;
+    assert_eq!(days, simulator.config().days);
+    let ledger = workspace
+        .sql_rows("SELECT day, state, row_count, duplicates FROM _ledger WHERE table_name = 'events' ORDER BY day")
+        .unwrap();
+    assert_eq!(ledger.len() as u32, days);
+    for (row, day) in ledger.rows.iter().zip(simulator.world().days()) {
+        assert_eq!(row[0], Value::Date(day.date()));
+        let state = if day.date() == today { "partial" } else if day.is_empty() { "empty" } else { "complete" };
+        assert_eq!(row[1], Value::Text(state.into()), "{}", day.date());
+        assert_eq!(row[2].as_i64().unwrap() as u64, day.unique());
+        assert_eq!(row[3].as_i64().unwrap() as u64, day.rows() - day.unique());
+    }
+    let per_day = "SELECT count(*) FROM _ledger l WHERE l.row_count <>
+                   (SELECT count(*) FROM events e WHERE CAST(e.event_time AS DATE) = l.day)";
+    assert_eq!(count(&workspace, per_day), 0);
+}
+
+#[test]
+fn fetching_again_changes_nothing_and_extends() {
+    let simulator = simulator();
+    let (from, to) = whole_days(&simulator);
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let middle = from.checked_add(4.days()).unwrap();
+    workspace.fetch_events(&FetchEvents::days(from, middle)).unwrap();
+    // Overlapping, twice.
+    for _ in 0..2 {
+        workspace.fetch_events(&FetchEvents::days(middle, to)).unwrap();
+    }
+    assert_eq!(count(&workspace, "SELECT count(*) FROM events"), simulator.world().unique_count(from, to));
+    let before = fingerprint(workspace.storage(), "events");
+    workspace.fetch_events(&everything(&simulator)).unwrap();
+    assert_eq!(fingerprint(workspace.storage(), "events"), before);
+    let metadata = workspace.storage().get_metadata("events").unwrap();
+    assert_eq!((metadata.from_date, metadata.to_date), (Some(from), Some(to)));
+}
+
+#[test]
+fn filters_are_the_tables_and_others_need_a_word() {
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let all = everything(&simulator);
+    let purchases = FetchEvents { events: vec!["Purchase".into()], ..all.clone() };
+    let result = workspace.fetch_events(&purchases).unwrap();
+    assert_eq!(count(&workspace, "SELECT count(*) FROM events WHERE event_name <> 'Purchase'"), 0);
+    assert!(result.rows > 0);
+
+    let pro = FetchEvents { filter: Some("properties[\"plan\"] == \"pro\"".into()), ..all.clone() };
+    let error = workspace.fetch_events(&pro).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::FilterMismatch { existing, requested, .. }
+            if existing.contains("Purchase") && requested.contains("plan")),
+        "{error:?}"
+    );
+    let before = count(&workspace, "SELECT count(*) FROM events");
+    workspace.fetch_events(&FetchEvents { append: true, ..pro.clone() }).unwrap();
+    let expected = "SELECT count(*) FROM events WHERE event_name = 'Purchase' OR properties->>'$.plan' = 'pro'";
+    assert!(count(&workspace, "SELECT count(*) FROM events") > before);
+    assert_eq!(count(&workspace, "SELECT count(*) FROM events"), count(&workspace, expected));
+    let hashes = "SELECT count(DISTINCT filter_hash) FROM _ledger";
+    assert_eq!(count(&workspace, hashes), 2);
+
+    workspace.fetch_events(&FetchEvents { replace: true, ..all.clone() }).unwrap();
+    let (from, to) = whole_days(&simulator);
+    assert_eq!(count(&workspace, "SELECT count(*) FROM events"), simulator.world().unique_count(from, to));
+    assert_eq!(count(&workspace, hashes), 1);
+    workspace.fetch_events(&all).unwrap();
+}
+
+#[test]
+fn a_sample_is_partial_and_never_replaces_what_is_complete() {
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let sample = FetchEvents { limit: Some(50), ..everything(&simulator) };
+    let result = workspace.fetch_events(&sample).unwrap();
+    assert_eq!((result.lines, result.days_complete), (50, 0));
+    let full = workspace.fetch_events(&everything(&simulator)).unwrap();
+    assert!(full.days_complete > 0);
+    let before = fingerprint(workspace.storage(), "events");
+    workspace.fetch_events(&sample).unwrap();
+    assert_eq!(fingerprint(workspace.storage(), "events"), before);
+    assert_eq!(count(&workspace, "SELECT count(*) FROM _ledger WHERE state = 'partial'"), 0);
+}
+
+/// Whatever goes wrong on the way: the chunk is fetched again, and only a
+/// complete one is stored.
+#[test]
+fn interrupted_downloads_start_again() {
+    let simulator = simulator();
+    let clean = workspace(&simulator, StorageEngine::memory().unwrap());
+    clean.fetch_events(&everything(&simulator)).unwrap();
+    let expected = fingerprint(clean.storage(), "events");
+    for fault in [
+        Fault::terminated_early(0.5),
+        Fault::terminated_early(1.0),
+        Fault::CutConnection { fraction: 0.3 },
+        Fault::CutBeforeTrailer,
+        Fault::CleanCloseMidLine { fraction: 0.6 },
+        Fault::GzipNoTrailer,
+        Fault::GzipBadCrc,
+        Fault::NoFinalNewline,
+        Fault::HtmlPage,
+        Fault::InBandError { message: "out of order".into() },
+        Fault::status(503),
+        Fault::TooManyRequests { retry_after: None },
+    ] {
+        let name = fault.name();
+        let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+        simulator.fault(fault.clone());
+        workspace.fetch_events(&everything(&simulator)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert_eq!(simulator.waiting_faults(), 0, "{name}");
+        assert_eq!(fingerprint(workspace.storage(), "events"), expected, "{name}");
+
+        // For good: an error, and the table is as it was.
+        simulator.fault(fault.times(100));
+        let error = workspace.fetch_events(&everything(&simulator)).unwrap_err();
+        simulator.clear_faults();
+        assert!(matches!(error.kind(), ErrorKind::Api { .. }) && error.api().is_some(), "{name}: {error:?}");
+        assert_eq!(fingerprint(workspace.storage(), "events"), expected, "{name}");
+        // And a new table does not appear at all.
+        let other = FetchEvents { table: "other".into(), ..everything(&simulator) };
+        simulator.fault(Fault::terminated_early(0.9).times(100));
+        workspace.fetch_events(&other).unwrap_err();
+        simulator.clear_faults();
+        assert!(!workspace.storage().table_exists("other").unwrap(), "{name}");
+        assert!(!workspace.storage().table_exists("_other").unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn permanent_refusals_are_reported_at_once() {
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let bad = FetchEvents { filter: Some("properties[\"x\"] = ".into()), ..everything(&simulator) };
+    let error = workspace.fetch_events(&bad).unwrap_err();
+    let api = error.api().unwrap();
+    assert!(matches!(api.kind(), mixpanel_client::ErrorKind::BadRequest { status: 400, .. }), "{api:?}");
+    assert_eq!(simulator.requests().len(), 1);
+    for status in [401, 402, 403] {
+        simulator.fault(Fault::status(status).times(1));
+        let error = workspace.fetch_events(&everything(&simulator)).unwrap_err();
+        assert!(!error.is_retryable(), "{status}: {error:?}");
+    }
+    assert_eq!(simulator.requests().len(), 4);
+    assert_eq!(workspace.tables().unwrap(), []);
+}
+
+#[test]
+fn impossible_questions_cost_no_request() {
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let all = everything(&simulator);
+    let future = simulator.config().today.checked_add(2.days()).unwrap();
+    for (wrong, word) in [
+        (FetchEvents { from: all.to, to: all.from, ..all.clone() }, "after the last day"),
+        (FetchEvents { to: future, ..all.clone() }, "in the future"),
+        (FetchEvents { limit: Some(0), ..all.clone() }, "100,000"),
+        (FetchEvents { append: true, replace: true, ..all.clone() }, "exclude"),
+        (FetchEvents { table: "_x".into(), ..all.clone() }, "underscore"),
+    ] {
+        let error = workspace.fetch_events(&wrong).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert_eq!(simulator.requests().len(), 0);
+    let local = Workspace::memory().unwrap();
+    assert!(matches!(local.fetch_events(&all).unwrap_err().kind(), ErrorKind::NoCredentials));
+    workspace.sql("CREATE TABLE mine (x INTEGER)").unwrap();
+    let error = workspace.fetch_events(&FetchEvents { table: "mine".into(), ..all }).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::TableExists { .. }), "{error:?}");
+}
+
+#[test]
+fn a_fetch_can_be_cancelled_and_leaves_nothing() {
+    let simulator = simulator();
+    simulator.fault(Fault::Stall { after_bytes: 20_000, delay: Duration::from_secs(30) });
+    let cancel = CancelToken::new();
+    let now = now_of(&simulator);
+    let workspace = Workspace::builder()
+        .project(project(&simulator, cancel.clone()))
+        .now(move || now)
+        .storage(StorageEngine::memory().unwrap());
+    let started = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let fetch = scope.spawn(|| workspace.fetch_events(&everything(&simulator)));
+        while simulator.requests().is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        cancel.cancel();
+        let error = fetch.join().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error:?}");
+    });
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert_eq!(workspace.tables().unwrap(), []);
+}
+
+#[test]
+fn an_old_projects_times_become_utc_and_its_days_stay_its_own() {
+    let zone = "America/New_York";
+    let config = SimConfig {
+        timezone: zone.into(),
+        clock_mode: mixpanel_sim::ClockMode::LocalAsUtc,
+        ..small_world()
+    };
+    let simulator = Simulator::start(config).unwrap();
+    let mut project = project(&simulator, CancelToken::new());
+    project.clock = ProjectClock::new(zone, ClockMode::LocalAsUtc).unwrap();
+    let now = now_of(&simulator);
+    let workspace =
+        Workspace::builder().project(project).now(move || now).storage(StorageEngine::memory().unwrap());
+    let all = everything(&simulator);
+    workspace.fetch_events(&all).unwrap();
+    let unique = simulator.world().unique_count(all.from, all.to);
+    assert_eq!(count(&workspace, "SELECT count(*) FROM events"), unique);
+    // The exported number is the local wall clock; the column is the instant.
+    let wrong = "SELECT count(*) FROM events WHERE
+                 event_time AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York'
+                 <> make_timestamp(CAST(properties->>'$.time' AS BIGINT) * 1000000)";
+    assert_eq!(count(&workspace, wrong), 0);
+    let before = fingerprint(workspace.storage(), "events");
+    let middle = all.from.checked_add(3.days()).unwrap();
+    workspace.fetch_events(&FetchEvents::days(middle, middle)).unwrap();
+    assert_eq!(fingerprint(workspace.storage(), "events"), before, "a day's borders are the project's");
+}
+
+/// Lines as they should not be: counted, kept, and in nobody's way.
+#[test]
+fn bad_lines_are_quarantined_and_nothing_is_lost() {
+    let good = |id: &str, extra: &str| {
+        format!("{{\"event\":\"A\",\"properties\":{{\"time\":1750000000,\"distinct_id\":\"u\",\"$insert_id\":\"{id}\"{extra}}}}}")
+    };
+    let huge = format!(",\"text\":\"{}\"", "x".repeat(20_000_000));
+    let kept: Vec<Vec<u8>> = vec![
+        good("plain", "").into_bytes(),
+        good("huge", &huge).into_bytes(),
+        good("nul-escape", r#","t":"a\u0000b""#).into_bytes(),
+        good("big", r#","n":9223372036854775808,"m":1e400"#).into_bytes(),
+        good("twice", r#","a":1,"a":2"#).into_bytes(),
+        good("crlf", "\r").replace("\r", "").into_bytes(),
+        br#"{"event":"A","properties":{"time":1750000000123,"distinct_id":"u","$insert_id":"ms"}}"#.to_vec(),
+        br#"{"event":"A","properties":{"time":1750000000,"distinct_id":null,"$insert_id":"null-user"}}"#.to_vec(),
+        br#"{"event":"A","properties":{"time":1750000000,"distinct_id":12345678901234567890,"$insert_id":"numeric-user"}}"#.to_vec(),
+        br#"{"event":"A","properties":{"time":1750000000,"distinct_id":"u"}}"#.to_vec(),
+    ];
+    let refused: Vec<(&str, Vec<u8>)> = vec![
+        ("not_json", b"{\"event\":\"A\",\"properties\":{\"time\":175".to_vec()),
+        ("not_json", good("nul", ",\"t\":\"a\0b\"").into_bytes()),
+        ("not_utf8", b"{\"event\":\"A\xff\",\"properties\":{\"time\":1750000000}}".to_vec()),
+        ("lone_surrogate", good("half", r#","t":"\ud800""#).into_bytes()),
+        ("no_event", br#"{"properties":{"time":1750000000}}"#.to_vec()),
+        ("no_properties", br#"{"event":"A"}"#.to_vec()),
+        ("no_time", br#"{"event":"A","properties":{"distinct_id":"u"}}"#.to_vec()),
+        ("bad_time", br#"{"event":"A","properties":{"time":"1750000000"}}"#.to_vec()),
+        ("bad_distinct_id", br#"{"event":"A","properties":{"time":1750000000,"distinct_id":{}}}"#.to_vec()),
+    ];
+    let mut body = Vec::new();
+    for line in kept.iter().chain(refused.iter().map(|(_, line)| line)) {
+        body.extend_from_slice(line);
+        body.push(b'\n');
+    }
+    let simulator = simulator();
+    let day: Date = "2025-06-15".parse().unwrap();
+    in_each_mode(|_| {});
+    let workspace = workspace(&simulator, StorageEngine::ephemeral().unwrap());
+    for _ in 0..2 {
+        simulator.fault(Fault::ReplaceBody(body.clone().into()));
+        // The second time through the chunk's days are replaced, the quarantine too.
+        let result = workspace.fetch_events(&FetchEvents::days(day, day.checked_add(10.days()).unwrap())).unwrap();
+        assert_eq!(result.lines, (kept.len() + refused.len()) as u64);
+        assert_eq!(result.lines, result.rows + result.duplicates + result.rejects, "conservation");
+        assert_eq!(result.rejects, refused.len() as u64);
+        assert_eq!(result.rows, kept.len() as u64);
+    }
+    let quarantine = workspace.sql_rows("SELECT line, reason, bytes FROM _quarantine ORDER BY line").unwrap();
+    assert_eq!(quarantine.len(), refused.len());
+    for (n, (row, (reason, line))) in quarantine.rows.iter().zip(&refused).enumerate() {
+        assert_eq!(row[0], Value::Integer((kept.len() + n + 1) as i128));
+        assert_eq!(row[1], Value::Text((*reason).into()), "{}", String::from_utf8_lossy(line));
+        assert_eq!(row[2], Value::Blob(line.clone()));
+    }
+    let text = |sql: &str| workspace.sql_scalar(sql).unwrap();
+    assert_eq!(text("SELECT length(text) FROM events_flat WHERE insert_id = 'huge'"), Value::Integer(20_000_000));
+    assert_eq!(text("SELECT t FROM events_flat WHERE insert_id = 'nul-escape'"), Value::Text("a\0b".into()));
+    assert_eq!(text("SELECT n FROM events_flat WHERE insert_id = 'big'"), Value::Text("9223372036854775808".into()));
+    assert_eq!(text("SELECT a FROM events_flat WHERE insert_id = 'twice'"), Value::Integer(1));
+    assert_eq!(text("SELECT epoch_ms(event_time) FROM events WHERE insert_id = 'ms'"), Value::Integer(1_750_000_000_123));
+    assert_eq!(text("SELECT distinct_id FROM events WHERE insert_id = 'null-user'"), Value::Text(String::new()));
+    let numeric = text("SELECT distinct_id FROM events WHERE insert_id = 'numeric-user'");
+    assert_eq!(numeric, Value::Text("12345678901234567890".into()));
+    // Every stored text is JSON that DuckDB can read.
+    assert_eq!(text("SELECT count(*) FROM events WHERE NOT json_valid(properties)"), Value::Integer(0));
+    assert_eq!(text("SELECT count(properties->>'$.t') FROM events"), Value::Integer(1));
+}
+
+#[test]
+fn a_body_without_a_single_event_is_refused() {
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    simulator.fault(Fault::ReplaceBody("all is well\n".into()).times(100));
+    let error = workspace.fetch_events(&everything(&simulator)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Api { .. }), "{error:?}");
+    assert_eq!(workspace.tables().unwrap(), []);
+}
+
+#[test]
+fn an_empty_answer_is_an_empty_table() {
+    let simulator = simulator();
+    let empty = simulator.world().days().iter().find(|day| day.is_empty()).unwrap().date();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let result = workspace.fetch_events(&FetchEvents::days(empty, empty)).unwrap();
+    assert_eq!((result.lines, result.rows, result.days_empty), (0, 0, 1));
+    assert_eq!(count(&workspace, "SELECT count(*) FROM events"), 0);
+    let other = FetchEvents { table: "unknown".into(), events: vec!["No such event".into()], ..everything(&simulator) };
+    assert_eq!(workspace.fetch_events(&other).unwrap().rows, 0);
+}

@@ -1,0 +1,13 @@
+//! Integration tests: real DuckDB, real files, real HTTP against the simulator.
+//!
+//! One binary, because each would link a DuckDB of its own.
+
+mod bad_input;
+mod columns;
+mod contract;
+mod crash;
+mod fetch;
+mod no_files;
+mod plan;
+mod support;
+mod time_zones;

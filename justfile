@@ -1,0 +1,28 @@
+# Short names for the commands in CONTRIBUTING.md.
+
+# The folder of `./check`, so that DuckDB is compiled once.
+export CARGO_TARGET_DIR := env_var_or_default("CARGO_TARGET_DIR", env_var_or_default("HOME", ".") / ".cache/mixpanel-data/target")
+
+# Lists the recipes.
+default:
+    @just --list
+
+# Everything that CI runs, by the script that CI runs.
+check:
+    ./check
+
+# The tests only.
+test *args:
+    cargo test --workspace --locked {{ args }}
+
+# The main job against the simulator, without an account.
+demo *args:
+    cargo run --locked --bin mp -- demo {{ args }}
+
+# The benches, in the one profile that everything shares.
+bench *args:
+    cargo bench --workspace --locked --profile dev --bench '*' {{ args }}
+
+# The library's documentation, warnings denied.
+docs *args:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked {{ args }}
