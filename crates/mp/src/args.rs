@@ -131,12 +131,12 @@ pub(crate) struct FetchEvents {
     #[command(flatten)]
     pub(crate) database: Database,
 
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-
     /// How to print the result [default: table on a terminal, else json]
     #[arg(long, value_parser = ["table", "json"])]
     pub(crate) format: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// Which project, and how to reach it. Secrets are never given as flags.
