@@ -76,7 +76,8 @@ fn size(path: &Path) -> f64 {
 /// Our own fetch over HTTP.
 fn fetch(mode: &str, url: &str, path: &str, events: u64) {
     let config = crate::config(events);
-    let mut options = ClientOptions::new(Credentials::service_account(config.username.clone(), config.secret.clone()));
+    let mut options =
+        ClientOptions::new(Credentials::service_account(config.username.clone(), config.secret.clone()));
     options.project_id = Some(config.project_id);
     options.base_urls = BaseUrls::single_host(url);
     let project = Project {

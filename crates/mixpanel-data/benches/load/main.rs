@@ -32,7 +32,8 @@ fn main() {
     }
     // `cargo test --benches` passes no `--bench`: a short run shows that it works.
     let whole = std::env::args().any(|argument| argument == "--bench");
-    let events = arguments.first().map_or(if whole { 1_000_000 } else { 3_000 }, |text| text.parse().unwrap());
+    let events =
+        arguments.first().map_or(if whole { 1_000_000 } else { 3_000 }, |text| text.parse().unwrap());
 
     let simulator = Simulator::start(config(events)).unwrap();
     let world = simulator.world();
@@ -52,7 +53,10 @@ fn main() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let reference = child(&["reference", &files, &path("reference.duckdb")]);
     let count = child(&["count", &files, &path("count.duckdb")]);
-    println!("\n{:<44}{:>9}{:>9}{:>12}{:>11}{:>10}{:>8}", "loader", "wall s", "CPU s", "events/s", "peak MB", "file MB", "ratio");
+    println!(
+        "\n{:<44}{:>9}{:>9}{:>12}{:>11}{:>10}{:>8}",
+        "loader", "wall s", "CPU s", "events/s", "peak MB", "file MB", "ratio"
+    );
     let ours: Vec<(&str, Report)> = ["persistent", "ephemeral", "memory"]
         .map(|mode| (mode, child(&[mode, &url, &path(mode), &events.to_string()])))
         .into();
@@ -62,17 +66,28 @@ fn main() {
         line(&format!("fetch_events, {mode}: HTTP, dedup, typed"), report, &reference, events);
     }
 
-    println!("\n{:<26}{:>12}{:>14}{:>14}{:>16}{:>16}", "mode", "start ms", "load s", "size MB", "5 queries ms", "over text ms");
+    println!(
+        "\n{:<26}{:>12}{:>14}{:>14}{:>16}{:>16}",
+        "mode", "start ms", "load s", "size MB", "5 queries ms", "over text ms"
+    );
     for (mode, report) in &ours {
         println!(
             "{mode:<26}{:>12.1}{:>14.2}{:>14.0}{:>16.0}{:>16.0}",
-            report.get("start_ms"), report.get("wall"), report.get("file") / 1e6, report.get("typed_ms"), report.get("text_ms")
+            report.get("start_ms"),
+            report.get("wall"),
+            report.get("file") / 1e6,
+            report.get("typed_ms"),
+            report.get("text_ms")
         );
     }
 
     let persistent = &ours[0].1;
     println!("\nGROUP BY plan over {events} events, persistent file, best of 5");
-    println!("{:<48}{:>10.1} ms", "properties->>'$.plan' on the reference's JSON", reference.get("plan_text_ms"));
+    println!(
+        "{:<48}{:>10.1} ms",
+        "properties->>'$.plan' on the reference's JSON",
+        reference.get("plan_text_ms")
+    );
     println!("{:<48}{:>10.1} ms", "properties->>'$.plan' on `events`", persistent.get("plan_text_ms"));
     println!("{:<48}{:>10.1} ms", "plan on `events_flat`", persistent.get("plan_typed_ms"));
     println!(

@@ -1,7 +1,7 @@
 //! A running export as a source of decoded batches.
 
 use mixpanel_client::export::{
-    ColumnPlan, Decompressed, DecodeOptions, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
+    ColumnPlan, DecodeOptions, Decompressed, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
     Reject, RejectReason,
 };
 use mixpanel_client::time::ProjectClock;
@@ -22,7 +22,13 @@ pub(super) struct ExportSource {
 impl ExportSource {
     pub(super) fn new(body: ExportBody, clock: ProjectClock) -> Self {
         let options = DecodeOptions { clock, plan: ColumnPlan::default() };
-        ExportSource { lines: body.into_lines(), decoder: EventDecoder::new(options), rest: None, rows: 0, first_reject: None }
+        ExportSource {
+            lines: body.into_lines(),
+            decoder: EventDecoder::new(options),
+            rest: None,
+            rows: 0,
+            first_reject: None,
+        }
     }
 
     pub(super) fn bytes_received(&self) -> u64 {

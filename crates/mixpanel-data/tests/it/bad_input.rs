@@ -91,7 +91,8 @@ fn parent_folders_are_made_and_the_file_is_private() {
     let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     drop(storage);
-    let names: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(names, ["data.duckdb"], "nothing else is left");
 }
 
@@ -200,7 +201,10 @@ fn a_file_in_use_by_another_process_is_locked_and_the_holder_named() {
     for attempt in [StorageEngine::open(&path), StorageEngine::open_existing(&path, true)] {
         let error = attempt.unwrap_err();
         let expected = Some(holder.id());
-        assert!(matches!(error.kind(), ErrorKind::DatabaseLocked { pid, .. } if *pid == expected), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::DatabaseLocked { pid, .. } if *pid == expected),
+            "{error:?}"
+        );
     }
     holder.kill().unwrap();
     holder.wait().unwrap();
@@ -219,8 +223,13 @@ fn a_full_disk_is_a_clear_error_and_loses_nothing() {
             libc::setrlimit(libc::RLIMIT_FSIZE, &libc::rlimit { rlim_cur: limit, rlim_max: limit });
         }
         let storage = StorageEngine::open(&path).unwrap();
-        let noise = |n: u64| (0..40).map(|k| format!("{:016x}", (n * 41 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<String>();
-        let events = (0..200_000).map(|n| event("B", &format!("b{n}"), &format!(r#"{{"noise":"{}"}}"#, noise(n))));
+        let noise = |n: u64| {
+            (0..40)
+                .map(|k| format!("{:016x}", (n * 41 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+                .collect::<String>()
+        };
+        let events =
+            (0..200_000).map(|n| event("B", &format!("b{n}"), &format!(r#"{{"noise":"{}"}}"#, noise(n))));
         let rows = mixpanel_data::Rows::records(events);
         match storage.append_events_table("events", rows, &events_metadata(), None) {
             Err(error) if matches!(error.kind(), ErrorKind::DiskFull { .. }) => println!("\ndisk full"),
@@ -236,7 +245,11 @@ fn a_full_disk_is_a_clear_error_and_loses_nothing() {
     for room in [300_000, 3_000_000, 20_000_000] {
         let output = child(test, &(size + room).to_string(), path.to_str().unwrap()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("\ndisk full"), "room {room}: {text} {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            text.contains("\ndisk full"),
+            "room {room}: {text} {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let storage = StorageEngine::open(&path).unwrap();
         assert_eq!(storage.execute_scalar("SELECT count(*) FROM events").unwrap(), Value::Integer(20_000));
     }

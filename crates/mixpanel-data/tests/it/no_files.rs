@@ -29,8 +29,14 @@ fn forbid_writing_files() {
     {
         rules.insert(libc::SYS_open, opened_for_writing(1));
         for call in [
-            libc::SYS_creat, libc::SYS_mkdir, libc::SYS_rename, libc::SYS_link, libc::SYS_symlink,
-            libc::SYS_unlink, libc::SYS_rmdir, libc::SYS_mknod,
+            libc::SYS_creat,
+            libc::SYS_mkdir,
+            libc::SYS_rename,
+            libc::SYS_link,
+            libc::SYS_symlink,
+            libc::SYS_unlink,
+            libc::SYS_rmdir,
+            libc::SYS_mknod,
         ] {
             rules.insert(call, any.clone());
         }
@@ -38,8 +44,16 @@ fn forbid_writing_files() {
     for call in [
         // Its flags are behind a pointer, so all of it is forbidden.
         libc::SYS_openat2,
-        libc::SYS_mkdirat, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_symlinkat,
-        libc::SYS_unlinkat, libc::SYS_mknodat, libc::SYS_truncate, libc::SYS_ftruncate, libc::SYS_fallocate,
+        libc::SYS_mkdirat,
+        libc::SYS_renameat,
+        libc::SYS_renameat2,
+        libc::SYS_linkat,
+        libc::SYS_symlinkat,
+        libc::SYS_unlinkat,
+        libc::SYS_mknodat,
+        libc::SYS_truncate,
+        libc::SYS_ftruncate,
+        libc::SYS_fallocate,
         libc::SYS_memfd_create,
     ] {
         rules.insert(call, any.clone());
@@ -81,7 +95,8 @@ fn world() -> SimConfig {
 fn load(url: &str, spill: &str) {
     forbid_writing_files();
     let config = world();
-    let mut options = ClientOptions::new(Credentials::service_account(config.username.clone(), config.secret.clone()));
+    let mut options =
+        ClientOptions::new(Credentials::service_account(config.username.clone(), config.secret.clone()));
     options.project_id = Some(config.project_id);
     options.base_urls = BaseUrls::single_host(url);
     let project = Project {
@@ -102,10 +117,14 @@ fn load(url: &str, spill: &str) {
     let error = workspace.sql(larger).unwrap_err();
     println!("query: {error}");
     assert!(matches!(error.kind(), ErrorKind::OutOfMemory { spilling: false, .. }), "{error:?}");
-    let sorted = "SELECT count(*) FROM (SELECT * FROM events, range(1000) ORDER BY properties, range OFFSET 7)";
+    let sorted =
+        "SELECT count(*) FROM (SELECT * FROM events, range(1000) ORDER BY properties, range OFFSET 7)";
     assert!(matches!(workspace.sql(sorted).unwrap_err().kind(), ErrorKind::OutOfMemory { .. }));
     // What was there is there, and can be asked.
-    assert_eq!(workspace.sql_scalar("SELECT count(*) FROM events").unwrap(), Value::Integer(result.rows.into()));
+    assert_eq!(
+        workspace.sql_scalar("SELECT count(*) FROM events").unwrap(),
+        Value::Integer(result.rows.into())
+    );
     assert!(workspace.sql_scalar("SELECT count(DISTINCT plan) FROM events_flat").unwrap().as_i64() > Some(1));
     println!("done");
 }
@@ -129,7 +148,12 @@ fn memory_mode_opens_no_file_for_writing() {
     let nowhere = tempfile::tempdir().unwrap();
     let output = run_child("no_files::memory_mode_opens_no_file_for_writing", "", nowhere.path());
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{:?} {text} {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{:?} {text} {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(text.contains(&format!("\nlines {EVENTS}\n")) && text.contains("\ndone\n"), "{text}");
     assert!(text.contains("query: out of memory, and spilling to disk is off"), "{text}");
     assert_eq!(everything_below(nowhere.path()), Vec::<std::path::PathBuf>::new());
