@@ -267,11 +267,9 @@ impl fmt::Display for Error {
             ErrorKind::NotADatabase { path, message } => {
                 write!(f, "{} is not a readable DuckDB database: {message}", path.display())
             }
-            ErrorKind::NewerFormat { path, found, supported } => write!(
-                f,
-                "{} has format {found}; this version reads up to {supported}",
-                path.display()
-            ),
+            ErrorKind::NewerFormat { path, found, supported } => {
+                write!(f, "{} has format {found}; this version reads up to {supported}", path.display())
+            }
             ErrorKind::ReadOnly { what } => write!(f, "opened for reading only: {what}"),
             ErrorKind::PermissionDenied { path } => write!(f, "permission denied: {}", path.display()),
             ErrorKind::DiskFull { message } => write!(f, "no room left to write: {message}"),
@@ -284,7 +282,9 @@ impl fmt::Display for Error {
             ErrorKind::Query { class, message } => write!(f, "{class} error: {message}"),
             ErrorKind::Closed => f.write_str("the storage engine is closed"),
             ErrorKind::Cancelled => f.write_str("cancelled"),
-            ErrorKind::NoCredentials => f.write_str("this workspace has no credentials: it reads local data only"),
+            ErrorKind::NoCredentials => {
+                f.write_str("this workspace has no credentials: it reads local data only")
+            }
             ErrorKind::Api { what } => write!(f, "{what} failed"),
             ErrorKind::Conflict { message } => write!(f, "another writer was first: {message}"),
         }

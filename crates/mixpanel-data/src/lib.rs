@@ -44,8 +44,8 @@ mod workspace;
 pub use error::{Error, ErrorKind, Result};
 pub use fetch::{FetchEvents, FetchProgress, OnProgress};
 pub use storage::{
-    BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, ProfileRecord, Progress, Rows, SqlConnection,
-    StorageEngine, Target, error_from_message, remove_ephemeral_files, sweep_ephemeral_files,
+    BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, ProfileRecord, Progress, Rows,
+    SqlConnection, StorageEngine, Target, error_from_message, remove_ephemeral_files, sweep_ephemeral_files,
 };
 pub use types::{
     ColumnInfo, FetchResult, StorageMode, TableInfo, TableKind, TableMetadata, TableSchema, WorkspaceInfo,
@@ -57,3 +57,13 @@ pub use workspace::{Project, Workspace, WorkspaceBuilder};
 pub use arrow;
 /// The API client that workspaces fetch with.
 pub use mixpanel_client as client;
+
+/// The examples of the README and of the guides, run as tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/guide/storage-modes.md")]
+    struct StorageModes;
+}

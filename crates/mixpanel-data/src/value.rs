@@ -277,7 +277,9 @@ pub fn value_at(array: &dyn Array, row: usize) -> Value {
             let array = array.as_struct();
             let entries = fields.iter().zip(array.columns());
             Value::Map(
-                entries.map(|(field, column)| (field.name().clone(), value_at(column.as_ref(), row))).collect(),
+                entries
+                    .map(|(field, column)| (field.name().clone(), value_at(column.as_ref(), row)))
+                    .collect(),
             )
         }
         DataType::Map(_, _) => {

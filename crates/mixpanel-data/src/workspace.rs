@@ -178,7 +178,14 @@ impl Workspace {
     /// Fetches events and tells how it is going.
     pub fn fetch_events_with(&self, fetch: &FetchEvents, on_progress: OnProgress<'_>) -> Result<FetchResult> {
         let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
-        fetch::fetch_events(&self.storage, &project.client, &project.clock, (self.now.0)(), fetch, on_progress)
+        fetch::fetch_events(
+            &self.storage,
+            &project.client,
+            &project.clock,
+            (self.now.0)(),
+            fetch,
+            on_progress,
+        )
     }
 
     /// Runs SQL and returns the result as Arrow.

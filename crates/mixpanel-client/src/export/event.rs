@@ -165,9 +165,12 @@ impl EventDecoder {
     }
 
     fn decode_record(&mut self, record: &RecordParts<'_>) -> Result<(), RejectReason> {
-        let text = std::str::from_utf8(record.properties).map_err(|_| RejectReason::NotUtf8)?;
+        let text = record.properties;
         if self.bytes.saturating_add(text.len()) > MAX_BATCH_BYTES - ROW_BYTES {
             return Err(RejectReason::TooLong);
+        }
+        if std::str::from_utf8(text).is_err() {
+            return Err(RejectReason::NotUtf8);
         }
         let mut scanner = Scanner::new(text);
         if scanner.peek() != b'{' {
@@ -186,19 +189,18 @@ impl EventDecoder {
         if !(0..=LAST_MICROSECOND).contains(&record.time_us) {
             return Err(RejectReason::BadTime);
         }
-        let line = text.as_bytes();
         self.fixed.event_name.push(record.event_name.as_bytes());
         self.fixed.distinct_id.push(record.distinct_id.as_bytes());
         match record.insert_id {
             Some(id) => self.fixed.insert_id.push(id.as_bytes()),
             None => {
                 let name = record.event_name.as_bytes();
-                let id = made_insert_id(name, &self.slots, line, &self.names, &mut self.scratch);
+                let id = made_insert_id(name, &self.slots, text, &self.names, &mut self.scratch);
                 self.fixed.insert_id.push(id.as_bytes());
             }
         }
         let processed = self.slots.iter().find(|slot| slot.property == PROCESSED).map(|slot| slot.value);
-        self.finish_row(&line[start..end], record.time_us, record.time_us, processed, line);
+        self.finish_row(&text[start..end], record.time_us, record.time_us, processed, text);
         Ok(())
     }
 

@@ -142,8 +142,10 @@ fn place(
     if fetch.replace {
         return Ok((table, false, Scope::Everything(Some(range))));
     }
-    let known = storage
-        .execute_rows("SELECT filter_hash, filters FROM _tables WHERE table_name = ?", &[Value::Text(table.clone())])?;
+    let known = storage.execute_rows(
+        "SELECT filter_hash, filters FROM _tables WHERE table_name = ?",
+        &[Value::Text(table.clone())],
+    )?;
     let same = known.rows[0][0].as_str() == Some(filters.hash());
     match (same, fetch.limit, fetch.append) {
         (true, None, _) => Ok((table, false, Scope::Days(range))),

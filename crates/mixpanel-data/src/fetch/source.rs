@@ -1,8 +1,8 @@
 //! A running export as a source of decoded batches.
 
 use mixpanel_client::export::{
-    ColumnPlan, Decompressed, DecodeOptions, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
-    RejectReason,
+    ColumnPlan, DecodeOptions, Decompressed, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
+    Reject, RejectReason,
 };
 use mixpanel_client::time::ProjectClock;
 
@@ -15,12 +15,20 @@ pub(super) struct ExportSource {
     decoder: EventDecoder,
     /// A block of which some lines are still to be decoded, and how many were.
     rest: Option<(LineBlock, usize)>,
+    rows: u64,
+    first_reject: Option<Reject>,
 }
 
 impl ExportSource {
     pub(super) fn new(body: ExportBody, clock: ProjectClock) -> Self {
         let options = DecodeOptions { clock, plan: ColumnPlan::default() };
-        ExportSource { lines: body.into_lines(), decoder: EventDecoder::new(options), rest: None }
+        ExportSource {
+            lines: body.into_lines(),
+            decoder: EventDecoder::new(options),
+            rest: None,
+            rows: 0,
+            first_reject: None,
+        }
     }
 
     pub(super) fn bytes_received(&self) -> u64 {
@@ -41,7 +49,7 @@ impl ExportSource {
         for (number, line) in block.lines().skip(done) {
             match line {
                 Line::Data(line) => self.decoder.push(line, number),
-                Line::Oversized { head, .. } => self.decoder.reject(number, RejectReason::TooLong, &head),
+                Line::Oversized { head, .. } => self.decoder.reject(number, RejectReason::TooLong, head),
             }
             at += 1;
             if self.is_full() {
@@ -64,12 +72,29 @@ impl BatchSource for ExportSource {
             }
         }
         let batch = self.decoder.finish_batch();
-        Ok((batch.lines > 0).then_some(batch))
+        self.rows += batch.rows.num_rows() as u64;
+        if self.first_reject.is_none() {
+            self.first_reject = batch.rejects.first().cloned();
+        }
+        if batch.lines > 0 {
+            return Ok(Some(batch));
+        }
+        match &self.first_reject {
+            // Not one event in all of it: some proxy's or server's own text.
+            Some(reject) if self.rows == 0 => Err(api_error(not_an_export(reject).into())),
+            _ => Ok(None),
+        }
     }
 
     fn set_plan(&mut self, plan: ColumnPlan) {
         self.decoder.set_plan(plan);
     }
+}
+
+fn not_an_export(reject: &Reject) -> mixpanel_client::ErrorKind {
+    let head = &reject.bytes[..reject.bytes.len().min(200)];
+    let snippet = String::from_utf8_lossy(head).into_owned();
+    mixpanel_client::ErrorKind::NotExport { content_type: None, snippet }
 }
 
 /// An error of the client, as one of ours.

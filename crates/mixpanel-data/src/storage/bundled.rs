@@ -50,7 +50,7 @@ impl SqlConnection for Bundled {
         let appender = match target {
             Target::Main(table) => self.0.appender_with_columns(table, &columns),
             Target::Temporary(table) => {
-                self.0.appender_with_columns_to_catalog_and_db(table, &columns, "temp", "main")
+                self.0.appender_with_columns_to_catalog_and_db(table, "temp", "main", &columns)
             }
         };
         let mut appender = appender.map_err(classify)?;

@@ -4,9 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use mixpanel_client::export::{ColumnPlan, PropertyStats};
 use mixpanel_client::schema::ColumnKind;
 
@@ -141,7 +139,10 @@ impl Catalog {
         if free(&base) {
             return base;
         }
-        (2u32..).map(|number| format!("{base}_{number}")).find(|candidate| free(candidate)).expect("a free number")
+        (2u32..)
+            .map(|number| format!("{base}_{number}"))
+            .find(|candidate| free(candidate))
+            .expect("a free number")
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Property> {
@@ -203,7 +204,11 @@ impl Catalog {
     /// Chooses properties for the free columns: of those in `stats` that this
     /// catalog does not know yet, the ones that most rows have. They are added
     /// with `kind` and counted as not seen; [`observe`](Self::observe) counts.
-    pub(crate) fn promote(&mut self, stats: &[PropertyStats], max_columns: usize) -> Vec<(String, ColumnKind)> {
+    pub(crate) fn promote(
+        &mut self,
+        stats: &[PropertyStats],
+        max_columns: usize,
+    ) -> Vec<(String, ColumnKind)> {
         let free = max_columns.saturating_sub(self.promoted().count());
         let mut fresh: Vec<(&PropertyStats, ColumnKind)> = stats
             .iter()
@@ -261,7 +266,12 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_or_meet_a_fixed_column_get_a_number() {
         let mut catalog = Catalog::new(TableKind::Events);
-        catalog.observe(&[seen("plan", 1, 0), seen("Plan", 1, 0), seen("PLAN", 1, 0), seen("event_name", 1, 0)]);
+        catalog.observe(&[
+            seen("plan", 1, 0),
+            seen("Plan", 1, 0),
+            seen("PLAN", 1, 0),
+            seen("event_name", 1, 0),
+        ]);
         catalog.observe(&[seen("", 1, 0), seen("plan_2", 1, 0)]);
         let column = |name: &str| catalog.get(name).unwrap().column.clone();
         assert_eq!(column("plan"), "plan");

@@ -204,6 +204,13 @@ mod tests {
     }
 
     #[test]
+    fn the_fixed_columns_are_those_that_decoding_gives() {
+        let here: Vec<&str> = EVENTS.columns.iter().map(|(name, _)| *name).collect();
+        let there = mixpanel_client::schema::event_fields();
+        assert_eq!(here, there.iter().map(|field| field.name().as_str()).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn quoting_survives_quotes() {
         assert_eq!(ident("a\"b"), "\"a\"\"b\"");
         assert_eq!(literal("it's"), "'it''s'");

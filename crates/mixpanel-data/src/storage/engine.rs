@@ -484,7 +484,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Used and allowed bytes.
 fn memory_in_use(connection: &mut dyn SqlConnection) -> Result<(u64, u64)> {
-    let used = connection.scalar("SELECT CAST(sum(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()", &[])?;
+    let used =
+        connection.scalar("SELECT CAST(sum(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()", &[])?;
     let limit = connection.scalar("SELECT current_setting('memory_limit')", &[])?;
     let limit = limit.as_str().map_or(u64::MAX, parse_size);
     Ok((used.as_i64().unwrap_or_default() as u64, limit))

@@ -144,7 +144,8 @@ pub(crate) fn record_table(
         _ => new,
     };
     let events = spec.metadata.filter_events.as_ref();
-    let events = events.map_or(Value::Null, |names| text(&serde_json::to_string(names).expect("a list of texts")));
+    let events =
+        events.map_or(Value::Null, |names| text(&serde_json::to_string(names).expect("a list of texts")));
     let filter = spec.metadata.filter_where.clone().map_or(Value::Null, Value::Text);
     connection.run("DELETE FROM _tables WHERE table_name = ?", &[text(spec.table)])?;
     connection.run(

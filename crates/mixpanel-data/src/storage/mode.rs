@@ -75,12 +75,16 @@ impl EphemeralDir {
     pub(super) fn create() -> Result<Self> {
         let parent = std::env::temp_dir();
         let mut random = [0u8; 8];
-        let mut source = File::open("/dev/urandom").map_err(|e| Error::io("opening", Path::new("/dev/urandom"), e))?;
+        let mut source =
+            File::open("/dev/urandom").map_err(|e| Error::io("opening", Path::new("/dev/urandom"), e))?;
         std::io::Read::read_exact(&mut source, &mut random)
             .map_err(|e| Error::io("reading", Path::new("/dev/urandom"), e))?;
         let name = format!("{PREFIX}{}-{:016x}", std::process::id(), u64::from_ne_bytes(random));
         let path = parent.join(name);
-        fs::DirBuilder::new().mode(0o700).create(&path).map_err(|e| Error::io("creating folder", &path, e))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|e| Error::io("creating folder", &path, e))?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
             .write(true)
@@ -134,7 +138,8 @@ pub fn sweep_ephemeral_files() -> usize {
 }
 
 fn is_abandoned(folder: &Path, meta: &fs::Metadata) -> bool {
-    let flags = OpenOptions::new().write(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).clone();
+    let flags =
+        OpenOptions::new().write(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).clone();
     match flags.open(folder.join(LOCK)) {
         // The lock is released again when `file` goes out of scope.
         Ok(file) => file.try_lock().is_ok(),

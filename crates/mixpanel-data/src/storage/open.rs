@@ -114,8 +114,8 @@ fn create(connector: &dyn Connector, path: &Path) -> Result<()> {
     fs::create_dir_all(&parent).map_err(|e| Error::io("creating folder", &parent, e))?;
     let workshop = Workshop::create(&parent, name)?;
     let draft = workshop.0.join("data.duckdb");
-    let mut connection = connect(connector, &draft, common_settings())
-        .map_err(|error| relocate(error, path))?;
+    let mut connection =
+        connect(connector, &draft, common_settings()).map_err(|error| relocate(error, path))?;
     connection.execute(ddl::FORMAT)?;
     connection.execute("CHECKPOINT")?;
     drop(connection);
@@ -139,7 +139,10 @@ impl Workshop {
     fn create(parent: &Path, name: &std::ffi::OsStr) -> Result<Self> {
         let path = parent.join(format!(".{}.creating-{}", name.to_string_lossy(), std::process::id()));
         let _ = fs::remove_dir_all(&path);
-        fs::DirBuilder::new().mode(0o700).create(&path).map_err(|e| Error::io("creating a file in", parent, e))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|e| Error::io("creating a file in", parent, e))?;
         Ok(Workshop(path))
     }
 }
@@ -230,7 +233,8 @@ mod tests {
 
     #[test]
     fn the_holder_of_a_lock_is_read_from_the_message() {
-        let message = "Could not set lock on file \"/x/a.db\": Conflicting lock is held in /bin/mp (PID 4242). See";
+        let message =
+            "Could not set lock on file \"/x/a.db\": Conflicting lock is held in /bin/mp (PID 4242). See";
         assert_eq!(holder(message), Some(4242));
         assert_eq!(holder("Could not set lock on file"), None);
     }

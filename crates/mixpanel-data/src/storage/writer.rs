@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, TimestampMicrosecondType, UInt32Type};
 use jiff::Timestamp;
@@ -133,7 +133,7 @@ pub(crate) fn write_chunk(
     source.set_plan(catalog.plan(spec.max_columns));
 
     let view_changed = spec.create || !new_columns.is_empty();
-    let mut transaction = Transaction::begin(connection, spec)?;
+    let transaction = Transaction::begin(connection, spec)?;
     let mut filling = Filling::new(spec, catalog, view_changed);
     let source = if done { None } else { Some(source) };
     let written = filling.fill(transaction.connection, ahead, source, progress)?;
@@ -375,8 +375,10 @@ impl<'a> Filling<'a> {
                 }
             }
         }
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, values)| (name, values, true)))
-            .expect("columns of one length")
+        RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, values)| (name, values, true)),
+        )
+        .expect("columns of one length")
     }
 
     fn count_days(&mut self, batch: &EventBatch) {
@@ -588,7 +590,8 @@ fn refill(
             "BEGIN; ALTER TABLE {rows} DROP COLUMN {column}; ALTER TABLE {rows} ADD COLUMN {column} {sql_type}; COMMIT;"
         ))?;
         checkpoint(connection);
-        connection.execute(&format!("CREATE OR REPLACE TEMP TABLE mp_refill (row BIGINT, value {sql_type})"))?;
+        connection
+            .execute(&format!("CREATE OR REPLACE TEMP TABLE mp_refill (row BIGINT, value {sql_type})"))?;
         let mut reader = connection.cursor()?;
         let mut sink = Refill { writer: connection, name, kind: property.kind };
         reader.query(&format!("SELECT rowid, properties FROM {rows}"), &[], &mut sink)?;

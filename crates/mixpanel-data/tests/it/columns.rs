@@ -39,7 +39,14 @@ fn each_kind_has_its_type() {
     in_each_mode(|storage| {
         let values = r#"{"i":1,"f":1.5,"b":true,"s":"x","o":{"a":[1]},"l":[1,"x"],"n":null}"#;
         create(storage, &[values, r#"{"i":-5,"f":2}"#]);
-        let expected = [("i", "BIGINT"), ("f", "DOUBLE"), ("b", "BOOLEAN"), ("s", "VARCHAR"), ("o", "JSON"), ("l", "JSON")];
+        let expected = [
+            ("i", "BIGINT"),
+            ("f", "DOUBLE"),
+            ("b", "BOOLEAN"),
+            ("s", "VARCHAR"),
+            ("o", "JSON"),
+            ("l", "JSON"),
+        ];
         for (name, sql_type) in expected {
             assert_eq!(type_of(storage, "events_flat", name).as_deref(), Some(sql_type), "{name}");
         }
@@ -57,12 +64,19 @@ fn a_value_that_does_not_fit_widens_the_column_and_loses_nothing() {
         assert_eq!(type_of(storage, "_events", "v").as_deref(), Some("BIGINT"));
         append(storage, 10, &[r#"{"v":2.50}"#]);
         assert_eq!(type_of(storage, "_events", "v").as_deref(), Some("DOUBLE"));
-        assert_eq!(column(storage, "v"), [Value::Double(1.0), Value::Double(2.0), Value::Null, Value::Double(2.5)]);
+        assert_eq!(
+            column(storage, "v"),
+            [Value::Double(1.0), Value::Double(2.0), Value::Null, Value::Double(2.5)]
+        );
         append(storage, 20, &[r#"{"v":"12 EUR"}"#, r#"{"v":{"a": 1}}"#, r#"{"v":null}"#]);
         assert_eq!(type_of(storage, "_events", "v").as_deref(), Some("VARCHAR"));
-        let exact = ["1", "2", "", "2.50", "12 EUR", r#"{"a": 1}"#, ""].map(|t| if t.is_empty() { Value::Null } else { text(t) });
+        let exact = ["1", "2", "", "2.50", "12 EUR", r#"{"a": 1}"#, ""]
+            .map(|t| if t.is_empty() { Value::Null } else { text(t) });
         assert_eq!(column(storage, "v"), exact);
-        assert!(storage.execute_scalar("SELECT bool_and(promoted) FROM _properties").unwrap() == Value::Boolean(true));
+        assert!(
+            storage.execute_scalar("SELECT bool_and(promoted) FROM _properties").unwrap()
+                == Value::Boolean(true)
+        );
     });
 }
 
@@ -77,8 +91,25 @@ fn integers_beyond_64_bits_stay_exact() {
 
 #[test]
 fn awkward_names_are_columns_too() {
-    let names = ["$browser", "with space", "dot.ted", "qu\"ote", "sl/ash", "til~de", "日本語", "Plan", "plan", "event_name", "🙂", "properties", "rowid", "select", "it's"];
-    let object = serde_json::Map::from_iter(names.iter().map(|name| ((*name).to_owned(), format!("<{name}>").into())));
+    let names = [
+        "$browser",
+        "with space",
+        "dot.ted",
+        "qu\"ote",
+        "sl/ash",
+        "til~de",
+        "日本語",
+        "Plan",
+        "plan",
+        "event_name",
+        "🙂",
+        "properties",
+        "rowid",
+        "select",
+        "it's",
+    ];
+    let object =
+        serde_json::Map::from_iter(names.iter().map(|name| ((*name).to_owned(), format!("<{name}>").into())));
     let line = serde_json::to_string(&object).unwrap();
     in_each_mode(|storage| {
         create(storage, &[&line]);
@@ -87,14 +118,20 @@ fn awkward_names_are_columns_too() {
             if !promoted {
                 demote_everything(storage);
             }
-            let columns = storage.execute_rows("SELECT name, column_name FROM _properties", &[]).unwrap().rows;
+            let columns =
+                storage.execute_rows("SELECT name, column_name FROM _properties", &[]).unwrap().rows;
             assert_eq!(columns.len(), names.len());
             for row in columns {
                 let (name, column_name) = (row[0].to_text(), row[1].to_text());
                 assert_eq!(column(storage, &column_name), [text(&format!("<{name}>"))], "{name} {promoted}");
             }
         }
-        assert_eq!(type_of(storage, "events_flat", "plan_2").or(type_of(storage, "events_flat", "Plan_2")).as_deref(), Some("VARCHAR"));
+        assert_eq!(
+            type_of(storage, "events_flat", "plan_2")
+                .or(type_of(storage, "events_flat", "Plan_2"))
+                .as_deref(),
+            Some("VARCHAR")
+        );
     });
 }
 
@@ -144,7 +181,10 @@ fn a_property_that_first_comes_late_in_a_large_call_is_still_right() {
     storage.create_events_table("events", Rows::records(events), &events_metadata(), None).unwrap();
     let values = column(&storage, "n");
     assert_eq!(values.len(), 70_000);
-    assert_eq!([&values[0], &values[68_999], &values[69_000], &values[69_001]], [&text("0"), &text("68999"), &text("a word"), &text("1.25")]);
+    assert_eq!(
+        [&values[0], &values[68_999], &values[69_000], &values[69_001]],
+        [&text("0"), &text("68999"), &text("a word"), &text("1.25")]
+    );
     let late: Vec<Value> = column(&storage, "late").into_iter().filter(|value| !value.is_null()).collect();
     assert_eq!(late, [text("1"), text("two")]);
     assert_eq!(type_of(&storage, "_events", "n").as_deref(), Some("VARCHAR"));
@@ -158,7 +198,8 @@ fn the_catalog_counts_what_was_seen() {
             .execute_rows("SELECT kind, row_count, nulls, integers, strings, promoted FROM _properties WHERE name = 'p'", &[])
             .unwrap();
         let one = Value::Integer(1);
-        let expected = [text("mixed"), Value::Integer(2), one.clone(), one.clone(), one, Value::Boolean(true)];
+        let expected =
+            [text("mixed"), Value::Integer(2), one.clone(), one.clone(), one, Value::Boolean(true)];
         assert_eq!(counts.rows, [expected]);
     });
 }
@@ -195,7 +236,8 @@ fn the_typed_view_agrees_with_the_text() {
             if expected.iter().flatten().all(|value| value == "null") {
                 return Ok(());
             }
-            let kind = storage.execute_scalar("SELECT kind FROM _properties WHERE name = 'p'").unwrap().to_text();
+            let kind =
+                storage.execute_scalar("SELECT kind FROM _properties WHERE name = 'p'").unwrap().to_text();
             for (stored, sent) in column(&storage, "p").iter().zip(&expected) {
                 let sent = sent.as_deref().filter(|sent| *sent != "null");
                 let right = match (stored, sent) {

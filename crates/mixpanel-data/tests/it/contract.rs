@@ -1,6 +1,8 @@
 //! What storage promises, the same in all three modes.
 
-use mixpanel_data::{ErrorKind, EventRecord, ProfileRecord, Rows, StorageEngine, TableKind, TableMetadata, Value};
+use mixpanel_data::{
+    ErrorKind, EventRecord, ProfileRecord, Rows, StorageEngine, TableKind, TableMetadata, Value,
+};
 
 use crate::support::{at, event, events_metadata, in_each_mode, profile, profiles_metadata};
 
@@ -34,7 +36,10 @@ fn properties_are_kept_byte_for_byte() {
     let text = "{ \"a\" :1.50,\"b\":\"\\u00e9\u{2028}\",\"a\":2,\"n\":null , \"big\":123456789012345678901234567890}";
     in_each_mode(|storage| {
         create(storage, vec![event("A", "1", text)]);
-        assert_eq!(scalar(storage, "SELECT CAST(properties AS VARCHAR) FROM events"), Value::Text(text.into()));
+        assert_eq!(
+            scalar(storage, "SELECT CAST(properties AS VARCHAR) FROM events"),
+            Value::Text(text.into())
+        );
         assert_eq!(scalar(storage, "SELECT properties->>'$.b' FROM events"), Value::Text("é\u{2028}".into()));
         // Of duplicate keys the first counts, in the text as in the column.
         assert_eq!(scalar(storage, "SELECT a FROM events_flat"), Value::Double(1.5));
@@ -46,7 +51,8 @@ fn properties_are_kept_byte_for_byte() {
 #[test]
 fn duplicates_within_and_across_calls_are_one_row_and_the_newest_wins() {
     in_each_mode(|storage| {
-        let version = |id: &str, at: u64| event("A", id, &format!(r#"{{"mp_processing_time_ms":{at},"v":{at}}}"#));
+        let version =
+            |id: &str, at: u64| event("A", id, &format!(r#"{{"mp_processing_time_ms":{at},"v":{at}}}"#));
         let rows = create(storage, vec![version("1", 5), version("2", 1), version("1", 9), version("1", 7)]);
         assert_eq!(rows, 2);
         assert_eq!(scalar(storage, "SELECT v FROM events_flat WHERE insert_id = '1'"), Value::Integer(9));
@@ -131,7 +137,9 @@ fn an_iterator_that_panics_leaves_nothing_and_the_engine_usable() {
 #[test]
 fn names_and_kinds_are_checked() {
     in_each_mode(|storage| {
-        let add = |name: &str| storage.create_events_table(name, vec![event("A", "1", "{}")], &events_metadata(), None);
+        let add = |name: &str| {
+            storage.create_events_table(name, vec![event("A", "1", "{}")], &events_metadata(), None)
+        };
         for bad in ["", "_events", "my-events", "a b", "events_flat", "ledger", "événements"] {
             let error = add(bad).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::InvalidTableName { .. }), "{bad}: {error:?}");
@@ -147,7 +155,9 @@ fn names_and_kinds_are_checked() {
             .append_profiles_table("events", vec![profile("a", "{}")], &profiles_metadata(), None)
             .unwrap_err();
         let expected = (TableKind::Events, TableKind::Profiles);
-        assert!(matches!(error.kind(), ErrorKind::WrongTableKind { holds, wanted, .. } if (*holds, *wanted) == expected));
+        assert!(
+            matches!(error.kind(), ErrorKind::WrongTableKind { holds, wanted, .. } if (*holds, *wanted) == expected)
+        );
         let error = storage.create_events_table("x", vec![], &profiles_metadata(), None).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
     });
@@ -188,7 +198,10 @@ fn metadata_is_kept_and_spans_all_calls() {
         assert_eq!((merged.from_date, merged.to_date), (january.from_date, march.to_date));
         assert_eq!(merged.fetched_at, march.fetched_at);
         let rows = storage.execute_rows("SELECT table_name, type, row_count FROM _metadata", &[]).unwrap();
-        assert_eq!(rows.rows, [[Value::Text("events".into()), Value::Text("events".into()), Value::Integer(2)]]);
+        assert_eq!(
+            rows.rows,
+            [[Value::Text("events".into()), Value::Text("events".into()), Value::Integer(2)]]
+        );
         let error = storage.get_metadata("nothing").unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TableNotFound { existing, .. } if existing == &["events"]));
     });
@@ -215,7 +228,12 @@ fn progress_counts_rows() {
         let mut told = Vec::new();
         let events = (0..40_000).map(|n| event("A", &n.to_string(), "{}"));
         let rows = storage
-            .create_events_table("events", Rows::records(events), &events_metadata(), Some(&mut |n| told.push(n)))
+            .create_events_table(
+                "events",
+                Rows::records(events),
+                &events_metadata(),
+                Some(&mut |n| told.push(n)),
+            )
             .unwrap();
         assert_eq!(rows, 40_000);
         assert!(told.len() > 1 && told.is_sorted() && told.last() == Some(&40_000), "{told:?}");
@@ -228,7 +246,8 @@ fn arrow_batches_are_as_good_as_records() {
     use std::sync::Arc;
     in_each_mode(|storage| {
         let texts = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
-        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1_704_067_200_000, 1_704_067_200_500]));
+        let times: ArrayRef =
+            Arc::new(TimestampMillisecondArray::from(vec![1_704_067_200_000, 1_704_067_200_500]));
         let batch = RecordBatch::try_from_iter([
             ("properties", texts(&[r#"{"n":1}"#, r#"{"n":2}"#])),
             ("event_name", texts(&["A", "B"])),
@@ -265,7 +284,8 @@ fn results_come_as_arrow_rows_and_scalars() {
             2, "x2", [2, null], {"a": 2}, "2.00", "2024-02-29", "1 days", 18_446_744_073_709_551_615u64, null, null
         ]);
         assert_eq!(json, expected);
-        let bound = storage.execute_rows("SELECT ? + 1, ?", &[Value::Integer(41), Value::Text("t".into())]).unwrap();
+        let bound =
+            storage.execute_rows("SELECT ? + 1, ?", &[Value::Integer(41), Value::Text("t".into())]).unwrap();
         assert_eq!(bound.rows, [[Value::Integer(42), Value::Text("t".into())]]);
         assert_eq!(scalar(storage, "SELECT 1 WHERE false"), Value::Null);
         let error = storage.execute("SELECT * FROM nowhere").unwrap_err();
@@ -279,7 +299,9 @@ fn results_come_as_arrow_rows_and_scalars() {
 fn a_running_query_can_be_interrupted() {
     let storage = StorageEngine::memory().unwrap();
     std::thread::scope(|scope| {
-        let query = scope.spawn(|| storage.execute_scalar("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"));
+        let query = scope.spawn(|| {
+            storage.execute_scalar("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+        });
         while !query.is_finished() {
             storage.interrupt();
             std::thread::sleep(std::time::Duration::from_millis(20));

@@ -45,7 +45,8 @@ fn a_fetch_brings_every_event_exactly_once_in_each_mode() {
     ] {
         let workspace = workspace(&simulator, storage);
         let mut progress = Vec::new();
-        let result = workspace.fetch_events_with(&everything(&simulator), &mut |p| progress.push(*p)).unwrap();
+        let result =
+            workspace.fetch_events_with(&everything(&simulator), &mut |p| progress.push(*p)).unwrap();
         assert_eq!((result.lines, result.rows, result.total_rows), (lines, unique, unique));
         assert_eq!((result.duplicates, result.rejects), (lines - unique, 0));
         assert_eq!(result.requests, 1);
@@ -71,12 +72,20 @@ fn the_ledger_says_what_is_here_day_by_day() {
     let days = result.days_complete + result.days_empty + result.days_partial;
     assert_eq!(days, simulator.config().days);
     let ledger = workspace
-        .sql_rows("SELECT day, state, row_count, duplicates FROM _ledger WHERE table_name = 'events' ORDER BY day")
+        .sql_rows(
+            "SELECT day, state, row_count, duplicates FROM _ledger WHERE table_name = 'events' ORDER BY day",
+        )
         .unwrap();
     assert_eq!(ledger.len() as u32, days);
     for (row, day) in ledger.rows.iter().zip(simulator.world().days()) {
         assert_eq!(row[0], Value::Date(day.date()));
-        let state = if day.date() == today { "partial" } else if day.is_empty() { "empty" } else { "complete" };
+        let state = if day.date() == today {
+            "partial"
+        } else if day.is_empty() {
+            "empty"
+        } else {
+            "complete"
+        };
         assert_eq!(row[1], Value::Text(state.into()), "{}", day.date());
         assert_eq!(row[2].as_i64().unwrap() as u64, day.unique());
         assert_eq!(row[3].as_i64().unwrap() as u64, day.rows() - day.unique());
@@ -124,7 +133,8 @@ fn filters_are_the_tables_and_others_need_a_word() {
     );
     let before = count(&workspace, "SELECT count(*) FROM events");
     workspace.fetch_events(&FetchEvents { append: true, ..pro.clone() }).unwrap();
-    let expected = "SELECT count(*) FROM events WHERE event_name = 'Purchase' OR properties->>'$.plan' = 'pro'";
+    let expected =
+        "SELECT count(*) FROM events WHERE event_name = 'Purchase' OR properties->>'$.plan' = 'pro'";
     assert!(count(&workspace, "SELECT count(*) FROM events") > before);
     assert_eq!(count(&workspace, "SELECT count(*) FROM events"), count(&workspace, expected));
     let hashes = "SELECT count(DISTINCT filter_hash) FROM _ledger";
@@ -267,11 +277,8 @@ fn a_fetch_can_be_cancelled_and_leaves_nothing() {
 #[test]
 fn an_old_projects_times_become_utc_and_its_days_stay_its_own() {
     let zone = "America/New_York";
-    let config = SimConfig {
-        timezone: zone.into(),
-        clock_mode: mixpanel_sim::ClockMode::LocalAsUtc,
-        ..small_world()
-    };
+    let config =
+        SimConfig { timezone: zone.into(), clock_mode: mixpanel_sim::ClockMode::LocalAsUtc, ..small_world() };
     let simulator = Simulator::start(config).unwrap();
     let mut project = project(&simulator, CancelToken::new());
     project.clock = ProjectClock::new(zone, ClockMode::LocalAsUtc).unwrap();
@@ -297,7 +304,9 @@ fn an_old_projects_times_become_utc_and_its_days_stay_its_own() {
 #[test]
 fn bad_lines_are_quarantined_and_nothing_is_lost() {
     let good = |id: &str, extra: &str| {
-        format!("{{\"event\":\"A\",\"properties\":{{\"time\":1750000000,\"distinct_id\":\"u\",\"$insert_id\":\"{id}\"{extra}}}}}")
+        format!(
+            "{{\"event\":\"A\",\"properties\":{{\"time\":1750000000,\"distinct_id\":\"u\",\"$insert_id\":\"{id}\"{extra}}}}}"
+        )
     };
     let huge = format!(",\"text\":\"{}\"", "x".repeat(20_000_000));
     let kept: Vec<Vec<u8>> = vec![
@@ -335,7 +344,8 @@ fn bad_lines_are_quarantined_and_nothing_is_lost() {
     for _ in 0..2 {
         simulator.fault(Fault::ReplaceBody(body.clone().into()));
         // The second time through the chunk's days are replaced, the quarantine too.
-        let result = workspace.fetch_events(&FetchEvents::days(day, day.checked_add(10.days()).unwrap())).unwrap();
+        let result =
+            workspace.fetch_events(&FetchEvents::days(day, day.checked_add(10.days()).unwrap())).unwrap();
         assert_eq!(result.lines, (kept.len() + refused.len()) as u64);
         assert_eq!(result.lines, result.rows + result.duplicates + result.rejects, "conservation");
         assert_eq!(result.rejects, refused.len() as u64);
@@ -349,12 +359,24 @@ fn bad_lines_are_quarantined_and_nothing_is_lost() {
         assert_eq!(row[2], Value::Blob(line.clone()));
     }
     let text = |sql: &str| workspace.sql_scalar(sql).unwrap();
-    assert_eq!(text("SELECT length(text) FROM events_flat WHERE insert_id = 'huge'"), Value::Integer(20_000_000));
+    assert_eq!(
+        text("SELECT length(text) FROM events_flat WHERE insert_id = 'huge'"),
+        Value::Integer(20_000_000)
+    );
     assert_eq!(text("SELECT t FROM events_flat WHERE insert_id = 'nul-escape'"), Value::Text("a\0b".into()));
-    assert_eq!(text("SELECT n FROM events_flat WHERE insert_id = 'big'"), Value::Text("9223372036854775808".into()));
+    assert_eq!(
+        text("SELECT n FROM events_flat WHERE insert_id = 'big'"),
+        Value::Text("9223372036854775808".into())
+    );
     assert_eq!(text("SELECT a FROM events_flat WHERE insert_id = 'twice'"), Value::Integer(1));
-    assert_eq!(text("SELECT epoch_ms(event_time) FROM events WHERE insert_id = 'ms'"), Value::Integer(1_750_000_000_123));
-    assert_eq!(text("SELECT distinct_id FROM events WHERE insert_id = 'null-user'"), Value::Text(String::new()));
+    assert_eq!(
+        text("SELECT epoch_ms(event_time) FROM events WHERE insert_id = 'ms'"),
+        Value::Integer(1_750_000_000_123)
+    );
+    assert_eq!(
+        text("SELECT distinct_id FROM events WHERE insert_id = 'null-user'"),
+        Value::Text(String::new())
+    );
     let numeric = text("SELECT distinct_id FROM events WHERE insert_id = 'numeric-user'");
     assert_eq!(numeric, Value::Text("12345678901234567890".into()));
     // Every stored text is JSON that DuckDB can read.
@@ -380,6 +402,10 @@ fn an_empty_answer_is_an_empty_table() {
     let result = workspace.fetch_events(&FetchEvents::days(empty, empty)).unwrap();
     assert_eq!((result.lines, result.rows, result.days_empty), (0, 0, 1));
     assert_eq!(count(&workspace, "SELECT count(*) FROM events"), 0);
-    let other = FetchEvents { table: "unknown".into(), events: vec!["No such event".into()], ..everything(&simulator) };
+    let other = FetchEvents {
+        table: "unknown".into(),
+        events: vec!["No such event".into()],
+        ..everything(&simulator)
+    };
     assert_eq!(workspace.fetch_events(&other).unwrap().rows, 0);
 }

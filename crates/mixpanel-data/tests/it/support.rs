@@ -81,10 +81,7 @@ pub(crate) fn now_of(simulator: &Simulator) -> Timestamp {
 /// A workspace on `storage` that fetches from `simulator`.
 pub(crate) fn workspace(simulator: &Simulator, storage: StorageEngine) -> Workspace {
     let now = now_of(simulator);
-    Workspace::builder()
-        .project(project(simulator, CancelToken::new()))
-        .now(move || now)
-        .storage(storage)
+    Workspace::builder().project(project(simulator, CancelToken::new())).now(move || now).storage(storage)
 }
 
 /// An order-independent fingerprint of a table's rows.

@@ -5,7 +5,10 @@ use mixpanel_data::{StorageEngine, Value};
 use crate::support::{event, events_metadata, in_each_mode};
 
 fn ask(storage: &StorageEngine, sql: &str) -> String {
-    storage.execute_scalar(&format!("SELECT CAST(({sql}) AS VARCHAR)")).unwrap_or_else(|e| panic!("{sql}: {e}")).to_text()
+    storage
+        .execute_scalar(&format!("SELECT CAST(({sql}) AS VARCHAR)"))
+        .unwrap_or_else(|e| panic!("{sql}: {e}"))
+        .to_text()
 }
 
 #[test]
@@ -22,7 +25,10 @@ fn the_expressions_that_people_write_work() {
         }
         let local = "event_time AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York'";
         assert_eq!(ask(storage, &format!("SELECT {local} FROM events")), "2024-01-01 07:00:00");
-        assert_eq!(ask(storage, "SELECT date_trunc('day', event_time AT TIME ZONE 'UTC') FROM events"), "2024-01-01 00:00:00+00");
+        assert_eq!(
+            ask(storage, "SELECT date_trunc('day', event_time AT TIME ZONE 'UTC') FROM events"),
+            "2024-01-01 00:00:00+00"
+        );
         let types = storage.execute_rows(&format!("SELECT typeof({local}), typeof(now() - INTERVAL 1 DAY), typeof(date_trunc('day', now())), typeof(current_date) FROM events"), &[]).unwrap();
         let names: Vec<String> = types.rows[0].iter().map(Value::to_text).collect();
         assert_eq!(names, ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE", "DATE"]);
@@ -61,7 +67,10 @@ fn results_are_those_of_icu() {
         ("monthname(TIMESTAMPTZ '2024-02-29 00:00:00+00')", "February"),
         ("strftime(TIMESTAMPTZ '2024-02-29 13:14:15+00', '%Y/%m/%d %H:%M')", "2024/02/29 13:14"),
         ("date_diff('day', TIMESTAMPTZ '2024-02-28 23:00:00+00', TIMESTAMPTZ '2024-03-01 01:00:00+00')", "2"),
-        ("date_diff('month', TIMESTAMPTZ '2023-11-30 00:00:00+00', TIMESTAMPTZ '2024-03-01 00:00:00+00')", "4"),
+        (
+            "date_diff('month', TIMESTAMPTZ '2023-11-30 00:00:00+00', TIMESTAMPTZ '2024-03-01 00:00:00+00')",
+            "4",
+        ),
         ("'infinity'::TIMESTAMPTZ + INTERVAL 1 DAY", "infinity"),
         ("NULL::TIMESTAMPTZ + INTERVAL 1 DAY", ""),
         ("TIMESTAMP '2024-07-01 12:00:00' AT TIME ZONE NULL", ""),

@@ -170,7 +170,8 @@ fn nulled(times: &ArrayRef, other: &dyn Array) -> ArrayRef {
         return times.clone();
     }
     let times = times.as_primitive::<TimestampMicrosecondType>();
-    let values = (0..times.len()).map(|row| (times.is_valid(row) && other.is_valid(row)).then(|| times.value(row)));
+    let values =
+        (0..times.len()).map(|row| (times.is_valid(row) && other.is_valid(row)).then(|| times.value(row)));
     Arc::new(values.collect::<TimestampMicrosecondArray>())
 }
 
@@ -201,13 +202,14 @@ fn truncate(part: &str, value: i64) -> Fallible<i64> {
         "minute" => return Ok(floor(60_000_000)),
         "hour" => return Ok(floor(3_600_000_000)),
         "day" | "dow" | "isodow" | "doy" => date,
-        "week" | "yearweek" => {
-            date.checked_sub(Span::new().days(date.weekday().to_monday_zero_offset()))?
-        }
+        "week" | "yearweek" => date.checked_sub(Span::new().days(date.weekday().to_monday_zero_offset()))?,
         "month" => date.first_of_month(),
         "quarter" => Date::new(date.year(), (date.month() - 1) / 3 * 3 + 1, 1)?,
         "year" => year_start(date.year())?,
-        "isoyear" => jiff::civil::ISOWeekDate::new(date.iso_week_date().year(), 1, jiff::civil::Weekday::Monday)?.date(),
+        "isoyear" => {
+            jiff::civil::ISOWeekDate::new(date.iso_week_date().year(), 1, jiff::civil::Weekday::Monday)?
+                .date()
+        }
         "decade" => year_start(date.year() / 10 * 10)?,
         "century" => year_start(date.year() / 100 * 100)?,
         "millennium" => year_start(date.year() / 1000 * 1000)?,
@@ -275,10 +277,7 @@ fn part_of(part: &str, value: i64) -> Fallible<i64> {
     })
 }
 
-fn map_to_integers(
-    times: &dyn Array,
-    mut f: impl FnMut(usize, i64) -> Fallible<i64>,
-) -> Fallible<ArrayRef> {
+fn map_to_integers(times: &dyn Array, mut f: impl FnMut(usize, i64) -> Fallible<i64>) -> Fallible<ArrayRef> {
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let mut out = Vec::with_capacity(times.len());
     for row in 0..times.len() {

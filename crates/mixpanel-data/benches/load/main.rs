@@ -1,0 +1,148 @@
+//! What loading and asking costs, against DuckDB by itself in the same run.
+//!
+//! ```text
+//! cargo bench --profile dev -p mixpanel-data --bench load            # the million-event world
+//! cargo bench --profile dev -p mixpanel-data --bench load -- 200000  # a smaller one
+//! ```
+//!
+//! The simulator serves 30 days over loopback HTTP, gzipped; each loader runs
+//! in a process of its own, so that its memory is its own. The reference is
+//! DuckDB's own `read_json` over the same days as local gzip files: no HTTP, no
+//! proof of completeness, no dedup, no typed columns.
+
+mod loaders;
+mod queries;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use mixpanel_sim::{Limits, SimConfig, Simulator};
+
+fn config(events: u64) -> SimConfig {
+    SimConfig { total_events: Some(events), limits: Limits::off(), ..SimConfig::million() }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let Some(role) = arguments.first().filter(|first| first.parse::<u64>().is_err()) {
+        return loaders::run(role, &arguments[1..]);
+    }
+    // `cargo test --benches` passes no `--bench`: a short run shows that it works.
+    let whole = std::env::args().any(|argument| argument == "--bench");
+    let events =
+        arguments.first().map_or(if whole { 1_000_000 } else { 3_000 }, |text| text.parse().unwrap());
+
+    let simulator = Simulator::start(config(events)).unwrap();
+    let world = simulator.world();
+    world.prepare(world.first_day(), world.last_day());
+    let folder = tempfile::tempdir().unwrap();
+    let (json_bytes, gzip_bytes) = write_days(&simulator, folder.path());
+    println!(
+        "{events} events, {} days, {:.0} MB of JSON ({:.0} bytes each), {:.0} MB gzipped",
+        world.days().len(),
+        mb(json_bytes),
+        json_bytes as f64 / events as f64,
+        mb(gzip_bytes),
+    );
+
+    let files = folder.path().join("*.jsonl.gz").display().to_string();
+    let url = simulator.base_url();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let reference = child(&["reference", &files, &path("reference.duckdb")]);
+    let count = child(&["count", &files, &path("count.duckdb")]);
+    println!(
+        "\n{:<44}{:>9}{:>9}{:>12}{:>11}{:>10}{:>8}",
+        "loader", "wall s", "CPU s", "events/s", "peak MB", "file MB", "ratio"
+    );
+    let ours: Vec<(&str, Report)> = ["persistent", "ephemeral", "memory"]
+        .map(|mode| (mode, child(&[mode, &url, &path(mode), &events.to_string()])))
+        .into();
+    line("read_json, count only", &count, &reference, events);
+    line("read_json into five columns (reference)", &reference, &reference, events);
+    for (mode, report) in &ours {
+        line(&format!("fetch_events, {mode}: HTTP, dedup, typed"), report, &reference, events);
+    }
+
+    println!(
+        "\n{:<26}{:>12}{:>14}{:>14}{:>16}{:>16}",
+        "mode", "start ms", "load s", "size MB", "5 queries ms", "over text ms"
+    );
+    for (mode, report) in &ours {
+        println!(
+            "{mode:<26}{:>12.1}{:>14.2}{:>14.0}{:>16.0}{:>16.0}",
+            report.get("start_ms"),
+            report.get("wall"),
+            report.get("file") / 1e6,
+            report.get("typed_ms"),
+            report.get("text_ms")
+        );
+    }
+
+    let persistent = &ours[0].1;
+    println!("\nGROUP BY plan over {events} events, persistent file, best of 5");
+    println!(
+        "{:<48}{:>10.1} ms",
+        "properties->>'$.plan' on the reference's JSON",
+        reference.get("plan_text_ms")
+    );
+    println!("{:<48}{:>10.1} ms", "properties->>'$.plan' on `events`", persistent.get("plan_text_ms"));
+    println!("{:<48}{:>10.1} ms", "plan on `events_flat`", persistent.get("plan_typed_ms"));
+    println!(
+        "typed column is {:.0} times faster than the text of the same table, {:.0} times the reference's",
+        persistent.get("plan_text_ms") / persistent.get("plan_typed_ms"),
+        reference.get("plan_text_ms") / persistent.get("plan_typed_ms"),
+    );
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Writes each day as a gzip file; returns plain and compressed sizes.
+fn write_days(simulator: &Simulator, folder: &Path) -> (u64, u64) {
+    let mut sizes = (0, 0);
+    for day in simulator.world().days() {
+        let plain = day.jsonl();
+        if plain.is_empty() {
+            continue;
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+        encoder.write_all(plain).unwrap();
+        let packed = encoder.finish().unwrap();
+        sizes = (sizes.0 + plain.len() as u64, sizes.1 + packed.len() as u64);
+        std::fs::write(folder.join(format!("{}.jsonl.gz", day.date())), packed).unwrap();
+    }
+    sizes
+}
+
+/// What a loader printed: `name value` pairs.
+struct Report(Vec<(String, f64)>);
+
+impl Report {
+    fn get(&self, name: &str) -> f64 {
+        self.0.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, value)| *value)
+    }
+}
+
+fn child(arguments: &[&str]) -> Report {
+    let output = Command::new(std::env::current_exe().unwrap()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    Report(pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
+}
+
+fn line(name: &str, report: &Report, reference: &Report, events: u64) {
+    println!(
+        "{name:<44}{:>9.2}{:>9.2}{:>12.0}{:>11.0}{:>10.0}{:>8.2}",
+        report.get("wall"),
+        report.get("cpu"),
+        events as f64 / report.get("wall"),
+        report.get("peak") / 1e6,
+        report.get("file") / 1e6,
+        reference.get("wall") / report.get("wall"),
+    );
+}
