@@ -101,16 +101,16 @@ LIMIT 8",
         title: "How far do people get? (a funnel: each step after the one before)",
         sql: "\
 WITH viewed AS (
-  SELECT distinct_id, min(event_time) AS at FROM events WHERE event_name = 'Product Viewed' GROUP BY ALL
+  SELECT distinct_id, min(event_time) AS moment FROM events WHERE event_name = 'Product Viewed' GROUP BY ALL
 ), carted AS (
-  SELECT distinct_id, min(event_time) AS at FROM events JOIN viewed USING (distinct_id)
-  WHERE event_name = 'Add to Cart' AND event_time >= at GROUP BY distinct_id
+  SELECT distinct_id, min(event_time) AS moment FROM events JOIN viewed USING (distinct_id)
+  WHERE event_name = 'Add to Cart' AND event_time >= moment GROUP BY distinct_id
 ), started AS (
-  SELECT distinct_id, min(event_time) AS at FROM events JOIN carted USING (distinct_id)
-  WHERE event_name = 'Checkout Started' AND event_time >= at GROUP BY distinct_id
+  SELECT distinct_id, min(event_time) AS moment FROM events JOIN carted USING (distinct_id)
+  WHERE event_name = 'Checkout Started' AND event_time >= moment GROUP BY distinct_id
 ), bought AS (
-  SELECT distinct_id, min(event_time) AS at FROM events JOIN started USING (distinct_id)
-  WHERE event_name = 'Purchase' AND event_time >= at GROUP BY distinct_id
+  SELECT distinct_id, min(event_time) AS moment FROM events JOIN started USING (distinct_id)
+  WHERE event_name = 'Purchase' AND event_time >= moment GROUP BY distinct_id
 ), steps AS (
   SELECT 1 AS step, 'Product Viewed' AS event, count(*) AS users FROM viewed
   UNION ALL SELECT 2, 'Add to Cart', count(*) FROM carted
@@ -122,7 +122,7 @@ FROM steps
 ORDER BY step",
     },
     Question {
-        title: "Do they come back? (share of each week's new users seen again, in percent)",
+        title: "Do they come back? (percent of a week's new users seen again; NULL: not over yet)",
         sql: "\
 WITH born AS (
   SELECT distinct_id, min(event_time)::DATE AS day FROM events WHERE event_name = 'Signed Up' GROUP BY ALL
@@ -131,13 +131,16 @@ WITH born AS (
 ), ages AS (
   SELECT born.distinct_id, date_trunc('week', born.day)::DATE AS week, seen.day - born.day AS age
   FROM born JOIN seen USING (distinct_id)
+), weeks AS (
+  SELECT week, count(DISTINCT distinct_id) AS new_users,
+         count(DISTINCT distinct_id) FILTER (age BETWEEN 1 AND 7) AS first,
+         count(DISTINCT distinct_id) FILTER (age BETWEEN 8 AND 14) AS second,
+         (SELECT max(day) FROM seen) - week AS days_ago
+  FROM ages GROUP BY week
 )
-SELECT week, count(DISTINCT distinct_id) AS new_users,
-       round(100.0 * count(DISTINCT distinct_id) FILTER (age BETWEEN 1 AND 7) / new_users, 1) AS in_week_1,
-       round(100.0 * count(DISTINCT distinct_id) FILTER (age BETWEEN 8 AND 14) / new_users, 1) AS in_week_2,
-       round(100.0 * count(DISTINCT distinct_id) FILTER (age BETWEEN 15 AND 21) / new_users, 1) AS in_week_3
-FROM ages
-GROUP BY week
+SELECT week, new_users, if(days_ago > 14, round(100.0 * first / new_users, 1), NULL) AS within_7_days,
+       if(days_ago > 21, round(100.0 * second / new_users, 1), NULL) AS in_the_week_after
+FROM weeks
 ORDER BY week",
     },
 ];
@@ -240,14 +243,14 @@ impl Show<'_> {
                     "  mp sql --db {path} \"SELECT plan, count(*) FROM events_flat GROUP BY ALL\"\n  \
                        mp schema events_flat --db {path}\n  \
                        mp info --db {path}\n  \
-                       mp sim                     a Mixpanel to fetch from yourself\n  \
-                       rm {path}            when you have seen enough"
+                       mp sim    # a Mixpanel to fetch from yourself\n  \
+                       rm {path}    # when you have seen enough"
                 )?;
             }
             None => writeln!(
                 self.out,
-                "  mp demo --db demo.duckdb   the same, and the data stays for your own queries\n  \
-                   mp sim                     a Mixpanel to fetch from yourself\n\
+                "  mp demo --db demo.duckdb    # the same, and the data stays for your own queries\n  \
+                   mp sim    # a Mixpanel to fetch from yourself\n\
                  Nothing of this run is left on disk."
             )?,
         }
