@@ -4,37 +4,35 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use duckdb::Connection;
 use duckdb::types::{TimeUnit, Value as DuckValue};
-use duckdb::{Config, Connection};
 
 use super::connection::{BatchSink, Interrupt, SqlConnection, Target};
+use super::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-pub(super) struct Bundled(Connection);
+pub(super) struct Bundled {
+    // Before the database, which must be there when it is closed.
+    connection: Connection,
+    database: Arc<Database>,
+}
 
 /// Opens a database. `path` None is a fresh in-memory one.
 pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<Bundled> {
-    let mut config = Config::default();
-    for (name, value) in settings {
-        config = config.with(name, value).map_err(classify)?;
-    }
-    let connection = match path {
-        Some(path) => Connection::open_with_flags(path, config),
-        None => Connection::open_in_memory_with_flags(config),
-    }
-    .map_err(classify)?;
+    let database = Database::open(path, settings).map_err(classify)?;
+    let connection = database.connect().map_err(classify)?;
     super::functions::register(&connection).map_err(classify)?;
-    Ok(Bundled(connection))
+    Ok(Bundled { connection, database })
 }
 
 impl SqlConnection for Bundled {
     fn execute(&mut self, sql: &str) -> Result<()> {
-        self.0.execute_batch(sql).map_err(classify)
+        self.connection.execute_batch(sql).map_err(classify)
     }
 
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
-        let mut statement = self.0.prepare(sql).map_err(classify)?;
+        let mut statement = self.connection.prepare(sql).map_err(classify)?;
         let params: Vec<DuckValue> = params.iter().map(parameter).collect::<Result<_>>()?;
         let stream = statement.stream_arrow(duckdb::params_from_iter(params)).map_err(classify)?;
         sink.schema(stream.get_schema())?;
@@ -48,9 +46,9 @@ impl SqlConnection for Bundled {
         let schema = batch.schema();
         let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let appender = match target {
-            Target::Main(table) => self.0.appender_with_columns(table, &columns),
+            Target::Main(table) => self.connection.appender_with_columns(table, &columns),
             Target::Temporary(table) => {
-                self.0.appender_with_columns_to_catalog_and_db(table, "temp", "main", &columns)
+                self.connection.appender_with_columns_to_catalog_and_db(table, "temp", "main", &columns)
             }
         };
         let mut appender = appender.map_err(classify)?;
@@ -60,11 +58,12 @@ impl SqlConnection for Bundled {
     }
 
     fn cursor(&self) -> Result<Box<dyn SqlConnection>> {
-        Ok(Box::new(Bundled(self.0.try_clone().map_err(classify)?)))
+        let connection = self.database.connect().map_err(classify)?;
+        Ok(Box::new(Bundled { connection, database: Arc::clone(&self.database) }))
     }
 
     fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
-        Arc::new(Handle(self.0.interrupt_handle()))
+        Arc::new(Handle(self.connection.interrupt_handle()))
     }
 }
 

@@ -4,6 +4,8 @@
 mod bundled;
 mod catalog;
 pub(crate) mod connection;
+#[cfg(feature = "bundled")]
+mod database;
 mod ddl;
 mod engine;
 pub(crate) mod filters;

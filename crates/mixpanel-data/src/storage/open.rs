@@ -36,9 +36,11 @@ pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<d
         let what = format!("{} is a folder, not a database file", path.display());
         return Err(ErrorKind::Io { what }.into());
     }
-    if !path.exists() {
+    // An empty file holds nothing to lose: a name that somebody reserved.
+    if fs::metadata(path).map_or(true, |meta| meta.len() == 0) {
         create(connector, path)?;
     }
+    check_magic(path)?;
     let mut connection = connect(connector, path, common_settings())?;
     prepare(connection.as_mut(), path)?;
     Ok(connection)
@@ -48,6 +50,7 @@ pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<d
 pub(super) fn read_only(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
     let mut settings = common_settings();
     settings.push(("access_mode", "READ_ONLY".into()));
+    check_magic(path)?;
     let mut connection = connect(connector, path, settings)?;
     check_format(connection.as_mut(), path)?;
     Ok(connection)
@@ -125,11 +128,34 @@ fn create(connector: &dyn Connector, path: &Path) -> Result<()> {
     match fs::hard_link(&draft, path) {
         Ok(()) => {}
         // Somebody else made it in the meantime: theirs is as good.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        // A file system without hard links.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && !is_empty(path) => return Ok(()),
+        // An empty file in its place, or a file system without hard links.
         Err(_) => fs::rename(&draft, path).map_err(io("creating"))?,
     }
     fs::File::open(&parent).and_then(|folder| folder.sync_all()).map_err(io("syncing the folder of"))
+}
+
+fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
+}
+
+/// Looks at the file's first bytes: DuckDB writes `DUCK` behind an 8-byte
+/// checksum. Asked to open anything else, DuckDB may think of an extension to
+/// open it with, and complain about that one instead.
+fn check_magic(path: &Path) -> Result<()> {
+    let mut head = Vec::new();
+    let file = fs::File::open(path).map_err(|e| Error::io("opening", path, e))?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 16), &mut head)
+        .map_err(|e| Error::io("reading", path, e))?;
+    if head.get(8..12) == Some(b"DUCK") {
+        return Ok(());
+    }
+    let message = if head.starts_with(b"SQLite format 3") {
+        "it is a SQLite database"
+    } else {
+        "it has another format"
+    };
+    Err(ErrorKind::NotADatabase { path: path.to_path_buf(), message: message.to_owned() }.into())
 }
 
 /// A private folder beside the future database, removed on drop.

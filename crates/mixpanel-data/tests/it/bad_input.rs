@@ -35,6 +35,16 @@ fn foreign_files_are_refused_untouched() {
 }
 
 #[test]
+fn an_empty_file_becomes_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reserved");
+    fs::write(&path, "").unwrap();
+    drop(filled(&path));
+    let storage = StorageEngine::open_existing(&path, true).unwrap();
+    assert_eq!(storage.execute_scalar("SELECT count(*) FROM events").unwrap(), Value::Integer(20_000));
+}
+
+#[test]
 fn a_damaged_database_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.duckdb");

@@ -18,6 +18,7 @@ fn the_expressions_that_people_write_work() {
         for sql in [
             "SELECT count(*) FROM events WHERE event_time > now() - INTERVAL 7 DAY",
             "SELECT count(*) FROM events WHERE event_time < current_date",
+            "SELECT now()::DATE = current_date AND now()::TIME IS NOT NULL",
             "SELECT count(*) FROM events WHERE event_time >= now() - INTERVAL '1 month'",
             "SELECT count(*) FROM events WHERE event_time BETWEEN current_date - 7 AND current_date",
         ] {
@@ -76,6 +77,8 @@ fn results_are_those_of_icu() {
         ("TIMESTAMP '2024-07-01 12:00:00' AT TIME ZONE NULL", ""),
         ("TIMESTAMPTZ '2024-07-01 12:00:00+02'", "2024-07-01 10:00:00+00"),
         ("CAST(TIMESTAMPTZ '2024-07-01 12:00:00+00' AS DATE)", "2024-07-01"),
+        ("CAST(TIMESTAMPTZ 'infinity' AS DATE)", "infinity"),
+        ("CAST(NULL::TIMESTAMPTZ AS DATE)", ""),
         ("CAST(TIMESTAMPTZ '2024-07-01 12:00:00+00' AS TIMESTAMP)", "2024-07-01 12:00:00"),
     ] {
         assert_eq!(ask(&storage, sql), expected, "{sql}");

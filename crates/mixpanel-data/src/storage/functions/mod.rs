@@ -12,7 +12,7 @@
 //! `timezone(zone, …)`) in both directions, `+` and `-` with an `INTERVAL`,
 //! `-` between two of them, `date_trunc`, `date_part`, `extract` and the part
 //! functions (`year(…)`, `hour(…)`, …), `date_diff`, `strftime`, `dayname`,
-//! `monthname`; and `current_date`, `today()`, `current_localtimestamp()`.
+//! `monthname`; casts to `DATE` and `TIME` (see [`super::database`]); and `current_date`, `today()`, `current_localtimestamp()`.
 //! Not covered: `SET TimeZone`, non-Gregorian calendars, `COLLATE` by locale,
 //! `make_timestamptz`, `time_bucket`, `range` and `generate_series` over
 //! `TIMESTAMPTZ`, `strptime` with `%Z`. For those, cast to `TIMESTAMP` first:
@@ -80,7 +80,7 @@ fn signature(parameters: Vec<DataType>, result: DataType) -> ArrowFunctionSignat
 }
 
 /// DuckDB's `infinity` and `-infinity` pass through every function unchanged.
-fn is_infinite(micros: i64) -> bool {
+pub(super) fn is_infinite(micros: i64) -> bool {
     micros == i64::MAX || micros == -i64::MAX
 }
 
