@@ -1,9 +1,10 @@
 //! `mp sql`: a query in, rows out, as they come.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
-use mixpanel_data::{ErrorKind, StorageEngine, Workspace, rows_of};
+use mixpanel_data::{ErrorKind, StorageEngine, Value, Workspace, rows_of};
 
 use crate::args;
 use crate::config::{Env, existing_database};
@@ -21,8 +22,11 @@ pub(crate) fn run(args: &args::Sql, env: Env<'_>, ui: &Ui, signals: &Signals) ->
     let format = Format::or_default(args.format, ui);
     let workspace = signals.guard(open(args, env)?);
     signals.check()?;
+    let storage = workspace.storage();
+    let keeps_json = matches!(format, Format::Json | Format::Jsonl) && !args.write;
+    let json = if keeps_json { json_columns(storage, &query) } else { Vec::new() };
     let mut out = output::stdout();
-    let cut = print(workspace.storage(), &query, limit(args, format, ui), &mut *format.sink(&mut out, ui))?;
+    let cut = print(storage, &query, &json, limit(args, format, ui), &mut *format.sink(&mut out, ui))?;
     out.flush()?;
     if let Some(shown) = cut {
         let shown = thousands(shown as u64);
@@ -79,54 +83,86 @@ fn limit(args: &args::Sql, format: Format, ui: &Ui) -> usize {
     }
 }
 
+/// Which columns of a query are JSON, as far as can be told without running it: the engine's
+/// results call them text. In brackets, so that several statements are refused, not run.
+fn json_columns(storage: &StorageEngine, query: &str) -> Vec<bool> {
+    let query = query.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+    match storage.execute_rows(&format!("DESCRIBE (\n{query}\n)"), &[]) {
+        Ok(described) => described.rows.iter().map(|row| row[1].as_str() == Some("JSON")).collect(),
+        // Not a plain query, or a wrong one, which running it will tell better.
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Why rows stop before their end.
+enum Stop {
+    Enough,
+    Output(io::Error),
+}
+
+/// What the two callbacks of a running query share.
+struct Printer<'a> {
+    sink: &'a mut dyn Sink,
+    columns: Vec<Column>,
+    /// The beginning waits for the first row, so that a query that fails has printed nothing.
+    begun: bool,
+    left: usize,
+    stop: Option<Stop>,
+}
+
+impl Printer<'_> {
+    fn row(&mut self, row: Vec<Value>) -> mixpanel_data::Result<()> {
+        let Some(left) = self.left.checked_sub(1) else { return self.halt(Stop::Enough) };
+        self.left = left;
+        match self.begin().and_then(|()| self.sink.row(row)) {
+            Ok(()) => Ok(()),
+            Err(error) => self.halt(Stop::Output(error)),
+        }
+    }
+
+    fn halt(&mut self, why: Stop) -> mixpanel_data::Result<()> {
+        self.stop = Some(why);
+        Err(ErrorKind::Cancelled.into())
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.sink.begin(&self.columns)?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs the query and writes its rows; tells how many were shown if there were more.
 fn print(
     storage: &StorageEngine,
     query: &str,
+    json: &[bool],
     limit: usize,
     sink: &mut dyn Sink,
 ) -> Result<Option<usize>, Error> {
-    /// Why the rows stop before their end.
-    enum Stop {
-        Enough,
-        Output(io::Error),
-    }
-    let mut stop = None;
-    let mut shown = 0;
-    // Two callbacks write to one sink, one after the other.
-    let sink = std::cell::RefCell::new(sink);
-    let halt = std::cell::RefCell::new(&mut stop);
-    let give_up = |reason: Stop| -> mixpanel_data::Error {
-        **halt.borrow_mut() = Some(reason);
-        ErrorKind::Cancelled.into()
-    };
+    let printer = Printer { sink, columns: Vec::new(), begun: false, left: limit, stop: None };
+    // The callbacks take turns.
+    let printer = RefCell::new(printer);
     let outcome = storage.execute_streaming(
         query,
         &mut |schema| {
-            let columns: Vec<Column> = schema.fields().iter().map(|field| Column::of(field)).collect();
-            sink.borrow_mut().begin(&columns).map_err(|error| give_up(Stop::Output(error)))
-        },
-        &mut |batch| {
-            for row in rows_of(&batch) {
-                if shown == limit {
-                    return Err(give_up(Stop::Enough));
-                }
-                shown += 1;
-                sink.borrow_mut().row(row).map_err(|error| give_up(Stop::Output(error)))?;
-            }
+            let fields = schema.fields().iter().enumerate();
+            printer.borrow_mut().columns = fields
+                .map(|(at, field)| Column { json: json.get(at) == Some(&true), ..Column::of(field) })
+                .collect();
             Ok(())
         },
+        &mut |batch| rows_of(&batch).into_iter().try_for_each(|row| printer.borrow_mut().row(row)),
     );
-    match (outcome, stop) {
-        (_, Some(Stop::Output(error))) => Err(error.into()),
-        (Err(error), None) => Err(error.into()),
-        (Ok(()), None) => {
-            sink.into_inner().end()?;
-            Ok(None)
-        }
-        (_, Some(Stop::Enough)) => {
-            sink.into_inner().end()?;
-            Ok(Some(limit))
-        }
-    }
+    let mut printer = printer.into_inner();
+    let shown = match (outcome, printer.stop.take()) {
+        (_, Some(Stop::Output(error))) => return Err(error.into()),
+        (_, Some(Stop::Enough)) => Some(limit),
+        (Err(error), None) => return Err(error.into()),
+        (Ok(()), None) => None,
+    };
+    printer.begin()?;
+    printer.sink.end()?;
+    Ok(shown)
 }

@@ -69,8 +69,8 @@ impl Column {
     }
 
     pub(crate) fn of(field: &Field) -> Self {
-        let json = field.extension_type_name() == Some("arrow.json");
-        Column { name: field.name().clone(), number: field.data_type().is_numeric(), json }
+        let number = field.data_type().is_numeric();
+        Column { number, ..Column::text(field.name()) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Place, ended, signal};
+use crate::support::Place;
 
 const SMALL: [&str; 4] = ["--days", "30", "--events-per-day", "40"];
 
@@ -69,10 +69,10 @@ fn the_demo_does_not_touch_the_users_database() {
 fn the_simulator_can_be_fetched_from() {
     let place = Place::new();
     let args = ["sim", "--days", "3", "--events-per-day", "40", "--no-limits"];
-    let mut child = place.command(args).spawn().unwrap();
+    let mut running = place.start(args);
     let mut url = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    BufReader::new(running.child().stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let mut talk = BufReader::new(running.child().stderr.take().unwrap());
     let mut told = String::new();
     while !told.contains("Ctrl-C ends it") {
         assert_ne!(talk.read_line(&mut told).unwrap(), 0, "{told}");
@@ -88,8 +88,8 @@ fn the_simulator_can_be_fetched_from() {
     let output = shell.args(["-ec", &script.join("\n")]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("Page View"));
-    signal(&child, Signal::SIGINT);
-    assert_eq!(ended(child).code, Some(0));
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.end().code, Some(0));
 }
 
 #[test]

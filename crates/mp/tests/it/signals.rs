@@ -1,12 +1,11 @@
 //! Being stopped: by Ctrl-C, by SIGTERM, by kill -9, and being in somebody else's way.
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use mixpanel_sim::Fault;
 use nix::sys::signal::Signal;
 
-use crate::support::{DB, Place, ended, fetch_all, signal, simulator, small_world, unique_events, until};
+use crate::support::{DB, Place, Run, Running, fetch_all, simulator, small_world, unique_events, until};
 
 /// Generous for a loaded machine; the forced end would come after eight seconds.
 const QUICK: Duration = Duration::from_secs(7);
@@ -21,11 +20,11 @@ fn a_stopped_fetch_leaves_the_database_as_it_was() {
         let place = place.with("MP_BASE_URL", large.base_url());
 
         large.fault(Fault::Stall { after_bytes: 20_000, delay: Duration::from_secs(120) });
-        let child = place.command(fetch_all(&large)).spawn().unwrap();
+        let child = place.start(fetch_all(&large));
         until("the request", || (!large.requests().is_empty()).then_some(()));
         let started = Instant::now();
-        signal(&child, stop);
-        let run = ended(child);
+        child.signal(stop);
+        let run = child.end();
         assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{run:?}");
         assert_eq!(run.stderr, "error: interrupted\n");
         assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
@@ -40,10 +39,10 @@ fn a_stopped_first_fetch_leaves_no_table() {
     let world = simulator(10, 500);
     let place = Place::at(&world);
     world.fault(Fault::Stall { after_bytes: 20_000, delay: Duration::from_secs(120) });
-    let child = place.command(fetch_all(&world)).spawn().unwrap();
+    let child = place.start(fetch_all(&world));
     until("the request", || (!world.requests().is_empty()).then_some(()));
-    signal(&child, Signal::SIGINT);
-    assert_eq!(ended(child).code, Some(130));
+    child.signal(Signal::SIGINT);
+    assert_eq!(child.end().code, Some(130));
     assert_eq!(place.ok(["tables", "--db", DB]), "[]\n");
     place.ok(fetch_all(&world));
 }
@@ -53,19 +52,28 @@ fn a_wait_between_attempts_can_be_stopped() {
     let world = small_world();
     let place = Place::at(&world);
     world.fault(Fault::TooManyRequests { retry_after: Some("300".to_owned()) });
-    let child = place.command(fetch_all(&world)).spawn().unwrap();
+    let child = place.start(fetch_all(&world));
     until("the refusal", || (!world.requests().is_empty()).then_some(()));
     let started = Instant::now();
-    signal(&child, Signal::SIGINT);
-    let run = ended(child);
+    child.signal(Signal::SIGINT);
+    let run = child.end();
     assert_eq!(run.code, Some(130), "{run:?}");
     assert!(started.elapsed() < QUICK);
 }
 
-/// A process that holds the database for writing until it is stopped.
-fn holder(place: &Place) -> Child {
-    let endless = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b WHERE a.range < b.range";
-    place.command(["sql", "--write", "--db", DB, endless]).spawn().unwrap()
+/// Starts a process that has the database open until it is stopped, and waits until it has: then
+/// `refused` gives how somebody else is refused.
+fn holder(start: impl Fn() -> Running, other: impl Fn() -> Run) -> (Running, Run) {
+    let mut holder = start();
+    let refused = until("the lock", || {
+        // Whoever looks may have come first, and then the holder is refused.
+        if holder.has_ended() {
+            holder = start();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        Some(other()).filter(|run| run.code != Some(0))
+    });
+    (holder, refused)
 }
 
 #[test]
@@ -73,17 +81,17 @@ fn a_database_in_use_names_the_holder_and_sql_can_be_stopped() {
     let world = small_world();
     let place = Place::at(&world);
     place.ok(fetch_all(&world));
+    let endless = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b WHERE a.range < b.range";
     for (stop, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-        let child = holder(&place);
-        let pid = format!("process {}", child.id());
-        let refused =
-            until("the lock", || Some(place.run(["info", "--db", DB])).filter(|run| run.code != Some(0)));
+        let write = || place.start(["sql", "--write", "--db", DB, endless]);
+        let (holder, refused) = holder(write, || place.run(["info", "--db", DB]));
+        let pid = format!("process {}", holder.id());
         refused.fails(7, &["in use", &pid]);
         place.run(fetch_all(&world)).fails(7, &[&pid]);
 
         let started = Instant::now();
-        signal(&child, stop);
-        let run = ended(child);
+        holder.signal(stop);
+        let run = holder.end();
         assert_eq!((run.code, run.stderr.as_str()), (Some(code), "error: interrupted\n"), "{run:?}");
         assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
         place.ok(["info", "--db", DB]);
@@ -96,12 +104,12 @@ fn readers_do_not_disturb_each_other() {
     let place = Place::at(&world);
     place.ok(fetch_all(&world));
     let endless = "SELECT count(*) FROM events a, range(100000000000) b";
-    let child = place.command(["sql", "--db", DB, endless]).spawn().unwrap();
-    // Once the reader is there, a writer is refused.
-    until("the reader", || (place.run(fetch_all(&world)).code == Some(7)).then_some(()));
+    let read = || place.start(["sql", "--db", DB, endless]);
+    let (reader, refused) = holder(read, || place.run(fetch_all(&world)));
+    refused.fails(7, &["in use", &format!("process {}", reader.id())]);
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&world));
-    signal(&child, Signal::SIGINT);
-    assert_eq!(ended(child).code, Some(130));
+    reader.signal(Signal::SIGINT);
+    assert_eq!(reader.end().code, Some(130));
 }
 
 /// Ephemeral folders in the place's temporary folder.
@@ -113,8 +121,8 @@ fn folders(place: &Place) -> Vec<String> {
         .collect()
 }
 
-fn ephemeral_demo(place: &Place) -> Child {
-    place.command(["demo", "--ephemeral", "--events-per-day", "20000"]).spawn().unwrap()
+fn ephemeral_demo(place: &Place) -> Running {
+    place.start(["demo", "--ephemeral", "--events-per-day", "20000"])
 }
 
 #[test]
@@ -122,16 +130,16 @@ fn what_a_killed_run_left_is_swept_and_what_lives_is_left_alone() {
     let place = Place::new();
     let database = || place.files().into_iter().find(|path| path.ends_with("/data.duckdb"));
 
-    let mut killed = ephemeral_demo(&place);
+    let killed = ephemeral_demo(&place);
     let remains = until("the first database", database);
-    signal(&killed, Signal::SIGKILL);
-    killed.wait().unwrap();
+    killed.signal(Signal::SIGKILL);
+    killed.end();
     assert!(place.path(&remains).exists(), "kill -9 gives no time to clean up");
 
     // Any start of the program sweeps, this one too; then it is made to live on.
     let sibling = ephemeral_demo(&place);
     let living = until("the second database", || database().filter(|path| *path != remains));
-    signal(&sibling, Signal::SIGSTOP);
+    sibling.signal(Signal::SIGSTOP);
     assert!(!place.path(&remains).exists(), "the next start has swept");
 
     place.ok(["sql", "--memory", "SELECT 1"]);
@@ -139,9 +147,9 @@ fn what_a_killed_run_left_is_swept_and_what_lives_is_left_alone() {
     assert!(place.path(&living).exists(), "a living sibling's files stay");
     assert_eq!(folders(&place).len(), 1);
 
-    signal(&sibling, Signal::SIGINT);
-    signal(&sibling, Signal::SIGCONT);
-    let run = ended(sibling);
+    sibling.signal(Signal::SIGINT);
+    sibling.signal(Signal::SIGCONT);
+    let run = sibling.end();
     assert!(matches!(run.code, Some(130)), "{run:?}");
     assert_eq!(place.files().len(), 0, "{:?}", place.files());
 }
@@ -152,11 +160,11 @@ fn a_second_signal_ends_at_once_and_still_cleans_up() {
     let child = ephemeral_demo(&place);
     until("the database", || place.files().into_iter().find(|path| path.ends_with("/data.duckdb")));
     // Both are there before the process runs again.
-    signal(&child, Signal::SIGSTOP);
-    signal(&child, Signal::SIGINT);
-    signal(&child, Signal::SIGTERM);
-    signal(&child, Signal::SIGCONT);
-    let run = ended(child);
+    child.signal(Signal::SIGSTOP);
+    child.signal(Signal::SIGINT);
+    child.signal(Signal::SIGTERM);
+    child.signal(Signal::SIGCONT);
+    let run = child.end();
     // Ended by the second signal itself, or orderly by the first if that was quicker.
     assert!(matches!(run.code, None | Some(130 | 143)), "{run:?}");
     assert_eq!(place.files().len(), 0, "{:?}", place.files());

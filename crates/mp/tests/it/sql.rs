@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Run, ended};
+use crate::support::{Place, Run, Running};
 
 fn sql(args: &[&str]) -> String {
     Place::new().ok([&["sql", "--memory"], args].concat())
@@ -22,9 +22,11 @@ fn the_query_may_come_from_a_file_or_standard_input() {
     std::fs::write(place.here("q.sql"), "\n-- a comment\nSELECT 1 AS x;\n").unwrap();
     assert_eq!(place.ok(["sql", "--memory", "--format", "csv", "-f", "q.sql"]), "x\n1\n");
     for args in [&["sql", "--memory", "--format", "csv"][..], &["sql", "--memory", "--format", "csv", "-"]] {
-        let mut child = place.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"SELECT 2 AS x").unwrap();
-        let run = ended(child);
+        let mut command = place.command(args);
+        command.stdin(Stdio::piped());
+        let mut running = Running::start(command);
+        running.child().stdin.take().unwrap().write_all(b"SELECT 2 AS x").unwrap();
+        let run = running.end();
         assert_eq!((run.code, run.stdout.as_str()), (Some(0), "x\n2\n"));
     }
     place.run(["sql", "--memory", "-f", "none.sql"]).fails(4, &["none.sql"]);
@@ -118,10 +120,10 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     for format in ["csv", "json", "jsonl"] {
         let query = "SELECT range AS x FROM range(30000000)";
         let place = Place::new();
-        let mut child = place.command(["sql", "--memory", query, "--format", format]).spawn().unwrap();
+        let mut running = place.start(["sql", "--memory", query, "--format", format]);
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let run = ended(child);
+        BufReader::new(running.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let run = running.end();
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{format}");
     }
 }

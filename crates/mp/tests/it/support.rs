@@ -78,6 +78,10 @@ impl Place {
         command
     }
 
+    pub(crate) fn start(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
+        Running::start(self.command(args))
+    }
+
     #[track_caller]
     pub(crate) fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
         Run::of(self.command(args).output().unwrap())
@@ -187,20 +191,43 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub(crate) fn signal(child: &Child, signal: Signal) {
-    nix::sys::signal::kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+/// A running process, killed when it is forgotten.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Running(Some(command.spawn().unwrap()))
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(Pid::from_raw(self.id() as i32), signal).unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child().try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Run {
+        until("the end of the process", || self.has_ended().then_some(()));
+        Run::of(self.0.take().unwrap().wait_with_output().unwrap())
+    }
 }
 
-/// Waits for the end of a process; kills it when it takes too long.
-#[track_caller]
-pub(crate) fn ended(mut child: Child) -> Run {
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() >= deadline {
-            child.kill().unwrap();
-            panic!("the process did not end: {:?}", Run::of(child.wait_with_output().unwrap()));
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
-    Run::of(child.wait_with_output().unwrap())
 }
