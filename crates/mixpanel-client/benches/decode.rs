@@ -1,6 +1,6 @@
 //! How fast lines become Arrow columns, next to what reading them costs at least.
 //!
-//! `cargo bench -p mixpanel-client --bench decode [-- events part-of-a-name]` prints events and megabytes per
+//! `cargo bench --profile dev --workspace --bench decode [-- events part-of-a-name]` prints events and megabytes per
 //! second of one core. Compare ratios within a run: machines differ, ratios hold.
 #![allow(missing_docs)]
 

@@ -1,8 +1,8 @@
 //! What loading and asking costs, against DuckDB by itself in the same run.
 //!
 //! ```text
-//! cargo bench --profile dev -p mixpanel-data --bench load            # the million-event world
-//! cargo bench --profile dev -p mixpanel-data --bench load -- 200000  # a smaller one
+//! cargo bench --profile dev --workspace --bench load            # the million-event world
+//! cargo bench --profile dev --workspace --bench load -- 200000  # a smaller one
 //! ```
 //!
 //! The simulator serves 30 days over loopback HTTP, gzipped; each loader runs
