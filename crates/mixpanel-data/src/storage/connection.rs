@@ -129,7 +129,10 @@ fn kind_of(message: &str) -> ErrorKind {
         "TransactionContext" | "Transaction" if rest.contains("onflict") => {
             ErrorKind::Conflict { message: text }
         }
-        _ if rest.contains("read-only mode") => ErrorKind::ReadOnly { what: text },
+        // The message about a lock mentions read-only mode too, as advice.
+        _ if rest.contains("read-only mode") && !rest.contains("Could not set lock") => {
+            ErrorKind::ReadOnly { what: text }
+        }
         _ => ErrorKind::Query { class: class.to_owned(), message: text },
     }
 }

@@ -356,8 +356,9 @@ impl StorageEngine {
     ) -> Result<Written> {
         self.with_writer(|connection| {
             let written = write_chunk(connection, spec, source, progress)?;
-            if self.mode == StorageMode::InMemory {
-                compress_memory(connection);
+            match &self.path {
+                Some(path) => open::protect_log(path),
+                None => compress_memory(connection),
             }
             Ok(written)
         })
@@ -450,10 +451,8 @@ impl StorageEngine {
     /// Bytes on disk: the file and its log. 0 in memory.
     pub fn size_bytes(&self) -> u64 {
         let Some(path) = &self.path else { return 0 };
-        let mut log = path.clone().into_os_string();
-        log.push(".wal");
         let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-        size(path) + size(Path::new(&log))
+        size(path) + size(&open::log_of(path))
     }
 
     /// Bytes that DuckDB's buffers use, as it reports them itself.

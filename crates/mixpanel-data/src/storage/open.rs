@@ -184,6 +184,19 @@ fn set_private(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|e| Error::io("protecting", path, e))
 }
 
+/// The write-ahead log that DuckDB keeps beside a database.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push(".wal");
+    PathBuf::from(log)
+}
+
+/// DuckDB makes the log with whatever the process's umask allows. It holds data
+/// too, so it is made private as soon as it is there.
+pub(super) fn protect_log(path: &Path) {
+    let _ = set_private(&log_of(path));
+}
+
 fn connect(
     connector: &dyn Connector,
     path: &Path,

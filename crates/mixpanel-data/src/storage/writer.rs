@@ -19,7 +19,7 @@ use mixpanel_client::export::{ColumnPlan, EventBatch, PropertyStats, Reject, reb
 use mixpanel_client::schema::{ColumnKind, EVENT_TIME, PROPERTIES};
 use mixpanel_client::time::ProjectClock;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Property};
 use super::connection::{SqlConnection, Target};
 use super::ddl::{self, ident, literal, physical};
 use super::ledger::{self, DayCount};
@@ -129,7 +129,7 @@ pub(crate) fn write_chunk(
         }
     }
     let new_columns = catalog.promote(&merged_stats(&ahead), spec.max_columns);
-    make_columns(connection, spec, &catalog, &new_columns)?;
+    make_columns(connection, spec, &new_columns)?;
     source.set_plan(catalog.plan(spec.max_columns));
 
     let view_changed = spec.create || !new_columns.is_empty();
@@ -139,7 +139,7 @@ pub(crate) fn write_chunk(
     let written = filling.fill(transaction.connection, ahead, source, progress)?;
     transaction.commit()?;
     let Filling { mut catalog, stale, .. } = filling;
-    refill(connection, spec.table, kind, &mut catalog, &stale)?;
+    refill(connection, spec.table, kind, &mut catalog, &stale);
     Ok(written)
 }
 
@@ -196,7 +196,6 @@ fn merged_stats(batches: &[EventBatch]) -> Vec<PropertyStats> {
 fn make_columns(
     connection: &mut dyn SqlConnection,
     spec: &ChunkSpec<'_>,
-    catalog: &Catalog,
     new_columns: &[(String, ColumnKind)],
 ) -> Result<()> {
     if spec.create {
@@ -206,19 +205,14 @@ fn make_columns(
         return Ok(());
     }
     let table = ident(&physical(spec.table));
-    let mut sql = String::from("BEGIN;");
+    let mut sql = String::new();
     for (column, kind) in new_columns {
         let column = ident(column);
         // A chunk that failed after this point may have left the column behind.
         sql.push_str(&format!("ALTER TABLE {table} DROP COLUMN IF EXISTS {column};"));
         sql.push_str(&format!("ALTER TABLE {table} ADD COLUMN {column} {};", kind.sql_type()));
     }
-    sql.push_str("COMMIT;");
-    debug_assert!(new_columns.len() <= catalog.promoted().count());
-    if let Err(error) = connection.execute(&sql) {
-        let _ = connection.execute("ROLLBACK");
-        return Err(error);
-    }
+    in_transaction(connection, &sql)?;
     checkpoint(connection);
     Ok(())
 }
@@ -572,45 +566,79 @@ fn quarantine(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, rejects:
 }
 
 /// Gives properties that outgrew their column a wider one and fills it from the
-/// exact texts. Until that is done the typed view computes them; so it stays
-/// right whenever this is interrupted.
+/// exact texts. Until that is done the typed view computes them, so it is right
+/// whenever this is interrupted, and right if this fails: the chunk itself is
+/// committed, and the property merely stays slower to read.
 fn refill(
     connection: &mut dyn SqlConnection,
     table: &str,
     kind: TableKind,
     catalog: &mut Catalog,
     stale: &HashSet<String>,
-) -> Result<()> {
-    let rows = ident(&physical(table));
+) {
     for name in stale {
         let Some(property) = catalog.get(name).cloned() else { continue };
-        let column = ident(&property.column);
-        let sql_type = property.kind.sql_type();
-        connection.execute(&format!(
-            "BEGIN; ALTER TABLE {rows} DROP COLUMN {column}; ALTER TABLE {rows} ADD COLUMN {column} {sql_type}; COMMIT;"
-        ))?;
-        checkpoint(connection);
-        connection
-            .execute(&format!("CREATE OR REPLACE TEMP TABLE mp_refill (row BIGINT, value {sql_type})"))?;
-        let mut reader = connection.cursor()?;
-        let mut sink = Refill { writer: connection, name, kind: property.kind };
-        reader.query(&format!("SELECT rowid, properties FROM {rows}"), &[], &mut sink)?;
-        catalog.get_mut(name).expect("a property of this table").promoted = true;
-        let flat = ddl::create_flat_view(table, kind, &catalog.by_frequency());
-        connection.execute(&format!(
-            "BEGIN;
-             UPDATE {rows} SET {column} = filled.value FROM temp.mp_refill AS filled
-                 WHERE {rows}.rowid = filled.row;
-             UPDATE _properties SET promoted = true
-                 WHERE table_name = {} AND name = {};
-             {flat};
-             COMMIT;
-             DROP TABLE temp.mp_refill;",
-            literal(table),
-            literal(name),
-        ))?;
+        let staged = stage_column(connection, table, &property);
+        if staged.is_ok() {
+            catalog.get_mut(name).expect("a property of this table").promoted = true;
+            let flat = ddl::create_flat_view(table, kind, &catalog.by_frequency());
+            if publish_column(connection, table, &property, &flat).is_err() {
+                catalog.get_mut(name).expect("a property of this table").promoted = false;
+            }
+        }
+        // It may not be there; it goes with the connection in any case.
+        let _ = connection.execute("DROP TABLE IF EXISTS temp.mp_refill");
     }
-    Ok(())
+}
+
+/// Makes the column anew with its wider type, and computes its values into a
+/// temporary table.
+fn stage_column(connection: &mut dyn SqlConnection, table: &str, property: &Property) -> Result<()> {
+    let rows = ident(&physical(table));
+    let column = ident(&property.column);
+    let sql_type = property.kind.sql_type();
+    in_transaction(
+        connection,
+        &format!(
+            "ALTER TABLE {rows} DROP COLUMN {column}; ALTER TABLE {rows} ADD COLUMN {column} {sql_type};"
+        ),
+    )?;
+    checkpoint(connection);
+    connection.execute(&format!("CREATE OR REPLACE TEMP TABLE mp_refill (row BIGINT, value {sql_type})"))?;
+    let mut reader = connection.cursor()?;
+    let mut sink = Refill { writer: connection, name: &property.name, kind: property.kind };
+    reader.query(&format!("SELECT rowid, properties FROM {rows}"), &[], &mut sink)
+}
+
+/// Puts the staged values into the column and the column into the typed view.
+fn publish_column(
+    connection: &mut dyn SqlConnection,
+    table: &str,
+    property: &Property,
+    flat_view: &str,
+) -> Result<()> {
+    let rows = ident(&physical(table));
+    let column = ident(&property.column);
+    in_transaction(
+        connection,
+        &format!(
+            "UPDATE {rows} SET {column} = filled.value FROM temp.mp_refill AS filled
+                 WHERE {rows}.rowid = filled.row;
+             UPDATE _properties SET promoted = true WHERE table_name = {} AND name = {};
+             {flat_view};",
+            literal(table),
+            literal(&property.name),
+        ),
+    )
+}
+
+/// Runs statements, all or none of them.
+fn in_transaction(connection: &mut dyn SqlConnection, statements: &str) -> Result<()> {
+    let result = connection.execute(&format!("BEGIN; {statements} COMMIT;"));
+    if result.is_err() {
+        let _ = connection.execute("ROLLBACK");
+    }
+    result
 }
 
 /// Receives rows and their texts, and stages the recomputed column.

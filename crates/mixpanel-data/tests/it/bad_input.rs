@@ -100,6 +100,8 @@ fn parent_folders_are_made_and_the_file_is_private() {
     let storage = filled(&path);
     let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
+    let log = fs::metadata(path.with_extension("duckdb.wal"));
+    assert!(log.is_ok_and(|meta| meta.permissions().mode() & 0o777 == 0o600), "the log holds data too");
     drop(storage);
     let names: Vec<_> =
         fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();

@@ -149,6 +149,21 @@ fn demote_everything(storage: &StorageEngine) {
 }
 
 #[test]
+fn names_stay_across_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.duckdb");
+    let storage = StorageEngine::open(&path).unwrap();
+    create(&storage, &[r#"{"Plan":"upper"}"#]);
+    drop(storage);
+    let storage = StorageEngine::open(&path).unwrap();
+    append(&storage, 1, &[r#"{"plan":"lower","Plan":"upper"}"#]);
+    drop(storage);
+    let storage = StorageEngine::open_existing(&path, true).unwrap();
+    assert_eq!(column(&storage, "Plan"), [text("upper"), text("upper")]);
+    assert_eq!(column(&storage, "plan_2"), [Value::Null, text("lower")]);
+}
+
+#[test]
 fn at_most_a_hundred_columns_and_the_rest_is_computed() {
     in_each_mode(|storage| {
         let often: Vec<String> = (0..100).map(|n| format!("\"often_{n}\":{n}")).collect();
