@@ -90,7 +90,13 @@ pub(crate) fn report(error: &Error, ui: &Ui, signal: Option<i32>) -> ExitCode {
 
 /// What happened, and why: DuckDB's pointer into the query, or the chain of causes.
 fn explain(error: &Error) -> (String, Option<String>) {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if let Error::Data(data) = error
+        && matches!(data.kind(), Data::OutOfMemory { .. })
+    {
+        // DuckDB's advice follows, which is about DuckDB's settings.
+        text.truncate(text.find('\n').unwrap_or(text.len()));
+    }
     if let Error::Data(data) = error
         && matches!(data.kind(), Data::Query { .. } | Data::ReadOnly { .. })
     {

@@ -193,3 +193,19 @@ fn answers_that_make_no_sense() {
     after(Fault::status(501)).fails(10, &["501"]);
     assert_eq!(place.run(["tables", "--db", DB]).stdout, "[]\n");
 }
+
+#[test]
+fn memory_that_does_not_suffice() {
+    let query = "SET memory_limit = '30MB'; \
+                 SELECT count(DISTINCT x) FROM (SELECT repeat('x', 100) || range AS x FROM range(10000000))";
+    Place::new().run(["sql", "--memory", query]).fails(8, &["out of memory", "--ephemeral"]);
+}
+
+#[test]
+fn output_that_cannot_be_written() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let place = Place::new();
+    let mut command = place.command(["sql", "--memory", "SELECT 1"]);
+    let run = Run::of(command.stdout(full).output().unwrap());
+    run.fails(9, &["cannot write the output", "No space left"]);
+}
