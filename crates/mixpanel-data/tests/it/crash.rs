@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use mixpanel_data::{FetchEvents, StorageEngine};
@@ -62,31 +62,55 @@ fn a_killed_fetch_leaves_whole_chunks_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.duckdb");
     let test = "crash::a_killed_fetch_leaves_whole_chunks_only";
-    let mut seen_complete = 0;
-    for round in 0..12u64 {
-        let mut process = child(test, &simulator.base_url(), path.to_str().unwrap())
+    let start = || {
+        child(test, &simulator.base_url(), path.to_str().unwrap())
             .env("MP_TEST_DAYS", format!("{from} {to}"))
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(60 + round * 47 % 400));
+            .unwrap()
+    };
+    let kill = |mut process: Child| {
         process.kill().unwrap();
         process.wait().unwrap();
-        if !path.exists() {
-            continue;
+    };
+    // Before the first commit, and at moments of opening and creating.
+    for round in 1..=4 {
+        let process = start();
+        std::thread::sleep(Duration::from_millis(8 * round * round));
+        kill(process);
+        if path.exists() {
+            let storage =
+                StorageEngine::open(&path).unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+            check_whole(&storage, &complete);
         }
-        let storage = StorageEngine::open(&path).unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-        if storage.list_tables().unwrap().is_empty() {
-            continue;
-        }
-        seen_complete += 1;
-        assert_eq!(fingerprint(&storage, "events"), complete, "round {round}");
-        let ledger = "SELECT CAST(sum(row_count) AS BIGINT) FROM _ledger";
-        assert_eq!(storage.execute_scalar(ledger).unwrap().as_i64(), Some(complete.0), "round {round}");
-        let flat = storage.execute_scalar("SELECT count(*) FROM events_flat").unwrap();
-        assert_eq!(flat.as_i64(), Some(complete.0), "round {round}");
     }
-    assert!(seen_complete > 0, "no round got as far as a commit");
+    // From then on: how long a fetch takes here, and kills at all its moments.
+    let mut process = start();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut committed = || lines.by_ref().find(|line| line == "committed").map(|_| Instant::now());
+    let (first, second) = (committed().unwrap(), committed().unwrap());
+    kill(process);
+    for round in 0..10 {
+        let mut process = start();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "committed"), "round {round}");
+        std::thread::sleep((second - first) * round / 9);
+        kill(process);
+        let storage = StorageEngine::open(&path).unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        assert_eq!(storage.list_tables().unwrap().len(), 1, "round {round}");
+        check_whole(&storage, &complete);
+    }
+}
+
+/// The table is there as a whole, with its ledger and both views, or not at all.
+fn check_whole(storage: &StorageEngine, complete: &(i64, String)) {
+    if storage.list_tables().unwrap().is_empty() {
+        return;
+    }
+    assert_eq!(&fingerprint(storage, "events"), complete);
+    for sql in ["SELECT CAST(sum(row_count) AS BIGINT) FROM _ledger", "SELECT count(*) FROM events_flat"] {
+        assert_eq!(storage.execute_scalar(sql).unwrap().as_i64(), Some(complete.0), "{sql}");
+    }
 }
 
 /// Replaces the same days until killed.
@@ -110,5 +134,6 @@ fn fetch_for_ever(url: &str, path: &Path) -> ! {
     let workspace = mixpanel_data::Workspace::builder().project(project).open(path).unwrap();
     loop {
         workspace.fetch_events(&FetchEvents::days(from, to)).unwrap();
+        println!("\ncommitted");
     }
 }

@@ -75,6 +75,7 @@ impl Place {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        listening(&mut command);
         command
     }
 
@@ -189,6 +190,22 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Lets the program be stopped by signals even if these tests were started with
+/// signals ignored, as a shell does with what runs in the background.
+fn listening(command: &mut Command) {
+    use nix::sys::signal::{SigHandler, signal};
+    use std::os::unix::process::CommandExt;
+    let restore = || {
+        for stop in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            // SAFETY: the default disposition has no handler that could be unsafe.
+            unsafe { signal(stop, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only `signal` is called, which is allowed there.
+    unsafe { command.pre_exec(restore) };
 }
 
 /// A running process, killed when it is forgotten.
