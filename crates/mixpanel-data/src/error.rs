@@ -170,7 +170,6 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>, path: &Path, error: std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied { path: path.to_path_buf() },
-            std::io::ErrorKind::NotFound => ErrorKind::DatabaseNotFound { path: path.to_path_buf() },
             std::io::ErrorKind::StorageFull
             | std::io::ErrorKind::FileTooLarge
             | std::io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull { message: error.to_string() },

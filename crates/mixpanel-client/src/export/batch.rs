@@ -41,7 +41,7 @@ pub struct PropertyColumn {
 }
 
 /// What a batch has of one property. `time`, `distinct_id` and `$insert_id` are not counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PropertyStats {
     /// The property's name, exactly as sent.
     pub name: String,

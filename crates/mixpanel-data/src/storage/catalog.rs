@@ -237,22 +237,9 @@ impl Catalog {
     }
 }
 
+/// Nothing seen yet.
 fn empty_stats() -> PropertyStats {
-    PropertyStats {
-        name: String::new(),
-        rows: 0,
-        nulls: 0,
-        booleans: 0,
-        integers: 0,
-        wide_integers: 0,
-        floats: 0,
-        huge_numbers: 0,
-        strings: 0,
-        objects: 0,
-        arrays: 0,
-        first_seen_us: i64::MAX,
-        last_seen_us: i64::MIN,
-    }
+    PropertyStats { first_seen_us: i64::MAX, last_seen_us: i64::MIN, ..PropertyStats::default() }
 }
 
 #[cfg(test)]

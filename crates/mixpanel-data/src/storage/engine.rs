@@ -11,6 +11,7 @@ use super::catalog::DEFAULT_MAX_COLUMNS;
 use super::connection::{BatchSink, Interrupt, SqlConnection};
 use super::ddl::{check_table_name, ident, literal, physical};
 use super::filters::Filters;
+use super::memory::{compress_memory, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
 use super::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
@@ -479,51 +480,4 @@ impl std::fmt::Debug for StorageEngine {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Used and allowed bytes.
-fn memory_in_use(connection: &mut dyn SqlConnection) -> Result<(u64, u64)> {
-    let used =
-        connection.scalar("SELECT CAST(sum(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()", &[])?;
-    let limit = connection.scalar("SELECT current_setting('memory_limit')", &[])?;
-    let limit = limit.as_str().map_or(u64::MAX, parse_size);
-    Ok((used.as_i64().unwrap_or_default() as u64, limit))
-}
-
-/// DuckDB's way to print sizes: `1.5 GiB`.
-fn parse_size(text: &str) -> u64 {
-    let (number, unit) = text.trim().split_once(' ').unwrap_or((text, "bytes"));
-    let number: f64 = number.parse().unwrap_or(f64::MAX);
-    let factor = match unit {
-        "KiB" => 1u64 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => 1,
-    };
-    (number * factor as f64) as u64
-}
-
-/// Checkpoints while there is room for it: that compresses in-memory tables,
-/// so that more fits. Near the limit it would do harm: a checkpoint that runs
-/// out of memory invalidates the whole database.
-fn compress_memory(connection: &mut dyn SqlConnection) {
-    if let Ok((used, limit)) = memory_in_use(connection)
-        && used < limit / 5 * 3
-    {
-        // It may fail while a query is running; the next chunk tries again.
-        let _ = connection.execute("CHECKPOINT");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_size;
-
-    #[test]
-    fn sizes_are_read_as_duckdb_prints_them() {
-        assert_eq!(parse_size("512 bytes"), 512);
-        assert_eq!(parse_size("1.5 GiB"), 3 << 29);
-        assert_eq!(parse_size("190.7 MiB"), 199_963_443);
-    }
 }

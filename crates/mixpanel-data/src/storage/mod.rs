@@ -13,9 +13,11 @@ pub(crate) mod filters;
 mod functions;
 mod introspect;
 mod ledger;
+mod memory;
 mod mode;
 mod open;
 mod records;
+mod refill;
 pub(crate) mod writer;
 
 pub use connection::{BatchSink, Interrupt, SqlConnection, Target, error_from_message};
