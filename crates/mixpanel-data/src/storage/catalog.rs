@@ -57,7 +57,7 @@ impl Catalog {
         for row in connection.rows(sql, &[Value::Text(table.into())])? {
             let text = |at: usize| row[at].as_str().unwrap_or_default().to_owned();
             let count = |at: usize| row[at].as_i64().unwrap_or_default() as u64;
-            let time = |at: usize| row[at].as_i64().unwrap_or_default();
+            let time = |at: usize, unseen: i64| row[at].as_i64().unwrap_or(unseen);
             catalog.insert(Property {
                 column: text(1),
                 kind: text(2).parse().unwrap_or(ColumnKind::Mixed),
@@ -74,8 +74,8 @@ impl Catalog {
                     strings: count(11),
                     objects: count(12),
                     arrays: count(13),
-                    first_seen_us: time(14),
-                    last_seen_us: time(15),
+                    first_seen_us: time(14, i64::MAX),
+                    last_seen_us: time(15, i64::MIN),
                 },
                 name: text(0),
             });
@@ -97,7 +97,9 @@ impl Catalog {
             Arc::new(all.iter().map(|p| Some(f(&p.stats) as i64)).collect::<Int64Array>())
         };
         let times = |f: fn(&PropertyStats) -> i64| -> ArrayRef {
-            Arc::new(all.iter().map(|p| Some(f(&p.stats))).collect::<TimestampMicrosecondArray>())
+            let seen = |p: &Property| p.stats.rows + p.stats.nulls > 0;
+            let time = |p: &Property| seen(p).then(|| f(&p.stats));
+            Arc::new(all.iter().map(time).collect::<TimestampMicrosecondArray>())
         };
         let promoted = all.iter().map(|p| Some(p.promoted)).collect::<BooleanArray>();
         let batch = RecordBatch::try_from_iter([

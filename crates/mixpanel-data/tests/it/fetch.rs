@@ -9,7 +9,7 @@ use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_data::{ErrorKind, FetchEvents, StorageEngine, Value, Workspace};
 use mixpanel_sim::{Fault, SimConfig, Simulator};
 
-use crate::support::{fingerprint, in_each_mode, now_of, project, small_world, workspace};
+use crate::support::{fingerprint, now_of, project, small_world, workspace};
 
 fn simulator() -> Simulator {
     Simulator::start(small_world()).unwrap()
@@ -145,6 +145,25 @@ fn filters_are_the_tables_and_others_need_a_word() {
     assert_eq!(count(&workspace, "SELECT count(*) FROM events"), simulator.world().unique_count(from, to));
     assert_eq!(count(&workspace, hashes), 1);
     workspace.fetch_events(&all).unwrap();
+}
+
+#[test]
+fn a_property_that_a_replacement_lacks_is_unseen_from_then_on() {
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    workspace.fetch_events(&everything(&simulator)).unwrap();
+    let amounts = "SELECT row_count, first_seen, last_seen FROM _properties WHERE name = 'amount'";
+    assert!(workspace.sql_rows(amounts).unwrap().rows[0].iter().all(|value| !value.is_null()));
+    let none = FetchEvents { events: vec!["No such event".into()], replace: true, ..everything(&simulator) };
+    for _ in 0..2 {
+        workspace.fetch_events(&none).unwrap();
+        assert_eq!(
+            workspace.sql_rows(amounts).unwrap().rows,
+            [[Value::Integer(0), Value::Null, Value::Null]]
+        );
+    }
+    workspace.fetch_events(&FetchEvents { replace: true, ..everything(&simulator) }).unwrap();
+    assert!(workspace.sql_rows(amounts).unwrap().rows[0].iter().all(|value| !value.is_null()));
 }
 
 #[test]
@@ -339,7 +358,6 @@ fn bad_lines_are_quarantined_and_nothing_is_lost() {
     }
     let simulator = simulator();
     let day: Date = "2025-06-15".parse().unwrap();
-    in_each_mode(|_| {});
     let workspace = workspace(&simulator, StorageEngine::ephemeral().unwrap());
     for _ in 0..2 {
         simulator.fault(Fault::ReplaceBody(body.clone().into()));

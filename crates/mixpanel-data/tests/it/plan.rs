@@ -112,7 +112,6 @@ fn workspace_info_says_where_the_bytes_live() {
 
 #[test]
 fn workspace_sql_works() {
-    in_each_mode(|_| {});
     for workspace in [Workspace::memory().unwrap(), Workspace::ephemeral().unwrap()] {
         workspace.sql("CREATE TABLE test (id INTEGER)").unwrap();
         workspace.sql("INSERT INTO test VALUES (1)").unwrap();
