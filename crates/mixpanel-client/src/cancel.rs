@@ -1,7 +1,7 @@
 //! A flag that stops work from another thread.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -23,6 +23,25 @@ struct Shared {
     threads: Condvar,
     /// Wakes tasks.
     tasks: Notify,
+    children: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl Shared {
+    fn cancel(&self) {
+        *self.flag() = true;
+        self.threads.notify_all();
+        self.tasks.notify_waiters();
+        let children = std::mem::take(&mut *self.children());
+        children.iter().filter_map(Weak::upgrade).for_each(|child| child.cancel());
+    }
+
+    fn flag(&self) -> MutexGuard<'_, bool> {
+        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn children(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl CancelToken {
@@ -35,9 +54,22 @@ impl CancelToken {
     ///
     /// It takes a lock for a moment, so it belongs on a thread, not inside a raw signal handler.
     pub fn cancel(&self) {
-        *self.flag() = true;
-        self.shared.threads.notify_all();
-        self.shared.tasks.notify_waiters();
+        self.shared.cancel();
+    }
+
+    /// A token that is cancelled with this one, and can be cancelled without it.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let child = Self::new();
+        let mut children = self.shared.children();
+        children.retain(|known| known.strong_count() > 0);
+        children.push(Arc::downgrade(&child.shared));
+        drop(children);
+        // Cancelled in the meantime, it has forgotten its children already.
+        if self.is_cancelled() {
+            child.cancel();
+        }
+        child
     }
 
     /// Tells whether [`cancel`](Self::cancel) has been called.
@@ -70,7 +102,7 @@ impl CancelToken {
     }
 
     fn flag(&self) -> MutexGuard<'_, bool> {
-        self.shared.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.flag()
     }
 }
 
@@ -83,6 +115,18 @@ impl fmt::Debug for CancelToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_follows_its_parent_and_not_the_other_way() {
+        let parent = CancelToken::new();
+        let (one, other) = (parent.child(), parent.child());
+        one.cancel();
+        assert!(one.is_cancelled() && !parent.is_cancelled() && !other.is_cancelled());
+        let grandchild = other.child();
+        parent.cancel();
+        assert!(other.is_cancelled() && grandchild.is_cancelled());
+        assert!(parent.child().is_cancelled());
+    }
 
     #[test]
     fn clones_share_the_flag() {

@@ -147,6 +147,22 @@ pub enum ErrorKind {
         /// What was being fetched.
         what: String,
     },
+    /// A line that cannot be stored, where such lines were to be refused; the
+    /// chunk was rolled back.
+    Rejected {
+        /// The chunk: its first and last day.
+        chunk: String,
+        /// The line's number in the chunk's body, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The books do not balance (lines received = rows + duplicates + rejects).
+    /// The chunk was rolled back. This is a fault of the library or of DuckDB.
+    Inconsistent {
+        /// What does not fit together.
+        what: String,
+    },
     /// Two writers changed the same table at once; the later one was rolled back.
     Conflict {
         /// DuckDB's message.
@@ -192,15 +208,12 @@ impl Error {
         self.0.source.as_ref().and_then(|source| source.downcast_ref())
     }
 
-    /// The API client's error, taken out; or this error, if another caused it.
-    pub(crate) fn into_api(self) -> Result<mixpanel_client::Error, Error> {
-        match self.0.source {
-            Some(source) => match source.downcast() {
-                Ok(api) => Ok(*api),
-                Err(source) => Err(Error(Box::new(Inner { kind: self.0.kind, source: Some(source) }))),
-            },
-            None => Err(Error(self.0)),
+    /// The same failure of the API, told about something else.
+    pub(crate) fn about(mut self, what: String) -> Self {
+        if let ErrorKind::Api { what: known } = &mut self.0.kind {
+            *known = what;
         }
+        self
     }
 
     /// Whether the same call may succeed later without any change.
@@ -285,6 +298,10 @@ impl fmt::Display for Error {
                 f.write_str("this workspace has no credentials: it reads local data only")
             }
             ErrorKind::Api { what } => write!(f, "{what} failed"),
+            ErrorKind::Rejected { chunk, line, why } => {
+                write!(f, "line {line} of {chunk} cannot be stored: {why}")
+            }
+            ErrorKind::Inconsistent { what } => write!(f, "the count does not balance: {what}"),
             ErrorKind::Conflict { message } => write!(f, "another writer was first: {message}"),
         }
     }

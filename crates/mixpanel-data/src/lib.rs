@@ -42,10 +42,11 @@ mod value;
 mod workspace;
 
 pub use error::{Error, ErrorKind, Result};
-pub use fetch::{FetchEvents, FetchProgress, OnProgress};
+pub use fetch::{ChunkReport, FailedRange, FetchEvents, FetchProgress, OnProgress};
 pub use storage::{
-    BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, ProfileRecord, Progress, Rows,
-    SqlConnection, StorageEngine, Target, error_from_message, remove_ephemeral_files, sweep_ephemeral_files,
+    BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, OnReject, ProfileRecord, Progress, Rows,
+    SqlConnection, StorageEngine, Target, error_from_message, error_of_reader, insert_sql, is_json, json_field,
+    remove_ephemeral_files, sweep_ephemeral_files,
 };
 pub use types::{
     ColumnInfo, FetchResult, StorageMode, TableInfo, TableKind, TableMetadata, TableSchema, WorkspaceInfo,

@@ -179,6 +179,8 @@ pub struct FetchResult {
     pub days_empty: u32,
     /// Days that are known to be incomplete (today, or a fetch with a limit).
     pub days_partial: u32,
+    /// Days before the history that the project's plan keeps: not fetched.
+    pub days_unavailable: u32,
     /// Bytes that came over the wire (compressed).
     pub bytes_received: u64,
     /// Bytes of JSON after decompression.
@@ -190,8 +192,10 @@ pub struct FetchResult {
     pub duration: Duration,
     /// When the fetch began (an instant).
     pub fetched_at: Timestamp,
+    /// What became of each chunk, in the order in which they were stored.
+    pub chunks: Vec<crate::fetch::ChunkReport>,
 }
 
-fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
 }

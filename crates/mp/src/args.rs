@@ -79,7 +79,7 @@ pub(crate) struct World {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fetch {
-    /// Fetch raw events: all of the days asked for, or nothing
+    /// Fetch raw events, chunk by chunk: each is stored completely or not at all
     #[command(after_help = "\
 Examples:
   mp fetch events --from 2024-01-01 --to 2024-01-31
@@ -128,6 +128,14 @@ pub(crate) struct FetchEvents {
     #[arg(long)]
     pub(crate) replace: bool,
 
+    /// What to do with lines that cannot be stored
+    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
+    pub(crate) on_reject: OnReject,
+
+    /// How many downloads run at a time, 1 to 100 [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+
     #[command(flatten)]
     pub(crate) database: Database,
 
@@ -137,6 +145,24 @@ pub(crate) struct FetchEvents {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// What to do with lines that cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnReject {
+    /// Keep them in the table _quarantine, with the reason, and go on
+    Quarantine,
+    /// Store nothing of their chunk, and say which line it was
+    Fail,
+}
+
+impl From<OnReject> for mixpanel_data::OnReject {
+    fn from(choice: OnReject) -> Self {
+        match choice {
+            OnReject::Quarantine => mixpanel_data::OnReject::Quarantine,
+            OnReject::Fail => mixpanel_data::OnReject::Fail,
+        }
+    }
 }
 
 /// Which project, and how to reach it. Secrets are never given as flags.

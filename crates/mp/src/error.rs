@@ -212,6 +212,9 @@ fn data_advice(kind: &Data) -> (u8, Option<String>) {
         Data::Cancelled => (130, None),
         Data::NoCredentials => (6, hint("set MP_USERNAME, MP_SECRET and MP_PROJECT_ID")),
         Data::Api { .. } => (10, None),
+        Data::Rejected { .. } => {
+            (1, hint("--on-reject quarantine keeps such lines in the table _quarantine and goes on"))
+        }
         Data::Conflict { .. } => (7, hint("run it again")),
         _ => (1, None),
     }

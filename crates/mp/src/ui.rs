@@ -61,7 +61,7 @@ impl Ui {
         }
         bar.set_message("waiting for the first byte");
         bar.enable_steady_tick(Duration::from_millis(120));
-        Progress { bar, from, days, talks: !self.quiet }
+        Progress { bar, days, talks: !self.quiet }
     }
 }
 
@@ -69,14 +69,13 @@ impl Ui {
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    from: Date,
     days: u64,
     talks: bool,
 }
 
 impl Progress {
     pub(crate) fn update(&self, progress: &FetchProgress) {
-        let done = progress.day.map_or(0, |day| days_between(self.from, day)).min(self.days);
+        let done = u64::from(progress.days_done).min(self.days);
         self.bar.set_position(done);
         self.bar.set_message(format!(
             "{} rows  {} MB  {:.1} MB/s",

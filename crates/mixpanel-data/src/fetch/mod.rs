@@ -1,5 +1,8 @@
 //! Fetching: what is asked for, how it is going, and the run itself.
 
+mod download;
+mod events;
+pub(crate) mod planner;
 mod run;
 mod source;
 
@@ -7,9 +10,16 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-pub(crate) use run::fetch_events;
+pub(crate) use events::fetch_events;
+pub use run::{ChunkReport, FailedRange};
 
-/// What to fetch. Days are project days: UTC for projects created from 2023 on,
+use crate::storage::OnReject;
+
+/// What to fetch. The days come in chunks, each of which is stored in one
+/// transaction or not at all: a fetch that fails keeps what is complete, and
+/// doing it again is safe.
+///
+/// Days are project days: UTC for projects created from 2023 on,
 /// the project's own time zone for older ones (Mixpanel's export reference).
 ///
 /// ```
@@ -46,6 +56,12 @@ pub struct FetchEvents {
     pub append: bool,
     /// Swaps the whole table for the new data, once that is complete.
     pub replace: bool,
+    /// What to do with lines that cannot be stored.
+    pub on_reject: OnReject,
+    /// How many downloads run at a time, 1 to 100; 4 unless told otherwise.
+    pub concurrency: Option<usize>,
+    /// So many days share a request; chosen by their size unless told otherwise.
+    pub days_per_request: Option<u32>,
 }
 
 impl FetchEvents {
@@ -60,6 +76,9 @@ impl FetchEvents {
             limit: None,
             append: false,
             replace: false,
+            on_reject: OnReject::default(),
+            concurrency: None,
+            days_per_request: None,
         }
     }
 }
@@ -76,6 +95,8 @@ pub struct FetchProgress {
     pub bytes_decoded: u64,
     /// The project day of the latest row.
     pub day: Option<Date>,
+    /// Days that are in the database, for good.
+    pub days_done: u32,
     /// Time since the fetch began.
     pub elapsed: Duration,
     /// Which attempt this is, from 1: an interrupted download starts again.

@@ -1,246 +1,373 @@
-//! One fetch: a request, a stream, a transaction.
+//! The run of a fetch: chunks come down side by side, and go into the database
+//! one after the other.
+//!
+//! ```text
+//! planner ─▶ downloads (threads) ─▶ the first that has rows ─▶ one transaction ─▶ planner learns
+//!                └── breaks off: again, then in halves, then reported ──┘
+//! ```
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, Scope as Threads};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::Client;
-use mixpanel_client::export::ExportRequest;
+use mixpanel_client::export::{ColumnPlan, EventBatch, ExportRequest};
 use mixpanel_client::time::ProjectClock;
 
-use super::source::{ExportSource, api_error};
-use super::{FetchEvents, FetchProgress, OnProgress};
-use crate::error::{Error, ErrorKind, Result};
+use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
+use super::planner::{PlannedChunk, Planner};
+use super::{FetchProgress, OnProgress};
+use crate::error::{Error, Result};
+use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope, Written};
 use crate::storage::filters::Filters;
-use crate::storage::writer::{BatchSource, ChunkSpec, DayRange, Scope, Written};
-use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine, check_table_name};
-use crate::types::{FetchResult, TableKind, TableMetadata};
-use crate::value::Value;
+use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
+use crate::types::{TableKind, TableMetadata};
 
 /// Progress is told at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-pub(crate) fn fetch_events(
-    storage: &StorageEngine,
-    client: &Client,
-    clock: &ProjectClock,
-    now: Timestamp,
-    fetch: &FetchEvents,
-    on_progress: OnProgress<'_>,
-) -> Result<FetchResult> {
-    let started = Instant::now();
-    let today = clock.day_of(now.as_microsecond());
-    check(fetch, today)?;
-    let filters = Filters::new(Some(&fetch.events), fetch.filter.as_deref());
-    let (table, create, scope) = place(storage, fetch, &filters, clock, today)?;
-    let metadata = TableMetadata {
-        kind: TableKind::Events,
-        fetched_at: now,
-        from_date: Some(fetch.from),
-        to_date: Some(fetch.to),
-        filter_events: (!fetch.events.is_empty()).then(|| fetch.events.clone()),
-        filter_where: fetch.filter.clone(),
-    };
-    let request = ExportRequest {
-        events: fetch.events.clone(),
-        where_: fetch.filter.clone(),
-        limit: fetch.limit,
-        ..ExportRequest::days(fetch.from, fetch.to)
-    };
-    let mut spec = ChunkSpec {
-        table: &table,
-        create,
-        scope,
-        metadata: &metadata,
-        filters: filters.text(),
-        filter_hash: filters.hash(),
-        max_columns: DEFAULT_MAX_COLUMNS,
-        request_id: None,
-        now,
-    };
+/// What the rows of a fetch do to those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Each chunk is all there is to know about its days.
+    Days,
+    /// The one chunk is the whole table from now on.
+    Replace,
+    /// Rows that are not there yet are added.
+    Add,
+}
 
-    // A download that breaks off is worthless as a whole: the chunk starts
-    // again, under the client's one retry policy.
-    let mut attempt = 0;
-    let mut bytes = (0, 0);
-    let mut ours: Option<Error> = None;
-    let outcome = client.retrier().run(|| {
-        attempt += 1;
-        let body = client.export(&request)?;
-        spec.request_id = body.request_id().map(str::to_owned);
-        let mut source = Watched {
-            inner: ExportSource::new(body, clock.clone()),
-            clock,
-            progress: FetchProgress { attempt, ..FetchProgress::default() },
-            started,
-            told: None,
-            on_progress,
-        };
-        let result = storage.write(&spec, &mut source, &mut |_| {});
-        bytes = (source.inner.bytes_received(), source.inner.bytes_decoded());
-        source.tell(true);
-        result.map_err(|error| match error.into_api() {
-            Ok(api) => api,
-            Err(error) => {
-                ours = Some(error);
-                // Not retryable; replaced by our own error below.
-                mixpanel_client::ErrorKind::Cancelled.into()
-            }
-        })
+/// What to fetch into which table, apart from the days.
+pub(crate) struct Job<'a> {
+    pub(crate) storage: &'a StorageEngine,
+    pub(crate) client: &'a Client,
+    pub(crate) clock: &'a ProjectClock,
+    pub(crate) now: Timestamp,
+    pub(crate) table: &'a str,
+    pub(crate) events: &'a [String],
+    pub(crate) filter: Option<&'a str>,
+    pub(crate) limit: Option<u32>,
+    pub(crate) placement: Placement,
+    pub(crate) on_reject: OnReject,
+    /// How many downloads run at a time, from 1.
+    pub(crate) concurrency: usize,
+}
+
+/// What became of one chunk: one transaction, fed by one request that succeeded.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ChunkReport {
+    /// First project day, inclusive.
+    pub from: Date,
+    /// Last project day, inclusive.
+    pub to: Date,
+    /// Lines received. Always `rows + duplicates + rejects`.
+    pub lines: u64,
+    /// Rows stored.
+    pub rows: u64,
+    /// Lines dropped because the same event came more than once.
+    pub duplicates: u64,
+    /// Lines that could not be stored; kept in `_quarantine`.
+    pub rejects: u64,
+    /// Downloads that were begun for it, broken ones included.
+    pub requests: u32,
+    /// Bytes over the wire (compressed).
+    pub bytes_received: u64,
+    /// Bytes of JSON.
+    pub bytes_decoded: u64,
+    /// Mixpanel's own name for the request, if it gave one.
+    pub request_id: Option<String>,
+    /// From the request to the commit.
+    #[serde(serialize_with = "crate::types::seconds")]
+    pub duration: Duration,
+    /// Lines stored by project day, duplicates included.
+    pub rows_by_day: BTreeMap<Date, u64>,
+    #[serde(skip)]
+    pub(crate) days_partial: u32,
+    #[serde(skip)]
+    pub(crate) days_empty: u32,
+}
+
+/// Days that could not be fetched, and why.
+#[derive(Debug)]
+pub struct FailedRange {
+    /// First project day, inclusive.
+    pub from: Date,
+    /// Last project day, inclusive.
+    pub to: Date,
+    /// What happened at the last attempt.
+    pub error: Error,
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub(crate) struct RunOutcome {
+    pub(crate) chunks: Vec<ChunkReport>,
+    pub(crate) failed: Vec<FailedRange>,
+    /// Days before the history that the project's plan keeps.
+    pub(crate) unavailable: Vec<Date>,
+    pub(crate) requests: u32,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_decoded: u64,
+    pub(crate) total_rows: u64,
+}
+
+/// Fetches what the planner hands out. What is committed stays, whatever
+/// happens to the rest.
+///
+/// # Errors
+/// Only what makes going on senseless: refused credentials, cancellation, a
+/// full disk, a line that must not be there ([`OnReject::Fail`]). Ranges that
+/// fail by themselves are in the outcome.
+pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<'_>) -> Result<RunOutcome> {
+    let traffic = Traffic::default();
+    let (sender, news) = channel();
+    // Downloads end with the run, even if it ends early.
+    let cancel = job.client.retrier().cancel.child();
+    let client = job.client.with_cancel(cancel.clone());
+    let downloader = Downloader {
+        client: &client,
+        clock: job.clock,
+        request: ExportRequest {
+            events: job.events.to_vec(),
+            where_: job.filter.map(str::to_owned),
+            limit: job.limit,
+            ..ExportRequest::days(Date::ZERO, Date::ZERO)
+        },
+        plan: SharedPlan::default(),
+        traffic: &traffic,
+        news: sender,
+    };
+    let mut run = Run {
+        job,
+        planner,
+        traffic: &traffic,
+        outcome: RunOutcome::default(),
+        running: 0,
+        progress: FetchProgress::default(),
+        committed: 0,
+        started: Instant::now(),
+        told: None,
+        on_progress,
+    };
+    let result = thread::scope(|threads| {
+        let result = run.drive(threads, &downloader, &news);
+        cancel.cancel();
+        // With it go the streams that nobody will read: their senders end.
+        drop(news);
+        result
     });
-    let written = match (outcome, ours) {
-        (Ok(written), _) => written,
-        (Err(_), Some(error)) => return Err(error),
-        (Err(error), None) => return Err(api_error(error)),
-    };
-    Ok(result(&spec, fetch, written, attempt, bytes, started))
+    run.tell(true);
+    result?;
+    let mut outcome = run.outcome;
+    outcome.requests = traffic.requests.load(Ordering::Relaxed);
+    outcome.bytes_received = traffic.received.load(Ordering::Relaxed);
+    outcome.bytes_decoded = traffic.decoded.load(Ordering::Relaxed);
+    Ok(outcome)
 }
 
-/// What can be said to be wrong before anything is sent.
-fn check(fetch: &FetchEvents, today: Date) -> Result<()> {
-    check_table_name(&fetch.table)?;
-    if fetch.from > fetch.to {
-        let why = format!("the first day {} is after the last day {}", fetch.from, fetch.to);
-        return Err(Error::argument("dates", why));
-    }
-    if fetch.to > today {
-        let why = format!("{} is in the future; today is {today} in the project's days", fetch.to);
-        return Err(Error::argument("dates", why));
-    }
-    if fetch.append && fetch.replace {
-        return Err(Error::argument("options", "append and replace exclude each other"));
-    }
-    if fetch.limit.is_some_and(|limit| !(1..=100_000).contains(&limit)) {
-        return Err(Error::argument("limit", "Mixpanel allows 1 to 100,000"));
-    }
-    Ok(())
-}
-
-/// Where the rows go: a new table, days of an existing one, or beside what is
-/// there.
-fn place(
-    storage: &StorageEngine,
-    fetch: &FetchEvents,
-    filters: &Filters,
-    clock: &ProjectClock,
-    today: Date,
-) -> Result<(String, bool, Scope)> {
-    let open_from = if fetch.limit.is_some() { fetch.from } else { today };
-    let range = DayRange { from: fetch.from, to: fetch.to, clock: clock.clone(), open_from: Some(open_from) };
-    if !storage.table_exists(&fetch.table)? {
-        return Ok((fetch.table.clone(), true, Scope::Days(range)));
-    }
-    let table = match storage.require(&fetch.table, TableKind::Events) {
-        Ok(table) => table,
-        // Made by SQL or by another program: not ours to overwrite.
-        Err(error) if matches!(error.kind(), ErrorKind::TableNotFound { .. }) => {
-            return Err(ErrorKind::TableExists { table: fetch.table.clone() }.into());
-        }
-        Err(error) => return Err(error),
-    };
-    if fetch.replace {
-        return Ok((table, false, Scope::Everything(Some(range))));
-    }
-    let known = storage.execute_rows(
-        "SELECT filter_hash, filters FROM _tables WHERE table_name = ?",
-        &[Value::Text(table.clone())],
-    )?;
-    let same = known.rows[0][0].as_str() == Some(filters.hash());
-    match (same, fetch.limit, fetch.append) {
-        (true, None, _) => Ok((table, false, Scope::Days(range))),
-        // A sample must not push out what is complete.
-        (true, Some(_), _) | (false, _, true) => Ok((table, false, Scope::Add(Some(range)))),
-        (false, _, false) => Err(ErrorKind::FilterMismatch {
-            table,
-            existing: known.rows[0][1].to_text(),
-            requested: filters.text().to_owned(),
-        }
-        .into()),
-    }
-}
-
-fn result(
-    spec: &ChunkSpec<'_>,
-    fetch: &FetchEvents,
-    written: Written,
-    requests: u32,
-    (bytes_received, bytes_decoded): (u64, u64),
-    started: Instant,
-) -> FetchResult {
-    let range = match &spec.scope {
-        Scope::Days(range) => Some(range),
-        Scope::Everything(range) | Scope::Add(range) => range.as_ref(),
-    };
-    let mut days: BTreeMap<&str, u32> = BTreeMap::new();
-    for (day, count) in written.days.iter().filter(|(day, _)| **day >= fetch.from && **day <= fetch.to) {
-        let state = range.map_or(DayState::Complete, |range| count.state(*day, range));
-        *days.entry(state.as_str()).or_default() += 1;
-    }
-    let count = |state: DayState| days.get(state.as_str()).copied().unwrap_or(0);
-    FetchResult {
-        table: spec.table.to_owned(),
-        rows: written.rows,
-        lines: written.lines,
-        duplicates: written.duplicates,
-        rejects: written.rejects,
-        total_rows: written.total_rows,
-        from_date: Some(fetch.from),
-        to_date: Some(fetch.to),
-        days_complete: count(DayState::Complete),
-        days_empty: count(DayState::Empty),
-        days_partial: count(DayState::Partial),
-        bytes_received,
-        bytes_decoded,
-        requests,
-        duration: started.elapsed(),
-        fetched_at: spec.now,
-    }
-}
-
-/// A source that tells how far it is.
-struct Watched<'a, 'p> {
-    inner: ExportSource,
-    clock: &'a ProjectClock,
+struct Run<'r, 'p> {
+    job: &'r Job<'r>,
+    planner: &'r mut Planner,
+    traffic: &'r Traffic,
+    outcome: RunOutcome,
+    running: usize,
     progress: FetchProgress,
+    /// Rows of chunks that are in.
+    committed: u64,
     started: Instant,
     told: Option<Instant>,
-    on_progress: &'a mut (dyn FnMut(&FetchProgress) + 'p),
+    on_progress: &'r mut (dyn FnMut(&FetchProgress) + 'p),
 }
 
-impl Watched<'_, '_> {
+impl<'r> Run<'r, '_> {
+    fn drive<'s>(
+        &mut self,
+        threads: &'s Threads<'s, '_>,
+        downloader: &Downloader<'s>,
+        news: &Receiver<News>,
+    ) -> Result<()> {
+        loop {
+            while self.running < self.job.concurrency.max(1)
+                && let Some(chunk) = self.planner.next()
+            {
+                let downloader = downloader.clone();
+                threads.spawn(move || downloader.run(chunk));
+                self.running += 1;
+            }
+            if self.running == 0 {
+                return Ok(());
+            }
+            match news.recv_timeout(PROGRESS_INTERVAL) {
+                Ok(News::Opened(opened)) => self.write(opened)?,
+                Ok(News::Finished { chunk, outcome }) => {
+                    self.running -= 1;
+                    if let Err(error) = outcome {
+                        self.failed(chunk, error)?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.tell(false),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// Puts a chunk into the database, in one transaction.
+    fn write(&mut self, mut opened: Opened) -> Result<()> {
+        let job = self.job;
+        let filters = Filters::new(Some(job.events), job.filter);
+        let (from, to) = (opened.chunk.from, opened.chunk.to);
+        let today = job.clock.day_of(job.now.as_microsecond());
+        let open_from = Some(if job.limit.is_some() { from } else { today });
+        let range = DayRange { from, to, clock: job.clock.clone(), open_from };
+        let metadata = TableMetadata {
+            kind: TableKind::Events,
+            fetched_at: job.now,
+            from_date: Some(from),
+            to_date: Some(to),
+            filter_events: (!job.events.is_empty()).then(|| job.events.to_vec()),
+            filter_where: job.filter.map(str::to_owned),
+        };
+        let spec = ChunkSpec {
+            table: job.table,
+            create: !job.storage.table_exists(job.table)?,
+            scope: match job.placement {
+                Placement::Days => Scope::Days(range.clone()),
+                Placement::Replace => Scope::Everything(Some(range.clone())),
+                Placement::Add => Scope::Add(Some(range.clone())),
+            },
+            metadata: &metadata,
+            filters: filters.text(),
+            filter_hash: filters.hash(),
+            max_columns: DEFAULT_MAX_COLUMNS,
+            on_reject: job.on_reject,
+            request_id: opened.request_id.take(),
+            now: job.now,
+        };
+        self.progress.attempt = opened.attempt;
+        let mut source = Watched { run: self, inner: &mut opened };
+        let written = job.storage.write(&spec, &mut source, &mut |_| {});
+        match written {
+            Ok(written) => {
+                let report = report(&spec, &range, &opened, &written);
+                self.committed += report.lines;
+                self.progress.rows = self.committed;
+                self.progress.days_done += report.rows_by_day.len() as u32;
+                self.planner.observe(&report.rows_by_day, report.bytes_decoded);
+                self.outcome.total_rows = written.total_rows;
+                self.outcome.chunks.push(report);
+                self.tell(false);
+                Ok(())
+            }
+            // The download says why, and what comes next.
+            Err(_) if opened.stream.broken => {
+                self.progress.rows = self.committed;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A chunk could not be downloaded, and was tried again enough.
+    fn failed(&mut self, chunk: PlannedChunk, error: mixpanel_client::Error) -> Result<()> {
+        use mixpanel_client::ErrorKind as Api;
+        let what = match chunk.from == chunk.to {
+            true => format!("the export of {}", chunk.from),
+            false => format!("the export of {} to {}", chunk.from, chunk.to),
+        };
+        let today = self.job.clock.day_of(self.job.now.as_microsecond());
+        match error.kind() {
+            Api::Forbidden { history_days: Some(days), .. } => {
+                let first = today.saturating_sub(jiff::Span::new().days(i64::from(*days)));
+                if first > chunk.from && self.job.placement == Placement::Days {
+                    let mut gone = self.planner.give_up_before(first);
+                    gone.extend(days_of(chunk.from, chunk.to).filter(|day| *day < first));
+                    gone.sort_unstable();
+                    gone.dedup();
+                    self.outcome.unavailable.extend(gone);
+                    self.planner.put_back(days_of(chunk.from, chunk.to).filter(|day| *day >= first));
+                    return Ok(());
+                }
+                Err(api_error(what, error))
+            }
+            _ if error.kind().is_transient() => {
+                if self.job.placement != Placement::Days || !self.planner.split(&chunk) {
+                    let error = api_error(what, error);
+                    self.outcome.failed.push(FailedRange { from: chunk.from, to: chunk.to, error });
+                }
+                Ok(())
+            }
+            _ => Err(api_error(what, error)),
+        }
+    }
+
     fn tell(&mut self, always: bool) {
         if !always && self.told.is_some_and(|told| told.elapsed() < PROGRESS_INTERVAL) {
             return;
         }
         self.told = Some(Instant::now());
-        self.progress.bytes_received = self.inner.bytes_received();
-        self.progress.bytes_decoded = self.inner.bytes_decoded();
+        self.progress.bytes_received = self.traffic.received.load(Ordering::Relaxed);
+        self.progress.bytes_decoded = self.traffic.decoded.load(Ordering::Relaxed);
         self.progress.elapsed = self.started.elapsed();
         (self.on_progress)(&self.progress);
     }
 }
 
-impl BatchSource for Watched<'_, '_> {
-    fn next_batch(&mut self) -> Result<Option<mixpanel_client::export::EventBatch>> {
-        let batch = self.inner.next_batch()?;
+pub(super) fn days_of(from: Date, to: Date) -> impl Iterator<Item = Date> {
+    from.series(jiff::Span::new().days(1)).take_while(move |day| *day <= to)
+}
+
+fn report(spec: &ChunkSpec<'_>, range: &DayRange, opened: &Opened, written: &Written) -> ChunkReport {
+    let asked = || days_of(range.from, range.to);
+    let count = |day: Date| written.days.get(&day).cloned().unwrap_or_default();
+    let days = |state: DayState| asked().filter(|day| count(*day).state(*day, range) == state).count() as u32;
+    ChunkReport {
+        from: range.from,
+        to: range.to,
+        lines: written.lines,
+        rows: written.rows,
+        duplicates: written.duplicates,
+        rejects: written.rejects,
+        requests: opened.attempt,
+        bytes_received: opened.stream.bytes.0,
+        bytes_decoded: opened.stream.bytes.1,
+        request_id: spec.request_id.clone(),
+        duration: opened.started.elapsed(),
+        days_partial: days(DayState::Partial),
+        days_empty: days(DayState::Empty),
+        rows_by_day: asked().map(|day| (day, count(day).lines)).collect(),
+    }
+}
+
+/// A download that tells how far it is.
+struct Watched<'a, 'r, 'p> {
+    run: &'a mut Run<'r, 'p>,
+    inner: &'a mut Opened,
+}
+
+impl BatchSource for Watched<'_, '_, '_> {
+    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+        let batch = self.inner.stream.next_batch()?;
         if let Some(batch) = &batch {
-            self.progress.rows += batch.rows.num_rows() as u64;
-            if let Some(day) = last_time(batch).map(|time| self.clock.day_of(time)) {
-                self.progress.day = Some(day);
+            self.run.progress.rows += batch.rows.num_rows() as u64;
+            if let Some(time) = last_time(batch) {
+                self.run.progress.day = Some(self.run.job.clock.day_of(time));
             }
         }
-        self.tell(false);
+        self.run.tell(false);
         Ok(batch)
     }
 
-    fn set_plan(&mut self, plan: mixpanel_client::export::ColumnPlan) {
-        self.inner.set_plan(plan);
+    fn set_plan(&mut self, plan: ColumnPlan) {
+        self.inner.stream.set_plan(plan);
     }
 }
 
 /// Time of a batch's last row, microseconds UTC.
-fn last_time(batch: &mixpanel_client::export::EventBatch) -> Option<i64> {
+fn last_time(batch: &EventBatch) -> Option<i64> {
     use arrow::array::AsArray;
     let times = batch.rows.column_by_name(mixpanel_client::schema::EVENT_TIME)?;
     times.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().values().last().copied()

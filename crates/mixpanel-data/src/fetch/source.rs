@@ -1,13 +1,12 @@
 //! A running export as a source of decoded batches.
 
+use mixpanel_client::Result;
 use mixpanel_client::export::{
     ColumnPlan, DecodeOptions, Decompressed, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
     Reject, RejectReason,
 };
 use mixpanel_client::time::ProjectClock;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::storage::writer::BatchSource;
 use crate::storage::{BATCH_BYTES, BATCH_ROWS};
 
 pub(super) struct ExportSource {
@@ -21,7 +20,7 @@ pub(super) struct ExportSource {
 
 impl ExportSource {
     pub(super) fn new(body: ExportBody, clock: ProjectClock) -> Self {
-        let options = DecodeOptions { clock, plan: ColumnPlan::default() };
+        let options = DecodeOptions { clock, plan: ColumnPlan::all() };
         ExportSource {
             lines: body.into_lines(),
             decoder: EventDecoder::new(options),
@@ -37,6 +36,36 @@ impl ExportSource {
 
     pub(super) fn bytes_decoded(&self) -> u64 {
         self.lines.bytes_seen()
+    }
+
+    pub(super) fn set_plan(&mut self, plan: ColumnPlan) {
+        self.decoder.set_plan(plan);
+    }
+
+    /// The next batch; `None` when the body is complete, and proven so.
+    pub(super) fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+        while !self.is_full() {
+            match self.rest.take() {
+                Some((block, done)) => self.decode(block, done),
+                None => match self.lines.next() {
+                    Some(block) => self.decode(block?, 0),
+                    None => break,
+                },
+            }
+        }
+        let batch = self.decoder.finish_batch();
+        self.rows += batch.rows.num_rows() as u64;
+        if self.first_reject.is_none() {
+            self.first_reject = batch.rejects.first().cloned();
+        }
+        if batch.lines > 0 {
+            return Ok(Some(batch));
+        }
+        match &self.first_reject {
+            // Not one event in all of it: some proxy's or server's own text.
+            Some(reject) if self.rows == 0 => Err(not_an_export(reject).into()),
+            _ => Ok(None),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -60,48 +89,8 @@ impl ExportSource {
     }
 }
 
-impl BatchSource for ExportSource {
-    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
-        while !self.is_full() {
-            match self.rest.take() {
-                Some((block, done)) => self.decode(block, done),
-                None => match self.lines.next() {
-                    Some(block) => self.decode(block.map_err(api_error)?, 0),
-                    None => break,
-                },
-            }
-        }
-        let batch = self.decoder.finish_batch();
-        self.rows += batch.rows.num_rows() as u64;
-        if self.first_reject.is_none() {
-            self.first_reject = batch.rejects.first().cloned();
-        }
-        if batch.lines > 0 {
-            return Ok(Some(batch));
-        }
-        match &self.first_reject {
-            // Not one event in all of it: some proxy's or server's own text.
-            Some(reject) if self.rows == 0 => Err(api_error(not_an_export(reject).into())),
-            _ => Ok(None),
-        }
-    }
-
-    fn set_plan(&mut self, plan: ColumnPlan) {
-        self.decoder.set_plan(plan);
-    }
-}
-
 fn not_an_export(reject: &Reject) -> mixpanel_client::ErrorKind {
     let head = &reject.bytes[..reject.bytes.len().min(200)];
     let snippet = String::from_utf8_lossy(head).into_owned();
     mixpanel_client::ErrorKind::NotExport { content_type: None, snippet }
-}
-
-/// An error of the client, as one of ours.
-pub(super) fn api_error(error: mixpanel_client::Error) -> Error {
-    match error.kind() {
-        mixpanel_client::ErrorKind::Cancelled => ErrorKind::Cancelled.into(),
-        mixpanel_client::ErrorKind::InvalidRequest { what } => Error::argument("request", what.clone()),
-        _ => Error::with_source(ErrorKind::Api { what: "the export".to_owned() }, error),
-    }
 }

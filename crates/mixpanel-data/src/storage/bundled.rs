@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::RecordBatchReader;
 use duckdb::Connection;
 use duckdb::types::{TimeUnit, Value as DuckValue};
 
-use super::connection::{BatchSink, Interrupt, SqlConnection, Target};
+use super::connection::{BatchSink, Interrupt, SqlConnection, Target, error_of_reader, insert_sql};
 use super::database::Database;
+use super::feed::Opened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
@@ -23,6 +24,8 @@ pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<B
     let database = Database::open(path, settings).map_err(classify)?;
     let connection = database.connect().map_err(classify)?;
     super::functions::register(&connection).map_err(classify)?;
+    // This connection writes, and lets all threads do so; readers keep their order.
+    connection.execute_batch("SET SESSION preserve_insertion_order = false").map_err(classify)?;
     Ok(Bundled { connection, database })
 }
 
@@ -42,19 +45,20 @@ impl SqlConnection for Bundled {
         Ok(())
     }
 
-    fn append(&mut self, target: Target<'_>, batch: &RecordBatch) -> Result<u64> {
-        let schema = batch.schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let appender = match target {
-            Target::Main(table) => self.connection.appender_with_columns(table, &columns),
-            Target::Temporary(table) => {
-                self.connection.appender_with_columns_to_catalog_and_db(table, "temp", "main", &columns)
-            }
-        };
-        let mut appender = appender.map_err(classify)?;
-        appender.append_record_batch(batch.clone()).map_err(classify)?;
-        appender.flush().map_err(classify)?;
-        Ok(batch.num_rows() as u64)
+    fn insert(
+        &mut self,
+        target: Target<'_>,
+        rows: Box<dyn RecordBatchReader + Send>,
+        ordered: bool,
+    ) -> Result<u64> {
+        let schema = rows.schema();
+        let feed = Opened::new(&self.database, rows, ordered).map_err(classify)?;
+        let sql = insert_sql(target, &schema, &feed.table());
+        let inserted = self.connection.execute(&sql, []);
+        match (inserted, feed.take_error()) {
+            (_, Some(error)) => Err(error_of_reader(error)),
+            (inserted, None) => Ok(inserted.map_err(classify)? as u64),
+        }
     }
 
     fn cursor(&self) -> Result<Box<dyn SqlConnection>> {

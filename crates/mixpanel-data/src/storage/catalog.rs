@@ -122,7 +122,7 @@ impl Catalog {
             ("last_seen", times(|s| s.last_seen_us)),
         ])
         .expect("columns of one length");
-        connection.append(Target::Main("_properties"), &batch)?;
+        connection.append(Target::Main("_properties"), batch)?;
         Ok(())
     }
 
@@ -149,6 +149,11 @@ impl Catalog {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Property> {
         self.by_name.get(name).map(|at| &self.properties[*at])
+    }
+
+    /// Whether a property has a column.
+    pub(crate) fn is_promoted(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|property| property.promoted)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Property> {

@@ -4,11 +4,14 @@
 //! DuckDB library: the compiled-in one ([`super::bundled`]) or whatever a
 //! caller brings along, such as a Python `duckdb.DuckDBPyConnection`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::error::ArrowError;
 
+use super::ddl::ident;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Batches, Value};
 
@@ -23,11 +26,20 @@ pub trait SqlConnection: Send {
     /// query and is returned.
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()>;
 
-    /// Appends a batch to a table inside the current transaction.
+    /// Inserts a stream of batches into a table, inside the current transaction.
+    /// Returns the number of rows.
     ///
-    /// The batch's columns go by name into the table's columns; columns it does
-    /// not mention become NULL. Returns the number of rows.
-    fn append(&mut self, target: Target<'_>, batch: &RecordBatch) -> Result<u64>;
+    /// The batches' columns go by name into the table's columns; columns that
+    /// they do not mention become NULL. A column marked by [`json_field`] holds
+    /// JSON text that is known to be valid. Unless `ordered`, rows may be stored
+    /// in any order, by all threads. Batches are taken one at a time, from any thread; an error of the reader
+    /// stops the insert, and if it carries an [`Error`] that one is returned.
+    fn insert(
+        &mut self,
+        target: Target<'_>,
+        rows: Box<dyn RecordBatchReader + Send>,
+        ordered: bool,
+    ) -> Result<u64>;
 
     /// Another connection to the same database.
     fn cursor(&self) -> Result<Box<dyn SqlConnection>>;
@@ -43,6 +55,47 @@ pub enum Target<'a> {
     Main(&'a str),
     /// A temporary table of this connection.
     Temporary(&'a str),
+}
+
+impl Target<'_> {
+    /// The table's name for SQL.
+    pub fn sql(&self) -> String {
+        match self {
+            Target::Main(table) => ident(table),
+            Target::Temporary(table) => format!("temp.{}", ident(table)),
+        }
+    }
+}
+
+/// How Arrow marks text that is JSON (its canonical extension types).
+const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
+
+/// A text field whose values are JSON.
+pub fn json_field(name: &str) -> Field {
+    let metadata = HashMap::from([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())]);
+    Field::new(name, DataType::Utf8, true).with_metadata(metadata)
+}
+
+/// Whether a field is marked as [`json_field`] does.
+pub fn is_json(field: &Field) -> bool {
+    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
+}
+
+/// `INSERT` of all rows of `source`, a table expression with the columns of `schema`.
+pub fn insert_sql(target: Target<'_>, schema: &SchemaRef, source: &str) -> String {
+    let columns: Vec<String> = schema.fields().iter().map(|field| ident(field.name())).collect();
+    format!("INSERT INTO {} ({}) SELECT * FROM {source}", target.sql(), columns.join(", "))
+}
+
+/// The error that a reader failed with: the crate's own, if it carries one.
+pub fn error_of_reader(error: ArrowError) -> Error {
+    let ArrowError::ExternalError(inner) = error else {
+        return Error::new(ErrorKind::Query { class: "Arrow".into(), message: error.to_string() });
+    };
+    match inner.downcast::<Error>() {
+        Ok(ours) => *ours,
+        Err(other) => Error::new(ErrorKind::Query { class: "Arrow".into(), message: other.to_string() }),
+    }
 }
 
 /// Stops a running statement from another thread.
@@ -97,6 +150,12 @@ impl dyn SqlConnection + '_ {
     pub(crate) fn scalar(&mut self, sql: &str, params: &[Value]) -> Result<Value> {
         let first = self.rows(sql, params)?.into_iter().next();
         Ok(first.and_then(|row| row.into_iter().next()).unwrap_or(Value::Null))
+    }
+
+    /// Inserts one batch.
+    pub(crate) fn append(&mut self, target: Target<'_>, batch: RecordBatch) -> Result<u64> {
+        let schema = batch.schema();
+        self.insert(target, Box::new(RecordBatchIterator::new([Ok(batch)], schema)), true)
     }
 
     /// Runs a statement with parameters and ignores its result.

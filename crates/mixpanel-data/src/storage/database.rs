@@ -38,7 +38,10 @@ impl Database {
             return Err(Error::DuckDBFailure(ffi::Error::new(state), take_text(message)));
         }
         let database = Arc::new(Database(raw));
-        database.register_casts()?;
+        let connection = database.connect_raw()?;
+        Self::register_casts(&connection)?;
+        super::feed::register(&connection)?;
+        drop(connection);
         Ok(database)
     }
 
@@ -48,17 +51,22 @@ impl Database {
         unsafe { Connection::open_from_raw(self.0) }
     }
 
-    fn register_casts(&self) -> Result<()> {
+    /// A connection for DuckDB's C functions.
+    pub(super) fn connect_raw(self: &Arc<Self>) -> Result<RawConnection> {
         let mut connection: ffi::duckdb_connection = ptr::null_mut();
-        // SAFETY: the database is open; the connection is closed below.
+        // SAFETY: the database is open; `RawConnection` keeps it so and disconnects.
         let state = unsafe { ffi::duckdb_connect(self.0, &mut connection) };
         check(state, "connecting")?;
+        Ok(RawConnection { connection, _database: Arc::clone(self) })
+    }
+
+    fn register_casts(connection: &RawConnection) -> Result<()> {
         let from = ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ;
         let casts = [
             (ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE, to_date as Cast),
             (ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME, to_time as Cast),
         ];
-        let result = casts.into_iter().try_for_each(|(to, cast)| {
+        casts.into_iter().try_for_each(|(to, cast)| {
             // SAFETY: the objects are made and destroyed here; the callback has
             // the signature that DuckDB calls, and the types it was written for.
             let state = unsafe {
@@ -68,17 +76,33 @@ impl Database {
                 ffi::duckdb_cast_function_set_source_type(function, source);
                 ffi::duckdb_cast_function_set_target_type(function, target);
                 ffi::duckdb_cast_function_set_function(function, Some(cast));
-                let state = ffi::duckdb_register_cast_function(connection, function);
+                let state = ffi::duckdb_register_cast_function(connection.raw(), function);
                 ffi::duckdb_destroy_logical_type(&mut source);
                 ffi::duckdb_destroy_logical_type(&mut target);
                 ffi::duckdb_destroy_cast_function(&mut function);
                 state
             };
             check(state, "registering a cast")
-        });
-        // SAFETY: the connection was opened above and is not used afterwards.
-        unsafe { ffi::duckdb_disconnect(&mut connection) };
-        result
+        })
+    }
+}
+
+/// A connection as DuckDB's C functions know it. Closed on drop.
+pub(super) struct RawConnection {
+    connection: ffi::duckdb_connection,
+    _database: Arc<Database>,
+}
+
+impl RawConnection {
+    pub(super) fn raw(&self) -> ffi::duckdb_connection {
+        self.connection
+    }
+}
+
+impl Drop for RawConnection {
+    fn drop(&mut self) {
+        // SAFETY: opened by `connect_raw`, closed once, before the database.
+        unsafe { ffi::duckdb_disconnect(&mut self.connection) };
     }
 }
 
@@ -114,7 +138,7 @@ impl Drop for Config {
     }
 }
 
-fn check(state: ffi::duckdb_state, what: &str) -> Result<()> {
+pub(super) fn check(state: ffi::duckdb_state, what: &str) -> Result<()> {
     if state == ffi::DuckDBSuccess {
         return Ok(());
     }

@@ -92,8 +92,6 @@ pub(crate) struct Shape {
     pub(crate) key: &'static [&'static str],
     /// The key column by which possible duplicates are looked up.
     pub(crate) lookup: &'static str,
-    /// Which of several rows of one key stays: the first by this order.
-    pub(crate) newest_first: &'static str,
     /// Fixed columns of the typed view.
     pub(crate) flat: &'static [&'static str],
 }
@@ -108,7 +106,6 @@ const EVENTS: Shape = Shape {
     ],
     key: &["event_name", "event_time", "distinct_id", "insert_id"],
     lookup: "insert_id",
-    newest_first: "TRY_CAST(properties->>'$.mp_processing_time_ms' AS BIGINT) DESC NULLS LAST, rowid",
     flat: &["event_name", "event_time", "distinct_id", "insert_id"],
 };
 
@@ -120,7 +117,6 @@ const PROFILES: Shape = Shape {
     ],
     key: &["distinct_id"],
     lookup: "distinct_id",
-    newest_first: "rowid DESC",
     flat: &["distinct_id", "last_seen"],
 };
 

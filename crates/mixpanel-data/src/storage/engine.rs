@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::catalog::DEFAULT_MAX_COLUMNS;
+use super::chunk::{BatchSource, ChunkSpec, OnReject, Scope, Written};
 use super::connection::{BatchSink, Interrupt, SqlConnection};
 use super::ddl::{check_table_name, ident, literal, physical};
 use super::filters::Filters;
@@ -15,7 +16,7 @@ use super::memory::{compress_memory, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
 use super::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
-use super::writer::{BatchSource, ChunkSpec, Scope, Written, write_chunk};
+use super::writer::write_chunk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{StorageMode, TableKind, TableMetadata};
 use crate::value::{Batches, SqlResult, Value};
@@ -341,6 +342,7 @@ impl StorageEngine {
             filters: filters.text(),
             filter_hash: filters.hash(),
             max_columns: DEFAULT_MAX_COLUMNS,
+            on_reject: OnReject::Fail,
             request_id: None,
             now: metadata.fetched_at,
         };

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::connection::SqlConnection;
-use super::writer::{ChunkSpec, DayRange, Scope};
+use super::chunk::{ChunkSpec, DayRange, Scope};
 use crate::error::Result;
 use crate::value::Value;
 
@@ -45,10 +44,19 @@ pub(crate) struct DayCount {
 }
 
 impl DayCount {
-    pub(crate) fn add(&mut self, properties: &str, key: u64) {
+    /// Counts a row by the length of its text and the hash of its content.
+    pub(crate) fn add(&mut self, bytes: usize, content: u64) {
         self.lines += 1;
-        self.bytes += properties.len() as u64;
-        self.content_hash = self.content_hash.wrapping_add(xxh3_64_with_seed(properties.as_bytes(), key));
+        self.bytes += bytes as u64;
+        self.content_hash = self.content_hash.wrapping_add(content);
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(crate) fn merge(&mut self, other: &DayCount) {
+        self.lines += other.lines;
+        self.duplicates += other.duplicates;
+        self.bytes += other.bytes;
+        self.content_hash = self.content_hash.wrapping_add(other.content_hash);
     }
 
     pub(crate) fn state(&self, day: Date, range: &DayRange) -> DayState {

@@ -3,24 +3,34 @@
 #[cfg(feature = "bundled")]
 mod bundled;
 mod catalog;
+pub(crate) mod chunk;
 pub(crate) mod connection;
 #[cfg(feature = "bundled")]
 mod database;
 mod ddl;
+mod dedup;
 mod engine;
+#[cfg(feature = "bundled")]
+mod feed;
+mod filling;
 pub(crate) mod filters;
 #[cfg(feature = "bundled")]
 mod functions;
 mod introspect;
+mod layout;
 mod ledger;
 mod memory;
 mod mode;
 mod open;
 mod records;
 mod refill;
-pub(crate) mod writer;
+mod stream;
+mod writer;
 
-pub use connection::{BatchSink, Interrupt, SqlConnection, Target, error_from_message};
+pub use chunk::OnReject;
+pub use connection::{
+    BatchSink, Interrupt, SqlConnection, Target, error_from_message, error_of_reader, insert_sql, is_json, json_field,
+};
 pub use engine::{Progress, StorageEngine};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
 pub use open::Connector;

@@ -10,13 +10,13 @@ use mixpanel_client::export::{ColumnPlan, DecodeOptions, EventBatch, EventDecode
 use mixpanel_client::schema::{DISTINCT_ID, EVENT_NAME, EVENT_TIME, INSERT_ID, PROPERTIES};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::writer::BatchSource;
+use super::chunk::BatchSource;
 use crate::error::{Error, ErrorKind, Result};
 
 /// So many rows, or bytes of text, make a batch. Larger batches decode slower:
 /// they leave the processor's caches (measured, see the client's decode bench).
-pub(crate) const BATCH_ROWS: usize = 8_192;
-pub(crate) const BATCH_BYTES: usize = 32 << 20;
+pub(crate) const BATCH_ROWS: usize = 4_096;
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use mixpanel_client::export::rebuild_column;
 use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::{Catalog, Property};
-use super::connection::{BatchSink, SqlConnection, Target};
+use super::connection::{BatchSink, SqlConnection, Target, json_field};
 use super::ddl::{self, ident, literal, physical};
 use crate::error::Result;
 use crate::types::TableKind;
@@ -104,12 +104,14 @@ impl BatchSink for Refill<'_> {
 
     fn batch(&mut self, batch: RecordBatch) -> Result<()> {
         let values = rebuild_column(batch.column(1).as_string::<i32>(), self.name, self.kind);
-        let staged = RecordBatch::try_from_iter_with_nullable([
-            ("row", Arc::clone(batch.column(0)), true),
-            ("value", values, true),
-        ])
-        .expect("columns of one length");
-        self.writer.append(Target::Temporary("mp_refill"), &staged)?;
+        let value = match self.kind {
+            ColumnKind::Json => json_field("value"),
+            kind => Field::new("value", kind.arrow_type(), true),
+        };
+        let schema = Schema::new(vec![Field::new("row", DataType::Int64, true), value]);
+        let staged = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(batch.column(0)), values])
+            .expect("columns of one length");
+        self.writer.append(Target::Temporary("mp_refill"), staged)?;
         Ok(())
     }
 }

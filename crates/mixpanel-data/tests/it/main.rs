@@ -2,6 +2,7 @@
 //!
 //! One binary, because each would link a DuckDB of its own.
 
+mod bad_day;
 mod bad_input;
 mod columns;
 mod contract;

@@ -53,6 +53,15 @@ pub(crate) fn small_world() -> SimConfig {
 
 /// How to reach a simulator, with quick retries.
 pub(crate) fn project(simulator: &Simulator, cancel: CancelToken) -> Project {
+    project_with(simulator, cancel, |_| {})
+}
+
+/// The same, with other options.
+pub(crate) fn project_with(
+    simulator: &Simulator,
+    cancel: CancelToken,
+    change: impl FnOnce(&mut ClientOptions),
+) -> Project {
     let config = simulator.config();
     let credentials = Credentials::service_account(config.username.clone(), config.secret.clone());
     let mut options = ClientOptions::new(credentials);
@@ -63,6 +72,7 @@ pub(crate) fn project(simulator: &Simulator, cancel: CancelToken) -> Project {
     options.retry.rate_limit_base = std::time::Duration::from_millis(1);
     options.retry.rate_limit_cap = std::time::Duration::from_millis(5);
     options.cancel = cancel;
+    change(&mut options);
     Project {
         client: Client::new(options).unwrap(),
         project_id: config.project_id.to_string(),

@@ -27,6 +27,8 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         limit: args.limit,
         append: args.append,
         replace: args.replace,
+        on_reject: args.on_reject.into(),
+        concurrency: args.concurrency,
         ..FetchEvents::days(from, to)
     };
     let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
@@ -37,6 +39,12 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         ui.say(&format!(
             "{} lines could not be stored; they are kept in the table _quarantine",
             thousands(result.rejects)
+        ));
+    }
+    if result.days_unavailable > 0 {
+        ui.say(&format!(
+            "{} days are older than the history that the project's plan keeps; they were skipped",
+            result.days_unavailable
         ));
     }
     output::object(Format::of_object(args.format.as_deref(), ui), ui, &result, &summary(&result))?;
@@ -68,7 +76,7 @@ fn summary(result: &FetchResult) -> Vec<(&'static str, String)> {
                 megabytes(result.bytes_decoded)
             ),
         ),
-        ("requests", result.requests.to_string()),
+        ("requests", format!("{} for {} chunks", result.requests, result.chunks.len())),
         ("time", format!("{:.1} s, {} rows/s", result.duration.as_secs_f64(), thousands(speed))),
     ]
 }

@@ -1,0 +1,183 @@
+//! One chunk on its way: request → gunzip → lines → decoded batches, on a
+//! thread of its own, into a bounded channel.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use mixpanel_client::Client;
+use mixpanel_client::export::{ColumnPlan, EventBatch, ExportRequest};
+use mixpanel_client::time::ProjectClock;
+
+use super::planner::PlannedChunk;
+use super::source::ExportSource;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::chunk::BatchSource;
+
+/// How many batches of a download wait for the writer.
+const WAITING: usize = 2;
+
+/// What a download says to the writer.
+pub(super) enum News {
+    /// The first bytes are here: rows follow on the stream.
+    Opened(Opened),
+    /// The chunk is finished, one way or the other.
+    Finished { chunk: PlannedChunk, outcome: Result<(), mixpanel_client::Error> },
+}
+
+/// A download that has begun.
+pub(super) struct Opened {
+    pub(super) chunk: PlannedChunk,
+    pub(super) request_id: Option<String>,
+    pub(super) attempt: u32,
+    pub(super) started: Instant,
+    pub(super) stream: BatchStream,
+}
+
+/// Which columns the decoders build; told by the writer, read by all downloads.
+#[derive(Clone, Default)]
+pub(super) struct SharedPlan(Arc<Mutex<(u64, ColumnPlan)>>);
+
+impl SharedPlan {
+    fn set(&self, plan: ColumnPlan) {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.0 == 0 || shared.1 != plan {
+            *shared = (shared.0 + 1, plan);
+        }
+    }
+
+    /// The plan, if it is another one than number `seen`.
+    fn newer_than(&self, seen: u64) -> Option<(u64, ColumnPlan)> {
+        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (shared.0 != seen).then(|| shared.clone())
+    }
+}
+
+/// Bytes so far, over all downloads of a fetch.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) received: AtomicU64,
+    pub(super) decoded: AtomicU64,
+    pub(super) requests: AtomicU32,
+}
+
+enum Item {
+    Batch(EventBatch, (u64, u64)),
+    /// The body was complete; bytes received and decoded.
+    End((u64, u64)),
+}
+
+/// The writer's side of a download.
+pub(super) struct BatchStream {
+    receiver: Receiver<Item>,
+    plan: SharedPlan,
+    /// Bytes received and decoded so far.
+    pub(super) bytes: (u64, u64),
+    ended: bool,
+    /// The download ended before its end.
+    pub(super) broken: bool,
+}
+
+impl BatchSource for BatchStream {
+    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.receiver.recv() {
+            Ok(Item::Batch(batch, bytes)) => {
+                self.bytes = bytes;
+                Ok(Some(batch))
+            }
+            Ok(Item::End(bytes)) => {
+                (self.bytes, self.ended) = (bytes, true);
+                Ok(None)
+            }
+            // The download broke off, and says why by itself.
+            Err(_) => {
+                self.broken = true;
+                Err(ErrorKind::Cancelled.into())
+            }
+        }
+    }
+
+    fn set_plan(&mut self, plan: ColumnPlan) {
+        self.plan.set(plan);
+    }
+}
+
+/// What all downloads of a fetch share.
+#[derive(Clone)]
+pub(super) struct Downloader<'a> {
+    pub(super) client: &'a Client,
+    pub(super) clock: &'a ProjectClock,
+    pub(super) request: ExportRequest,
+    pub(super) plan: SharedPlan,
+    pub(super) traffic: &'a Traffic,
+    pub(super) news: Sender<News>,
+}
+
+impl Downloader<'_> {
+    /// Downloads a chunk, again if it breaks off, and reports the end.
+    pub(super) fn run(self, chunk: PlannedChunk) {
+        let mut attempts = 0;
+        // A download that breaks off is worthless as a whole: the chunk starts
+        // again, under the client's one retry policy.
+        let outcome = self.client.retrier().run(|| {
+            attempts += 1;
+            self.attempt(&chunk, attempts)
+        });
+        let _ = self.news.send(News::Finished { chunk, outcome });
+    }
+
+    fn attempt(&self, chunk: &PlannedChunk, attempt: u32) -> Result<(), mixpanel_client::Error> {
+        let started = Instant::now();
+        self.traffic.requests.fetch_add(1, Ordering::Relaxed);
+        let request = ExportRequest { from: chunk.from, to: chunk.to, ..self.request.clone() };
+        let body = self.client.export(&request)?;
+        let (sender, receiver) = sync_channel(WAITING);
+        let opened = Opened {
+            chunk: chunk.clone(),
+            request_id: body.request_id().map(str::to_owned),
+            attempt,
+            started,
+            stream: BatchStream { receiver, plan: self.plan.clone(), bytes: (0, 0), ended: false, broken: false },
+        };
+        if self.news.send(News::Opened(opened)).is_err() {
+            return Err(mixpanel_client::ErrorKind::Cancelled.into());
+        }
+        self.decode(ExportSource::new(body, self.clock.clone()), &sender)
+    }
+
+    fn decode(&self, mut source: ExportSource, sender: &SyncSender<Item>) -> Result<(), mixpanel_client::Error> {
+        let (mut version, mut told) = (0, (0, 0));
+        loop {
+            if let Some((newer, plan)) = self.plan.newer_than(version) {
+                version = newer;
+                source.set_plan(plan);
+            }
+            let batch = source.next_batch()?;
+            let bytes = (source.bytes_received(), source.bytes_decoded());
+            self.traffic.received.fetch_add(bytes.0 - told.0, Ordering::Relaxed);
+            self.traffic.decoded.fetch_add(bytes.1 - told.1, Ordering::Relaxed);
+            told = bytes;
+            let Some(batch) = batch else {
+                let _ = sender.send(Item::End(bytes));
+                return Ok(());
+            };
+            if sender.send(Item::Batch(batch, bytes)).is_err() {
+                // The writer has given the chunk up, and knows why.
+                return Err(mixpanel_client::ErrorKind::Cancelled.into());
+            }
+        }
+    }
+}
+
+/// An error of the client, as one of ours.
+pub(super) fn api_error(what: String, error: mixpanel_client::Error) -> Error {
+    match error.kind() {
+        mixpanel_client::ErrorKind::Cancelled => ErrorKind::Cancelled.into(),
+        mixpanel_client::ErrorKind::InvalidRequest { what } => Error::argument("request", what.clone()),
+        _ => Error::with_source(ErrorKind::Api { what }, error),
+    }
+}

@@ -1,0 +1,174 @@
+//! `fetch_events`: days of raw events into a table.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use mixpanel_client::Client;
+use mixpanel_client::time::ProjectClock;
+
+use super::planner::{DayReason, History, PlanOptions, Planner};
+use super::run::{FailedRange, Job, Placement, RunOutcome, days_of, run};
+use super::{FetchEvents, OnProgress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::filters::Filters;
+use crate::storage::{StorageEngine, check_table_name};
+use crate::types::{FetchResult, TableKind};
+use crate::value::Value;
+
+/// So many downloads run at a time, unless told otherwise. Mixpanel allows 100;
+/// more than a few only wait for each other's rows to be written.
+pub(crate) const DEFAULT_CONCURRENCY: usize = 4;
+
+pub(crate) fn fetch_events(
+    storage: &StorageEngine,
+    client: &Client,
+    clock: &ProjectClock,
+    now: Timestamp,
+    fetch: &FetchEvents,
+    on_progress: OnProgress<'_>,
+) -> Result<FetchResult> {
+    let started = Instant::now();
+    check(fetch, clock.day_of(now.as_microsecond()))?;
+    let (table, placement) = place(storage, fetch)?;
+    let job = Job {
+        storage,
+        client,
+        clock,
+        now,
+        table: &table,
+        events: &fetch.events,
+        filter: fetch.filter.as_deref(),
+        limit: fetch.limit,
+        placement,
+        on_reject: fetch.on_reject,
+        concurrency: fetch.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+    };
+    let mut options = PlanOptions::default();
+    if let Some(days) = fetch.days_per_request {
+        options.days_per_request = Some(days.max(1));
+    }
+    if placement != Placement::Days || fetch.limit.is_some() {
+        // One request: the rows come together or not at all.
+        options = PlanOptions::one_request();
+    }
+    let history = History::load(storage, &table)?;
+    let days = days_of(fetch.from, fetch.to).map(|day| (day, DayReason::Requested));
+    let mut outcome = run(&job, &mut Planner::new(days, &history, &options), on_progress)?;
+    if !outcome.failed.is_empty() {
+        let failed = outcome.failed.remove(0);
+        return Err(incomplete(fetch, failed, &outcome));
+    }
+    result(storage, &table, fetch, outcome, now, started)
+}
+
+/// What could not be fetched, and what is there all the same.
+fn incomplete(fetch: &FetchEvents, failed: FailedRange, outcome: &RunOutcome) -> Error {
+    let stored: usize = outcome.chunks.iter().map(|chunk| chunk.rows_by_day.len()).sum();
+    if stored == 0 {
+        return failed.error;
+    }
+    let asked = days_of(fetch.from, fetch.to).count();
+    let range = if failed.from == failed.to { failed.from.to_string() } else { format!("{} to {}", failed.from, failed.to) };
+    let more = match outcome.failed.len() {
+        0 => String::new(),
+        more => format!(" and {more} more ranges"),
+    };
+    let what = format!("the export of {range}{more} (the other {stored} of {asked} days are stored)");
+    failed.error.about(what)
+}
+
+/// What can be said to be wrong before anything is sent.
+fn check(fetch: &FetchEvents, today: Date) -> Result<()> {
+    check_table_name(&fetch.table)?;
+    if fetch.from > fetch.to {
+        let why = format!("the first day {} is after the last day {}", fetch.from, fetch.to);
+        return Err(Error::argument("dates", why));
+    }
+    if fetch.to > today {
+        let why = format!("{} is in the future; today is {today} in the project's days", fetch.to);
+        return Err(Error::argument("dates", why));
+    }
+    if fetch.append && fetch.replace {
+        return Err(Error::argument("options", "append and replace exclude each other"));
+    }
+    if fetch.limit.is_some_and(|limit| !(1..=100_000).contains(&limit)) {
+        return Err(Error::argument("limit", "Mixpanel allows 1 to 100,000"));
+    }
+    if fetch.concurrency.is_some_and(|number| !(1..=100).contains(&number)) {
+        return Err(Error::argument("concurrency", "Mixpanel allows 1 to 100 exports at a time"));
+    }
+    Ok(())
+}
+
+/// Where the rows go: a new table, days of an existing one, or beside what is
+/// there.
+fn place(storage: &StorageEngine, fetch: &FetchEvents) -> Result<(String, Placement)> {
+    if !storage.table_exists(&fetch.table)? {
+        return Ok((fetch.table.clone(), Placement::Days));
+    }
+    let table = match storage.require(&fetch.table, TableKind::Events) {
+        Ok(table) => table,
+        // Made by SQL or by another program: not ours to overwrite.
+        Err(error) if matches!(error.kind(), ErrorKind::TableNotFound { .. }) => {
+            return Err(ErrorKind::TableExists { table: fetch.table.clone() }.into());
+        }
+        Err(error) => return Err(error),
+    };
+    if fetch.replace {
+        return Ok((table, Placement::Replace));
+    }
+    let filters = Filters::new(Some(&fetch.events), fetch.filter.as_deref());
+    let known = storage.execute_rows(
+        "SELECT filter_hash, filters FROM _tables WHERE table_name = ?",
+        &[Value::Text(table.clone())],
+    )?;
+    let same = known.rows[0][0].as_str() == Some(filters.hash());
+    match (same, fetch.limit, fetch.append) {
+        (true, None, _) => Ok((table, Placement::Days)),
+        // A sample must not push out what is complete.
+        (true, Some(_), _) | (false, _, true) => Ok((table, Placement::Add)),
+        (false, _, false) => Err(ErrorKind::FilterMismatch {
+            table,
+            existing: known.rows[0][1].to_text(),
+            requested: filters.text().to_owned(),
+        }
+        .into()),
+    }
+}
+
+fn result(
+    storage: &StorageEngine,
+    table: &str,
+    fetch: &FetchEvents,
+    outcome: RunOutcome,
+    now: Timestamp,
+    started: Instant,
+) -> Result<FetchResult> {
+    let chunks = &outcome.chunks;
+    let sum = |count: fn(&super::ChunkReport) -> u64| chunks.iter().map(count).sum::<u64>();
+    let days: u32 = chunks.iter().map(|chunk| chunk.rows_by_day.len() as u32).sum();
+    let days_partial = chunks.iter().map(|chunk| chunk.days_partial).sum();
+    let days_empty = chunks.iter().map(|chunk| chunk.days_empty).sum();
+    let table = storage.table(table)?.name;
+    Ok(FetchResult {
+        table,
+        rows: sum(|chunk| chunk.rows),
+        lines: sum(|chunk| chunk.lines),
+        duplicates: sum(|chunk| chunk.duplicates),
+        rejects: sum(|chunk| chunk.rejects),
+        total_rows: outcome.total_rows,
+        from_date: Some(fetch.from),
+        to_date: Some(fetch.to),
+        days_complete: days - days_partial - days_empty,
+        days_empty,
+        days_partial,
+        days_unavailable: outcome.unavailable.len() as u32,
+        bytes_received: outcome.bytes_received,
+        bytes_decoded: outcome.bytes_decoded,
+        requests: outcome.requests,
+        duration: started.elapsed(),
+        fetched_at: now,
+        chunks: outcome.chunks,
+    })
+}

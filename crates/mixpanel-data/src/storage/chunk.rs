@@ -1,0 +1,120 @@
+//! A chunk: what goes into a table in one transaction.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use mixpanel_client::export::{ColumnPlan, EventBatch};
+use mixpanel_client::time::ProjectClock;
+
+use super::ledger::DayCount;
+use crate::error::Result;
+use crate::types::TableMetadata;
+
+/// Where a chunk's batches come from.
+pub(crate) trait BatchSource {
+    /// The next batch; `None` when the chunk is complete and proven so.
+    fn next_batch(&mut self) -> Result<Option<EventBatch>>;
+    /// Which properties to build columns for, as soon as that can be.
+    fn set_plan(&mut self, plan: ColumnPlan);
+}
+
+/// What to do with the rows that are there.
+#[derive(Clone, Debug)]
+pub(crate) enum Scope {
+    /// The chunk is everything there is to know about these project days.
+    Days(DayRange),
+    /// The chunk is the whole table from now on.
+    Everything(Option<DayRange>),
+    /// Rows that are not there yet are added.
+    Add(Option<DayRange>),
+}
+
+impl Scope {
+    /// The days that were asked for.
+    pub(crate) fn days(&self) -> Option<&DayRange> {
+        match self {
+            Scope::Days(range) => Some(range),
+            Scope::Everything(range) | Scope::Add(range) => range.as_ref(),
+        }
+    }
+
+    /// What the chunk is called in `_quarantine`.
+    pub(crate) fn name(&self) -> String {
+        match self.days() {
+            Some(range) => format!("{}..{}", range.from, range.to),
+            None => "records".to_owned(),
+        }
+    }
+}
+
+/// A run of project days, both ends inclusive.
+#[derive(Clone, Debug)]
+pub(crate) struct DayRange {
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+    pub(crate) clock: ProjectClock,
+    /// Days from this one on cannot be complete yet.
+    pub(crate) open_from: Option<Date>,
+}
+
+impl DayRange {
+    /// First microsecond (UTC) of the range, and the first one after it.
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        let after = self.to.tomorrow().unwrap_or(Date::MAX);
+        (start_of(self.from, &self.clock), start_of(after, &self.clock))
+    }
+}
+
+/// The first microsecond (UTC) of a project day.
+pub(crate) fn start_of(day: Date, clock: &ProjectClock) -> i64 {
+    let midnight = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).expect("a day of our era");
+    clock.to_utc_micros(midnight.as_microsecond())
+}
+
+/// What to do with lines that cannot be stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReject {
+    /// Keep them in `_quarantine`, with the reason, and go on.
+    #[default]
+    Quarantine,
+    /// Undo the chunk, and say which line it was.
+    Fail,
+}
+
+/// A chunk, apart from its rows.
+pub(crate) struct ChunkSpec<'a> {
+    pub(crate) table: &'a str,
+    /// Whether the table is made by this chunk.
+    pub(crate) create: bool,
+    pub(crate) scope: Scope,
+    pub(crate) metadata: &'a TableMetadata,
+    /// The filter set's canonical text and its hash.
+    pub(crate) filters: &'a str,
+    pub(crate) filter_hash: &'a str,
+    pub(crate) max_columns: usize,
+    pub(crate) on_reject: OnReject,
+    pub(crate) request_id: Option<String>,
+    pub(crate) now: Timestamp,
+}
+
+impl ChunkSpec<'_> {
+    /// Whether rows keep the order in which they come: where the order says
+    /// which of two rows of one key is the newer one.
+    pub(crate) fn keeps_order(&self) -> bool {
+        !matches!(self.scope, Scope::Days(_) | Scope::Everything(Some(_)))
+    }
+}
+
+/// What a chunk did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
+    /// Rows that are there now and were not before, or replaced ones.
+    pub(crate) rows: u64,
+    /// Lines or records that came in.
+    pub(crate) lines: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rejects: u64,
+    pub(crate) total_rows: u64,
+    pub(crate) days: BTreeMap<Date, DayCount>,
+}

@@ -1,0 +1,363 @@
+//! The inside of a chunk's transaction: rows in, and the books kept on them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::thread;
+
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::TimestampMicrosecondType;
+use jiff::civil::Date;
+use mixpanel_client::export::{EventBatch, Reject};
+use mixpanel_client::schema::{EVENT_TIME, PROPERTIES};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::catalog::Catalog;
+use super::chunk::{ChunkSpec, DayRange, OnReject, Scope, Written, start_of};
+use super::connection::{SqlConnection, Target};
+use super::ddl::{self, ident, literal, physical};
+use super::dedup::Keys;
+use super::layout::Layout;
+use super::ledger::{self, DayCount};
+use super::stream::{BatchSender, stream};
+use super::writer::Batches;
+use crate::error::{ErrorKind, Result};
+use crate::types::TableKind;
+
+/// Refused lines and suspects are written down when there are this many bytes
+/// or rows of them: between two `INSERT`s of one transaction.
+const MAX_REJECTED_BYTES: usize = 8 << 20;
+const MAX_SUSPECTS: usize = 1 << 16;
+
+/// The state of one transaction.
+pub(super) struct Filling<'a> {
+    spec: &'a ChunkSpec<'a>,
+    kind: TableKind,
+    catalog: Catalog,
+    view_changed: bool,
+    /// Promoted properties with values that their column cannot hold.
+    stale: HashSet<String>,
+    /// Promoted properties with values in this chunk.
+    used: BTreeSet<String>,
+    keys: Keys,
+    waiting: Vec<Reject>,
+    waiting_bytes: usize,
+    /// Whether a row lies outside of the chunk's days.
+    strays: bool,
+    /// Earliest and latest event time among the new rows, microseconds UTC.
+    span: Option<(i64, i64)>,
+    days: BTreeMap<Date, DayCount>,
+    appended: u64,
+    lines: u64,
+    rejects: u64,
+}
+
+/// Why no more batches were sent.
+enum Stop {
+    /// There are none, or the next one waits for another `INSERT`.
+    Next(Option<EventBatch>),
+    /// Nobody takes them: the `INSERT` knows why.
+    Closed,
+}
+
+impl<'a> Filling<'a> {
+    pub(super) fn new(spec: &'a ChunkSpec<'a>, catalog: Catalog, view_changed: bool) -> Self {
+        Filling {
+            spec,
+            kind: spec.metadata.kind,
+            catalog,
+            view_changed,
+            stale: HashSet::new(),
+            used: BTreeSet::new(),
+            keys: Keys::default(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            strays: false,
+            span: None,
+            days: BTreeMap::new(),
+            appended: 0,
+            lines: 0,
+            rejects: 0,
+        }
+    }
+
+    /// Says which properties are to be expected, so that one `INSERT` is enough.
+    pub(super) fn expect<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let known = names.filter(|name| self.catalog.is_promoted(name));
+        self.used.extend(known.map(str::to_owned));
+    }
+
+    /// The catalog, and the properties that outgrew their columns.
+    pub(super) fn into_columns(self) -> (Catalog, HashSet<String>) {
+        (self.catalog, self.stale)
+    }
+
+    pub(super) fn fill(
+        &mut self,
+        connection: &mut dyn SqlConnection,
+        batches: &mut Batches<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Written> {
+        let table = ident(&physical(self.spec.table));
+        Keys::prepare(connection)?;
+        self.remove_old(connection, &table)?;
+        let mut next = self.take(batches)?;
+        while let Some(first) = next {
+            next = self.insert(connection, first, batches, progress)?;
+            self.keys.store(connection)?;
+            self.quarantine(connection)?;
+        }
+        self.quarantine(connection)?;
+        let removed = self.remove_duplicates(connection, &table)?;
+        self.check(connection, &table, removed.values().sum())?;
+        self.record(connection, &table, removed)
+    }
+
+    /// Old rows of the chunk's days go, with what was refused of them.
+    fn remove_old(&self, connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
+        let of_table = format!("DELETE FROM _quarantine WHERE table_name = {}", literal(self.spec.table));
+        match &self.spec.scope {
+            Scope::Days(range) => {
+                connection.execute(&format!("DELETE FROM {table}{}", within(range.bounds())))?;
+                let chunk = literal(&self.spec.scope.name());
+                connection.execute(&format!("{of_table} AND chunk = {chunk}"))
+            }
+            Scope::Everything(_) => {
+                connection.execute(&format!("DELETE FROM {table}"))?;
+                connection.execute(&of_table)
+            }
+            Scope::Add(_) => Ok(()),
+        }
+    }
+
+    /// One `INSERT`: DuckDB writes on its own threads while this one decodes or
+    /// waits, and learns. Returns the batch that the next one begins with.
+    fn insert(
+        &mut self,
+        connection: &mut dyn SqlConnection,
+        first: EventBatch,
+        batches: &mut Batches<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Option<EventBatch>> {
+        let name = physical(self.spec.table);
+        let ordered = self.spec.keeps_order();
+        let layout = Layout::new(&first.rows.schema(), &self.catalog, &self.used);
+        let (sender, reader) = stream(layout.schema());
+        let before = self.appended;
+        let (stop, inserted) = thread::scope(|scope| {
+            let inserting =
+                scope.spawn(move || connection.insert(Target::Main(&name), Box::new(reader), ordered));
+            let stop = self.send(&layout, first, batches, sender, progress);
+            (stop, inserting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        match (stop?, inserted?) {
+            (Stop::Next(next), rows) if rows == self.appended - before => Ok(next),
+            (_, rows) => {
+                let what = format!("{} rows were handed over, {rows} arrived", self.appended - before);
+                Err(ErrorKind::Inconsistent { what }.into())
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        layout: &Layout,
+        first: EventBatch,
+        batches: &mut Batches<'_>,
+        sender: BatchSender,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Stop> {
+        let mut next = Some(first);
+        loop {
+            let Some(batch) = next.take() else {
+                return Ok(if sender.finish() { Stop::Next(None) } else { Stop::Closed });
+            };
+            let full = self.waiting_bytes > MAX_REJECTED_BYTES || self.keys.waiting() > MAX_SUSPECTS;
+            if !layout.holds(&batch, &self.catalog) || (full && self.appended > 0) {
+                return Ok(if sender.finish() { Stop::Next(Some(batch)) } else { Stop::Closed });
+            }
+            if batch.rows.num_rows() > 0 {
+                if !sender.send(layout.fit(&batch, &mut self.stale)) {
+                    return Ok(Stop::Closed);
+                }
+                self.appended += batch.rows.num_rows() as u64;
+                progress(self.appended);
+            }
+            next = self.take(batches)?;
+        }
+    }
+
+    /// The next batch, with everything noted that is to be known of it.
+    fn take(&mut self, batches: &mut Batches<'_>) -> Result<Option<EventBatch>> {
+        let Some(mut batch) = batches.next()? else { return Ok(None) };
+        self.lines += batch.lines;
+        self.rejects += batch.rejects.len() as u64;
+        if let (OnReject::Fail, Some(reject)) = (self.spec.on_reject, batch.rejects.first()) {
+            let chunk = self.spec.scope.name();
+            return Err(ErrorKind::Rejected { chunk, line: reject.line, why: reject.reason.to_string() }.into());
+        }
+        self.waiting_bytes += batch.rejects.iter().map(|reject| reject.bytes.len() + 64).sum::<usize>();
+        self.waiting.append(&mut batch.rejects);
+        self.view_changed |= self.catalog.observe(&batch.stats);
+        for seen in batch.stats.iter().filter(|seen| seen.rows > 0) {
+            if !self.used.contains(&seen.name) && self.catalog.is_promoted(&seen.name) {
+                self.used.insert(seen.name.clone());
+            }
+        }
+        let texts = batch.rows.column_by_name(PROPERTIES).expect("a fixed column").as_string::<i32>();
+        let contents: Vec<u64> = (0..batch.rows.num_rows())
+            .map(|row| xxh3_64_with_seed(texts.value(row).as_bytes(), batch.keys[row]))
+            .collect();
+        self.count_days(&batch, texts, &contents);
+        self.keys.note(self.kind, &batch, &contents);
+        Ok(Some(batch))
+    }
+
+    fn count_days(&mut self, batch: &EventBatch, texts: &StringArray, contents: &[u64]) {
+        let Some(times) = batch.rows.column_by_name(EVENT_TIME) else { return };
+        let times = times.as_primitive::<TimestampMicrosecondType>().values();
+        if let (Some(low), Some(high)) = (times.iter().min(), times.iter().max()) {
+            let (first, last) = self.span.unwrap_or((*low, *high));
+            self.span = Some((first.min(*low), last.max(*high)));
+        }
+        let Some(range) = self.spec.scope.days() else { return };
+        let (from, to) = range.bounds();
+        // Rows come in runs of one day: the calendar is asked once for each run.
+        let mut known: Option<(i64, i64, Date)> = None;
+        let mut count = DayCount::default();
+        for (row, time) in times.iter().enumerate() {
+            self.strays |= *time < from || *time >= to;
+            if !known.is_some_and(|(start, end, _)| (start..end).contains(time)) {
+                if let Some((_, _, day)) = known {
+                    self.days.entry(day).or_default().merge(&std::mem::take(&mut count));
+                }
+                known = Some(day_around(*time, range));
+            }
+            count.add(texts.value(row).len(), contents[row]);
+        }
+        if let Some((_, _, day)) = known {
+            self.days.entry(day).or_default().merge(&count);
+        }
+    }
+
+    /// Keeps refused lines, with the reason.
+    fn quarantine(&mut self, connection: &mut dyn SqlConnection) -> Result<()> {
+        let rejects = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let count = rejects.len();
+        let chunk = self.spec.scope.name();
+        let now = self.spec.now.as_microsecond();
+        let columns: [(&str, ArrayRef); 6] = [
+            ("table_name", Arc::new(StringArray::from(vec![self.spec.table; count]))),
+            ("chunk", Arc::new(StringArray::from(vec![chunk.as_str(); count]))),
+            ("line", Arc::new(rejects.iter().map(|reject| Some(reject.line as i64)).collect::<Int64Array>())),
+            ("reason", Arc::new(rejects.iter().map(|reject| Some(reject.reason.as_str())).collect::<StringArray>())),
+            ("bytes", Arc::new(rejects.iter().map(|reject| Some(&reject.bytes[..])).collect::<BinaryArray>())),
+            ("quarantined_at", Arc::new(TimestampMicrosecondArray::from(vec![now; count]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+        connection.append(Target::Main("_quarantine"), batch)?;
+        Ok(())
+    }
+
+    /// Of the rows with one key, all but the newest go. Returns how many went,
+    /// by day.
+    fn remove_duplicates(
+        &mut self,
+        connection: &mut dyn SqlConnection,
+        table: &str,
+    ) -> Result<BTreeMap<Option<Date>, u64>> {
+        let range = self.spec.scope.days();
+        let meets = match (self.span, range) {
+            _ if self.kind == TableKind::Profiles => String::new(),
+            (_, Some(range)) if !self.strays => within(range.bounds()),
+            (Some((low, high)), _) => within((low, high + 1)),
+            (None, _) => return Ok(BTreeMap::new()),
+        };
+        let all = self.strays || matches!(self.spec.scope, Scope::Add(_));
+        let removed = self.keys.remove_duplicates(connection, self.spec, &self.catalog, table, &meets, all)?;
+        connection.execute("DROP TABLE temp.mp_suspects")?;
+        let mut by_day = BTreeMap::new();
+        for time in removed {
+            let day = range.and_then(|range| Some(range.clock.day_of(time?)));
+            *by_day.entry(day).or_insert(0) += 1;
+        }
+        Ok(by_day)
+    }
+
+    /// Nothing may get lost between the wire and the table.
+    fn check(&self, connection: &mut dyn SqlConnection, table: &str, removed: u64) -> Result<()> {
+        if self.lines != self.appended + self.rejects {
+            let what = format!("{} lines gave {} rows and {} rejects", self.lines, self.appended, self.rejects);
+            return Err(ErrorKind::Inconsistent { what }.into());
+        }
+        let (Scope::Days(range), false) = (&self.spec.scope, self.strays) else { return Ok(()) };
+        let stored = connection.scalar(&format!("SELECT count(*) FROM {table}{}", within(range.bounds())), &[])?;
+        if stored.as_i64() != Some(self.appended as i64 - removed as i64) {
+            let what = format!("{} rows less {removed} duplicates, but {} stored", self.appended, stored.to_text());
+            return Err(ErrorKind::Inconsistent { what }.into());
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        connection: &mut dyn SqlConnection,
+        table: &str,
+        removed: BTreeMap<Option<Date>, u64>,
+    ) -> Result<Written> {
+        let spec = self.spec;
+        for (day, count) in &removed {
+            if let Some(count_of_day) = day.and_then(|day| self.days.get_mut(&day)) {
+                count_of_day.duplicates += count;
+            }
+        }
+        let removed: u64 = removed.values().sum();
+        for name in &self.stale {
+            let property = self.catalog.get_mut(name).expect("a property of this table");
+            property.promoted = false;
+            property.kind = property.stats.kind().map_or(property.kind, |kind| kind.join(property.kind));
+            self.view_changed = true;
+        }
+        self.catalog.store(connection, spec.table)?;
+        let total_rows = connection.scalar(&format!("SELECT count(*) FROM {table}"), &[])?;
+        let total_rows = total_rows.as_i64().unwrap_or_default() as u64;
+        if let Some(range) = spec.scope.days() {
+            for day in range.from.series(jiff::Span::new().days(1)).take_while(|day| *day <= range.to) {
+                self.days.entry(day).or_default();
+            }
+            ledger::record_days(connection, spec, range, &self.days, self.rejects)?;
+        }
+        ledger::record_table(connection, spec, total_rows)?;
+        if self.view_changed {
+            connection.execute(&ddl::create_view(spec.table, self.kind))?;
+            let flat = ddl::create_flat_view(spec.table, self.kind, &self.catalog.by_frequency());
+            connection.execute(&flat)?;
+        }
+        Ok(Written {
+            rows: self.appended.saturating_sub(removed),
+            lines: self.lines,
+            duplicates: removed,
+            rejects: self.rejects,
+            total_rows,
+            days: std::mem::take(&mut self.days),
+        })
+    }
+}
+
+/// SQL for `event_time` within [from, to), microseconds UTC.
+fn within((from, to): (i64, i64)) -> String {
+    format!(" WHERE event_time >= make_timestamp({from}) AND event_time < make_timestamp({to})")
+}
+
+/// The project day of an instant, with a stretch of time around the instant
+/// that is all of that day.
+fn day_around(time: i64, range: &DayRange) -> (i64, i64, Date) {
+    let day = range.clock.day_of(time);
+    let (start, end) = (start_of(day, &range.clock), start_of(day.tomorrow().unwrap_or(Date::MAX), &range.clock));
+    // Where clocks are set back at midnight, wall times repeat: no stretch then.
+    let whole = range.clock.day_of(start) == day && range.clock.day_of(end - 1) == day && (start..end).contains(&time);
+    if whole { (start, end, day) } else { (time, time + 1, day) }
+}
