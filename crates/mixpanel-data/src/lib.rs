@@ -36,6 +36,7 @@
 
 mod error;
 mod fetch;
+mod memory;
 mod storage;
 mod types;
 mod value;
@@ -43,10 +44,11 @@ mod workspace;
 
 pub use error::{Error, ErrorKind, Result};
 pub use fetch::{ChunkReport, FailedRange, FetchEvents, FetchProgress, OnProgress};
+pub use memory::keep_freed_memory;
 pub use storage::{
     BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, OnReject, ProfileRecord, Progress, Rows,
-    SqlConnection, StorageEngine, Target, error_from_message, error_of_reader, insert_sql, is_json, json_field,
-    remove_ephemeral_files, sweep_ephemeral_files,
+    SqlConnection, StorageEngine, Target, error_from_message, error_of_reader, insert_sql, is_json,
+    json_field, remove_ephemeral_files, sweep_ephemeral_files,
 };
 pub use types::{
     ColumnInfo, FetchResult, StorageMode, TableInfo, TableKind, TableMetadata, TableSchema, WorkspaceInfo,

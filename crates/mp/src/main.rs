@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let signals = Signals::take_over();
     // What this program writes is for its user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    mixpanel_data::keep_freed_memory();
     // What a killed run left behind, if anything.
     mixpanel_data::sweep_ephemeral_files();
 

@@ -22,10 +22,35 @@ pub struct EventBatch {
     /// Per row, `mp_processing_time_ms` when it is an integer: when Mixpanel took the event in, in
     /// milliseconds since 1970, UTC. Of rows with one identity the highest counts.
     pub processed_ms: Vec<Option<i64>>,
+    /// Events that may be repeats of earlier ones, if the decoder holds them back. They are in no
+    /// other field but `lines`.
+    pub held: Vec<HeldEvent>,
     /// The lines that are no events.
     pub rejects: Vec<Reject>,
-    /// How many lines there were: rows and rejects.
+    /// How many lines there were: rows, held events and rejects.
     pub lines: u64,
+}
+
+/// An event that may be the same as an earlier one of its export, by
+/// [`event_key`](crate::export::event_key); rarely, it only looks so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldEvent {
+    /// The number of its line, as given by the caller.
+    pub line: u64,
+    /// As in the column of that name, and so are the others.
+    pub event_name: String,
+    /// Microseconds since 1970, UTC.
+    pub event_time: i64,
+    /// Whose event it is.
+    pub distinct_id: String,
+    /// What tells it from others.
+    pub insert_id: String,
+    /// The text of the properties object.
+    pub properties: String,
+    /// When Mixpanel took it in, in milliseconds since 1970, UTC.
+    pub processed_ms: Option<i64>,
+    /// The hash of its identity.
+    pub key: u64,
 }
 
 /// A property's values.

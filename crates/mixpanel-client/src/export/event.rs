@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 
-use super::batch::{EventBatch, Reject, RejectReason};
+use super::batch::{EventBatch, HeldEvent, Reject, RejectReason};
 use super::decode::identity::{key, made_insert_id};
 use super::decode::names::{DISTINCT, INSERT, NameTable, PROCESSED, TIME};
 use super::decode::number::Number;
@@ -16,6 +16,7 @@ use super::decode::object::{Slot, read_object};
 use super::decode::properties::Properties;
 use super::decode::scan::{Malformed, Scanner, StringText, Value};
 use super::decode::text::{TextColumn, decode};
+use super::repeats::Repeats;
 use crate::schema::{ColumnKind, event_schema};
 use crate::time::{OffsetWindow, ProjectClock};
 
@@ -75,6 +76,9 @@ pub struct EventDecoder {
     fixed: FixedColumns,
     keys: Vec<u64>,
     processed_ms: Vec<Option<i64>>,
+    /// The keys so far, if repeats are held back.
+    repeats: Option<Repeats>,
+    held: Vec<HeldEvent>,
     rejects: Vec<Reject>,
     lines: u64,
     bytes: usize,
@@ -126,6 +130,8 @@ impl EventDecoder {
             fixed: FixedColumns::default(),
             keys: Vec::new(),
             processed_ms: Vec::new(),
+            repeats: None,
+            held: Vec::new(),
             rejects: Vec::new(),
             lines: 0,
             bytes: 0,
@@ -134,11 +140,21 @@ impl EventDecoder {
         }
     }
 
+    /// From now on, events that may be repeats of earlier ones go to
+    /// [`EventBatch::held`] and not into the rows.
+    pub fn hold_repeats(&mut self) {
+        self.repeats = Some(Repeats::default());
+    }
+
     /// Decodes one line, without its line feed. White space around the object is ignored, so is a
     /// byte order mark on the first line of a body (`line_number` 0 or 1).
     pub fn push(&mut self, line: &[u8], line_number: u64) {
         let names = self.names.len();
+        let held = self.held.len();
         let decoded = self.decode(line, line_number);
+        if let Some(event) = self.held.get_mut(held) {
+            event.line = line_number;
+        }
         self.bytes += (self.names.len() - names) * NAME_BYTES;
         match decoded {
             Ok(()) => {
@@ -261,6 +277,7 @@ impl EventDecoder {
             rows,
             columns,
             stats,
+            held: std::mem::take(&mut self.held),
             rejects: std::mem::take(&mut self.rejects),
             lines: std::mem::take(&mut self.lines),
         }
@@ -396,20 +413,41 @@ impl EventDecoder {
         scanned: &[u8],
     ) {
         let row = self.rows();
-        self.fixed.event_time.push(time_us);
-        self.fixed.properties.push(properties);
-        self.keys.push(key(
+        let key = key(
             self.fixed.event_name.get(row),
             exported_us,
             self.fixed.distinct_id.get(row),
             self.fixed.insert_id.get(row),
             &mut self.scratch,
-        ));
-        self.processed_ms.push(match processed {
+        );
+        let processed_ms = match processed {
             Some(Value::Number(Number::Integer(ms))) => Some(ms),
             _ => None,
-        });
+        };
+        if self.repeats.as_mut().is_some_and(|repeats| repeats.note(key)) {
+            return self.hold(properties, time_us, processed_ms, key);
+        }
+        self.fixed.event_time.push(time_us);
+        self.fixed.properties.push(properties);
+        self.keys.push(key);
+        self.processed_ms.push(processed_ms);
         self.properties.add(row, time_us, &self.slots, scanned, &self.names);
+    }
+
+    /// Takes the names and ids that were just appended off again.
+    #[cold]
+    fn hold(&mut self, properties: &[u8], event_time: i64, processed_ms: Option<i64>, key: u64) {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the scanner checks that");
+        self.held.push(HeldEvent {
+            line: 0,
+            event_name: text(self.fixed.event_name.pop()),
+            event_time,
+            distinct_id: text(self.fixed.distinct_id.pop()),
+            insert_id: text(self.fixed.insert_id.pop()),
+            properties: text(properties.to_vec()),
+            processed_ms,
+            key,
+        });
     }
 }
 

@@ -24,9 +24,10 @@ mod event;
 mod gunzip;
 mod lines;
 mod pipe;
+mod repeats;
 mod request;
 
-pub use batch::{EventBatch, PropertyColumn, PropertyStats, Reject, RejectReason};
+pub use batch::{EventBatch, HeldEvent, PropertyColumn, PropertyStats, Reject, RejectReason};
 pub use body::ExportBody;
 pub use decode::{event_key, rebuild_column, rebuild_columns};
 pub use event::{ColumnPlan, DecodeOptions, EventDecoder, RecordParts};

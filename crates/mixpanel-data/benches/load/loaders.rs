@@ -10,6 +10,8 @@ use mixpanel_data::{FetchEvents, Project, Workspace};
 use crate::queries;
 
 pub(crate) fn run(role: &str, arguments: &[String]) {
+    // As `mp` does; the reference gets the same.
+    mixpanel_data::keep_freed_memory();
     match role {
         "count" | "reference" => reference(role, &arguments[0], &arguments[1]),
         mode => fetch(mode, &arguments[0], &arguments[1], arguments[2].parse().unwrap()),

@@ -112,6 +112,7 @@ pub(super) struct Downloader<'a> {
     pub(super) client: &'a Client,
     pub(super) clock: &'a ProjectClock,
     pub(super) request: ExportRequest,
+    pub(super) hold_repeats: bool,
     pub(super) plan: SharedPlan,
     pub(super) traffic: &'a Traffic,
     pub(super) news: Sender<News>,
@@ -141,15 +142,25 @@ impl Downloader<'_> {
             request_id: body.request_id().map(str::to_owned),
             attempt,
             started,
-            stream: BatchStream { receiver, plan: self.plan.clone(), bytes: (0, 0), ended: false, broken: false },
+            stream: BatchStream {
+                receiver,
+                plan: self.plan.clone(),
+                bytes: (0, 0),
+                ended: false,
+                broken: false,
+            },
         };
         if self.news.send(News::Opened(opened)).is_err() {
             return Err(mixpanel_client::ErrorKind::Cancelled.into());
         }
-        self.decode(ExportSource::new(body, self.clock.clone()), &sender)
+        self.decode(ExportSource::new(body, self.clock.clone(), self.hold_repeats), &sender)
     }
 
-    fn decode(&self, mut source: ExportSource, sender: &SyncSender<Item>) -> Result<(), mixpanel_client::Error> {
+    fn decode(
+        &self,
+        mut source: ExportSource,
+        sender: &SyncSender<Item>,
+    ) -> Result<(), mixpanel_client::Error> {
         let (mut version, mut told) = (0, (0, 0));
         loop {
             if let Some((newer, plan)) = self.plan.newer_than(version) {

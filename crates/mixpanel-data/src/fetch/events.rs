@@ -69,7 +69,11 @@ fn incomplete(fetch: &FetchEvents, failed: FailedRange, outcome: &RunOutcome) ->
         return failed.error;
     }
     let asked = days_of(fetch.from, fetch.to).count();
-    let range = if failed.from == failed.to { failed.from.to_string() } else { format!("{} to {}", failed.from, failed.to) };
+    let range = if failed.from == failed.to {
+        failed.from.to_string()
+    } else {
+        format!("{} to {}", failed.from, failed.to)
+    };
     let more = match outcome.failed.len() {
         0 => String::new(),
         more => format!(" and {more} more ranges"),

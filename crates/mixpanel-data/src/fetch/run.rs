@@ -137,6 +137,8 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
             limit: job.limit,
             ..ExportRequest::days(Date::ZERO, Date::ZERO)
         },
+        // Added rows are compared with those that are there, by SQL.
+        hold_repeats: job.placement != Placement::Add,
         plan: SharedPlan::default(),
         traffic: &traffic,
         news: sender,
@@ -161,8 +163,12 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         result
     });
     run.tell(true);
-    result?;
     let mut outcome = run.outcome;
+    if result.is_ok() && !outcome.chunks.is_empty() {
+        // The rows are in: what fails here only costs speed or space.
+        let _ = job.storage.finish(job.table, TableKind::Events);
+    }
+    result?;
     outcome.requests = traffic.requests.load(Ordering::Relaxed);
     outcome.bytes_received = traffic.received.load(Ordering::Relaxed);
     outcome.bytes_decoded = traffic.decoded.load(Ordering::Relaxed);

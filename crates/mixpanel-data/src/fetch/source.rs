@@ -19,15 +19,13 @@ pub(super) struct ExportSource {
 }
 
 impl ExportSource {
-    pub(super) fn new(body: ExportBody, clock: ProjectClock) -> Self {
-        let options = DecodeOptions { clock, plan: ColumnPlan::all() };
-        ExportSource {
-            lines: body.into_lines(),
-            decoder: EventDecoder::new(options),
-            rest: None,
-            rows: 0,
-            first_reject: None,
+    /// If `hold_repeats`, batches have possible repeats apart from their rows.
+    pub(super) fn new(body: ExportBody, clock: ProjectClock, hold_repeats: bool) -> Self {
+        let mut decoder = EventDecoder::new(DecodeOptions { clock, plan: ColumnPlan::all() });
+        if hold_repeats {
+            decoder.hold_repeats();
         }
+        ExportSource { lines: body.into_lines(), decoder, rest: None, rows: 0, first_reject: None }
     }
 
     pub(super) fn bytes_received(&self) -> u64 {

@@ -172,6 +172,10 @@ impl Catalog {
         self.properties.iter().filter(|property| property.promoted)
     }
 
+    pub(crate) fn unpromoted(&self) -> impl Iterator<Item = &Property> {
+        self.properties.iter().filter(|property| !property.promoted)
+    }
+
     /// What decoding should build columns for: what has one already, and new
     /// properties as long as there is room for one.
     pub(crate) fn plan(&self, max_columns: usize) -> ColumnPlan {
@@ -206,6 +210,29 @@ impl Catalog {
             }
         }
         changed
+    }
+
+    /// Takes promoted properties out of their columns when values are coming
+    /// that these cannot hold; returns whether there were any.
+    pub(crate) fn widen(&mut self, coming: &[PropertyStats]) -> bool {
+        let mut any = false;
+        for seen in coming {
+            let Some(kind) = seen.kind() else { continue };
+            let Some(property) = self.get_mut(&seen.name).filter(|property| property.promoted) else {
+                continue;
+            };
+            let mut all = property.stats.clone();
+            all.merge(seen);
+            let joined = match property.kind.join(kind) {
+                ColumnKind::Double if all.wide_integers > 0 => ColumnKind::Mixed,
+                joined => joined,
+            };
+            if joined != property.kind {
+                (property.kind, property.promoted) = (joined, false);
+                any = true;
+            }
+        }
+        any
     }
 
     /// Chooses properties for the free columns: of those in `stats` that this

@@ -11,14 +11,14 @@ use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 
 /// Version of the tables below. A file with a higher one is refused.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// Our bookkeeping. Every statement leaves what is there alone.
 pub(crate) const FORMAT: &str = concat!(
     "
 BEGIN;
 CREATE TABLE IF NOT EXISTS _format (version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL, created_by VARCHAR);
-INSERT INTO _format SELECT 1, CAST(now() AS TIMESTAMP), 'mixpanel_data ",
+INSERT INTO _format SELECT 2, CAST(now() AS TIMESTAMP), 'mixpanel_data ",
     env!("CARGO_PKG_VERSION"),
     "'
     WHERE NOT EXISTS (FROM _format);
@@ -39,6 +39,10 @@ CREATE TABLE IF NOT EXISTS _ledger (
 CREATE TABLE IF NOT EXISTS _quarantine (
     table_name VARCHAR NOT NULL, chunk VARCHAR NOT NULL, line BIGINT NOT NULL, reason VARCHAR NOT NULL,
     bytes BLOB NOT NULL, quarantined_at TIMESTAMP NOT NULL);
+CREATE TABLE IF NOT EXISTS _held (
+    table_name VARCHAR NOT NULL, line BIGINT NOT NULL, event_name VARCHAR NOT NULL, event_time TIMESTAMP NOT NULL,
+    distinct_id VARCHAR NOT NULL, insert_id VARCHAR NOT NULL, properties VARCHAR NOT NULL, processed_ms BIGINT);
+UPDATE _format SET version = 2 WHERE version < 2;
 CREATE OR REPLACE VIEW _metadata AS
     SELECT table_name, type, fetched_at, from_date, to_date, row_count FROM _tables;
 COMMIT;
@@ -46,7 +50,7 @@ COMMIT;
 );
 
 /// Names after `_` that are our bookkeeping, and so cannot be tables.
-const RESERVED: [&str; 6] = ["format", "tables", "properties", "ledger", "quarantine", "metadata"];
+const RESERVED: [&str; 7] = ["format", "tables", "properties", "ledger", "quarantine", "metadata", "held"];
 
 /// Checks a table name: letters, digits and underscores, not starting with an
 /// underscore, not one of our own names.

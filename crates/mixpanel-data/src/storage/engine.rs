@@ -15,11 +15,16 @@ use super::filters::Filters;
 use super::memory::{compress_memory, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
+use super::pin::{Pin, checkpoint, compact};
 use super::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
+use super::refill::refill;
 use super::writer::write_chunk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{StorageMode, TableKind, TableMetadata};
 use crate::value::{Batches, SqlResult, Value};
+
+/// A log beyond this is written into the file after a chunk.
+const MAX_LOG_BYTES: u64 = 16 << 20;
 
 /// Called with the number of rows written so far.
 pub type Progress<'a> = &'a mut dyn FnMut(u64);
@@ -347,10 +352,12 @@ impl StorageEngine {
             now: metadata.fetched_at,
         };
         let mut source = RecordSource::new(rows);
-        Ok(self.write(&spec, &mut source, progress.unwrap_or(&mut |_| {}))?.rows)
+        let written = self.write(&spec, &mut source, progress.unwrap_or(&mut |_| {}))?;
+        self.finish(&name, kind)?;
+        Ok(written.rows)
     }
 
-    /// Writes a chunk and, in memory, keeps the tables compressed.
+    /// Writes a chunk, and keeps the log short or, in memory, the tables compressed.
     pub(crate) fn write(
         &self,
         spec: &ChunkSpec<'_>,
@@ -358,12 +365,37 @@ impl StorageEngine {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Written> {
         self.with_writer(|connection| {
+            let Some(path) = &self.path else {
+                let written = write_chunk(connection, spec, source, progress)?;
+                compress_memory(connection);
+                return Ok(written);
+            };
+            let pin = Pin::hold(connection)?;
             let written = write_chunk(connection, spec, source, progress)?;
-            match &self.path {
-                Some(path) => open::protect_log(path),
-                None => compress_memory(connection),
+            drop(pin);
+            if fs::metadata(open::log_of(path)).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
+                checkpoint(connection);
             }
+            open::protect_log(path);
             Ok(written)
+        })
+    }
+
+    /// What is to be done when the chunks of a table are in: columns that were
+    /// too narrow, the log, the space of deleted rows.
+    pub(crate) fn finish(&self, table: &str, kind: TableKind) -> Result<()> {
+        self.with_writer(|connection| {
+            if self.path.is_none() {
+                refill(connection, table, kind)?;
+                compress_memory(connection);
+                return Ok(());
+            }
+            let pin = Pin::hold(connection)?;
+            let refilled = refill(connection, table, kind);
+            drop(pin);
+            checkpoint(connection);
+            refilled?;
+            compact(connection, &ident(&physical(table)))
         })
     }
 
@@ -395,6 +427,7 @@ impl StorageEngine {
                  DELETE FROM _properties WHERE table_name = {text};
                  DELETE FROM _ledger WHERE table_name = {text};
                  DELETE FROM _quarantine WHERE table_name = {text};
+                 DELETE FROM _held WHERE table_name = {text};
                  COMMIT;",
                 ident(&format!("{name}_flat")),
                 ident(name),

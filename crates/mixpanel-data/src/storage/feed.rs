@@ -62,11 +62,16 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens a feed over `reader` for a query of `database`; if `ordered`, one
     /// thread reads it.
-    pub(super) fn new(database: &Arc<Database>, reader: Box<dyn RecordBatchReader + Send>, ordered: bool) -> duckdb::Result<Self> {
+    pub(super) fn new(
+        database: &Arc<Database>,
+        reader: Box<dyn RecordBatchReader + Send>,
+        ordered: bool,
+    ) -> duckdb::Result<Self> {
         let schema = reader.schema();
         let connection = database.connect_raw()?;
-        let mut exported = FFI_ArrowSchema::try_from(&*schema)
-            .map_err(|error| duckdb::Error::DuckDBFailure(ffi::Error::new(ffi::DuckDBError), Some(error.to_string())))?;
+        let mut exported = FFI_ArrowSchema::try_from(&*schema).map_err(|error| {
+            duckdb::Error::DuckDBFailure(ffi::Error::new(ffi::DuckDBError), Some(error.to_string()))
+        })?;
         let mut converted: ffi::duckdb_arrow_converted_schema = ptr::null_mut();
         // SAFETY: the connection is open and the schema valid; DuckDB copies what
         // it needs and leaves the schema's ownership with us.
@@ -77,7 +82,13 @@ impl Opened {
         let converter = Converter { connection, schema: converted };
         // As many threads as there are: DuckDB has its own limit.
         let threads = if ordered { 1 } else { 64 };
-        let feed = Arc::new(Feed { schema, threads, reader: Mutex::new(reader), error: Mutex::default(), converter });
+        let feed = Arc::new(Feed {
+            schema,
+            threads,
+            reader: Mutex::new(reader),
+            error: Mutex::default(),
+            converter,
+        });
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         lock(&OPEN).insert(number, Arc::clone(&feed));
         Ok(Opened { number, feed })
@@ -164,7 +175,10 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
         let number = ffi::duckdb_get_uint64(value);
         ffi::duckdb_destroy_value(&mut value);
         let Some(feed) = lock(&OPEN).get(&number).cloned() else {
-            ffi::duckdb_bind_set_error(info, c"mp_feed is for this library's own use: there is no such feed".as_ptr());
+            ffi::duckdb_bind_set_error(
+                info,
+                c"mp_feed is for this library's own use: there is no such feed".as_ptr(),
+            );
             return;
         };
         for field in feed.schema.fields() {

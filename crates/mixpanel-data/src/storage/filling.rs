@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::thread;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::TimestampMicrosecondType;
 use jiff::civil::Date;
-use mixpanel_client::export::{EventBatch, Reject};
+use mixpanel_client::export::{EventBatch, HeldEvent, Reject};
 use mixpanel_client::schema::{EVENT_TIME, PROPERTIES};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -15,7 +17,8 @@ use super::catalog::Catalog;
 use super::chunk::{ChunkSpec, DayRange, OnReject, Scope, Written, start_of};
 use super::connection::{SqlConnection, Target};
 use super::ddl::{self, ident, literal, physical};
-use super::dedup::Keys;
+use super::dedup::remove_duplicates;
+use super::held;
 use super::layout::Layout;
 use super::ledger::{self, DayCount};
 use super::stream::{BatchSender, stream};
@@ -23,10 +26,9 @@ use super::writer::Batches;
 use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 
-/// Refused lines and suspects are written down when there are this many bytes
-/// or rows of them: between two `INSERT`s of one transaction.
-const MAX_REJECTED_BYTES: usize = 8 << 20;
-const MAX_SUSPECTS: usize = 1 << 16;
+/// Refused lines and possible repeats are written down when there are this many
+/// bytes of them: between two `INSERT`s of one transaction.
+const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// The state of one transaction.
 pub(super) struct Filling<'a> {
@@ -38,8 +40,9 @@ pub(super) struct Filling<'a> {
     stale: HashSet<String>,
     /// Promoted properties with values in this chunk.
     used: BTreeSet<String>,
-    keys: Keys,
+    /// Refused lines and possible repeats that are not written down yet.
     waiting: Vec<Reject>,
+    held: Vec<HeldEvent>,
     waiting_bytes: usize,
     /// Whether a row lies outside of the chunk's days.
     strays: bool,
@@ -49,6 +52,7 @@ pub(super) struct Filling<'a> {
     appended: u64,
     lines: u64,
     rejects: u64,
+    repeats: u64,
 }
 
 /// Why no more batches were sent.
@@ -68,8 +72,8 @@ impl<'a> Filling<'a> {
             view_changed,
             stale: HashSet::new(),
             used: BTreeSet::new(),
-            keys: Keys::default(),
             waiting: Vec::new(),
+            held: Vec::new(),
             waiting_bytes: 0,
             strays: false,
             span: None,
@@ -77,6 +81,7 @@ impl<'a> Filling<'a> {
             appended: 0,
             lines: 0,
             rejects: 0,
+            repeats: 0,
         }
     }
 
@@ -86,11 +91,6 @@ impl<'a> Filling<'a> {
         self.used.extend(known.map(str::to_owned));
     }
 
-    /// The catalog, and the properties that outgrew their columns.
-    pub(super) fn into_columns(self) -> (Catalog, HashSet<String>) {
-        (self.catalog, self.stale)
-    }
-
     pub(super) fn fill(
         &mut self,
         connection: &mut dyn SqlConnection,
@@ -98,18 +98,18 @@ impl<'a> Filling<'a> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Written> {
         let table = ident(&physical(self.spec.table));
-        Keys::prepare(connection)?;
+        held::prepare(connection)?;
         self.remove_old(connection, &table)?;
         let mut next = self.take(batches)?;
         while let Some(first) = next {
             next = self.insert(connection, first, batches, progress)?;
-            self.keys.store(connection)?;
-            self.quarantine(connection)?;
+            self.write_down(connection)?;
         }
-        self.quarantine(connection)?;
+        self.write_down(connection)?;
+        self.take_back(connection)?;
         let removed = self.remove_duplicates(connection, &table)?;
-        self.check(connection, &table, removed.values().sum())?;
-        self.record(connection, &table, removed)
+        self.check(connection, &table, removed)?;
+        self.record(connection, &table)
     }
 
     /// Old rows of the chunk's days go, with what was refused of them.
@@ -171,7 +171,7 @@ impl<'a> Filling<'a> {
             let Some(batch) = next.take() else {
                 return Ok(if sender.finish() { Stop::Next(None) } else { Stop::Closed });
             };
-            let full = self.waiting_bytes > MAX_REJECTED_BYTES || self.keys.waiting() > MAX_SUSPECTS;
+            let full = self.waiting_bytes > MAX_WAITING_BYTES;
             if !layout.holds(&batch, &self.catalog) || (full && self.appended > 0) {
                 return Ok(if sender.finish() { Stop::Next(Some(batch)) } else { Stop::Closed });
             }
@@ -193,10 +193,23 @@ impl<'a> Filling<'a> {
         self.rejects += batch.rejects.len() as u64;
         if let (OnReject::Fail, Some(reject)) = (self.spec.on_reject, batch.rejects.first()) {
             let chunk = self.spec.scope.name();
-            return Err(ErrorKind::Rejected { chunk, line: reject.line, why: reject.reason.to_string() }.into());
+            return Err(
+                ErrorKind::Rejected { chunk, line: reject.line, why: reject.reason.to_string() }.into()
+            );
         }
         self.waiting_bytes += batch.rejects.iter().map(|reject| reject.bytes.len() + 64).sum::<usize>();
+        self.waiting_bytes += batch.held.iter().map(|event| event.properties.len() + 256).sum::<usize>();
         self.waiting.append(&mut batch.rejects);
+        self.repeats += batch.held.len() as u64;
+        for event in &batch.held {
+            if let Some(range) = self.spec.scope.days() {
+                let content = xxh3_64_with_seed(event.properties.as_bytes(), event.key);
+                let count = self.days.entry(range.clock.day_of(event.event_time)).or_default();
+                count.add(event.properties.len(), content);
+                count.duplicates += 1;
+            }
+        }
+        self.held.append(&mut batch.held);
         self.view_changed |= self.catalog.observe(&batch.stats);
         for seen in batch.stats.iter().filter(|seen| seen.rows > 0) {
             if !self.used.contains(&seen.name) && self.catalog.is_promoted(&seen.name) {
@@ -208,8 +221,24 @@ impl<'a> Filling<'a> {
             .map(|row| xxh3_64_with_seed(texts.value(row).as_bytes(), batch.keys[row]))
             .collect();
         self.count_days(&batch, texts, &contents);
-        self.keys.note(self.kind, &batch, &contents);
         Ok(Some(batch))
+    }
+
+    /// Compares possible repeats with the rows; those that are none count as rows.
+    fn take_back(&mut self, connection: &mut dyn SqlConnection) -> Result<()> {
+        if self.repeats == 0 {
+            return connection.execute("DROP TABLE temp.mp_held");
+        }
+        let meets = self.span.map_or_else(String::new, |(low, high)| within((low, high + 1)));
+        let fresh = held::compare(connection, self.spec.table, &self.catalog, &meets)?;
+        for (time, count) in fresh {
+            self.repeats -= count;
+            self.appended += count;
+            if let Some(range) = self.spec.scope.days() {
+                self.days.entry(range.clock.day_of(time)).or_default().duplicates -= count;
+            }
+        }
+        Ok(())
     }
 
     fn count_days(&mut self, batch: &EventBatch, texts: &StringArray, contents: &[u64]) {
@@ -239,8 +268,9 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Keeps refused lines, with the reason.
-    fn quarantine(&mut self, connection: &mut dyn SqlConnection) -> Result<()> {
+    /// Keeps refused lines, with the reason, and puts possible repeats aside.
+    fn write_down(&mut self, connection: &mut dyn SqlConnection) -> Result<()> {
+        held::store(connection, &std::mem::take(&mut self.held))?;
         let rejects = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         if rejects.is_empty() {
@@ -253,8 +283,14 @@ impl<'a> Filling<'a> {
             ("table_name", Arc::new(StringArray::from(vec![self.spec.table; count]))),
             ("chunk", Arc::new(StringArray::from(vec![chunk.as_str(); count]))),
             ("line", Arc::new(rejects.iter().map(|reject| Some(reject.line as i64)).collect::<Int64Array>())),
-            ("reason", Arc::new(rejects.iter().map(|reject| Some(reject.reason.as_str())).collect::<StringArray>())),
-            ("bytes", Arc::new(rejects.iter().map(|reject| Some(&reject.bytes[..])).collect::<BinaryArray>())),
+            (
+                "reason",
+                Arc::new(rejects.iter().map(|reject| Some(reject.reason.as_str())).collect::<StringArray>()),
+            ),
+            (
+                "bytes",
+                Arc::new(rejects.iter().map(|reject| Some(&reject.bytes[..])).collect::<BinaryArray>()),
+            ),
             ("quarantined_at", Arc::new(TimestampMicrosecondArray::from(vec![now; count]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
@@ -262,59 +298,49 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// Of the rows with one key, all but the newest go. Returns how many went,
-    /// by day.
-    fn remove_duplicates(
-        &mut self,
-        connection: &mut dyn SqlConnection,
-        table: &str,
-    ) -> Result<BTreeMap<Option<Date>, u64>> {
-        let range = self.spec.scope.days();
-        let meets = match (self.span, range) {
-            _ if self.kind == TableKind::Profiles => String::new(),
-            (_, Some(range)) if !self.strays => within(range.bounds()),
-            (Some((low, high)), _) => within((low, high + 1)),
-            (None, _) => return Ok(BTreeMap::new()),
-        };
-        let all = self.strays || matches!(self.spec.scope, Scope::Add(_));
-        let removed = self.keys.remove_duplicates(connection, self.spec, &self.catalog, table, &meets, all)?;
-        connection.execute("DROP TABLE temp.mp_suspects")?;
-        let mut by_day = BTreeMap::new();
-        for time in removed {
-            let day = range.and_then(|range| Some(range.clock.day_of(time?)));
-            *by_day.entry(day).or_insert(0) += 1;
+    /// Of the rows with one key, all but the newest go, where the decoder did
+    /// not see to it. Returns how many went.
+    fn remove_duplicates(&mut self, connection: &mut dyn SqlConnection, table: &str) -> Result<u64> {
+        if !self.strays && matches!(self.spec.scope, Scope::Days(_) | Scope::Everything(Some(_))) {
+            return Ok(0);
         }
-        Ok(by_day)
+        let meets = match self.span {
+            _ if self.kind == TableKind::Profiles => String::new(),
+            Some((low, high)) => within((low, high + 1)),
+            None => return Ok(0),
+        };
+        let removed = remove_duplicates(connection, self.spec, &self.catalog, table, &meets)?;
+        if let Some(range) = self.spec.scope.days() {
+            for time in removed.iter().flatten() {
+                self.days.entry(range.clock.day_of(*time)).or_default().duplicates += 1;
+            }
+        }
+        Ok(removed.len() as u64)
     }
 
     /// Nothing may get lost between the wire and the table.
-    fn check(&self, connection: &mut dyn SqlConnection, table: &str, removed: u64) -> Result<()> {
-        if self.lines != self.appended + self.rejects {
-            let what = format!("{} lines gave {} rows and {} rejects", self.lines, self.appended, self.rejects);
+    fn check(&mut self, connection: &mut dyn SqlConnection, table: &str, removed: u64) -> Result<()> {
+        if self.lines != self.appended + self.repeats + self.rejects {
+            let what = format!(
+                "{} lines gave {} rows, {} repeats and {} rejects",
+                self.lines, self.appended, self.repeats, self.rejects
+            );
             return Err(ErrorKind::Inconsistent { what }.into());
         }
+        self.appended -= removed;
+        self.repeats += removed;
         let (Scope::Days(range), false) = (&self.spec.scope, self.strays) else { return Ok(()) };
-        let stored = connection.scalar(&format!("SELECT count(*) FROM {table}{}", within(range.bounds())), &[])?;
-        if stored.as_i64() != Some(self.appended as i64 - removed as i64) {
-            let what = format!("{} rows less {removed} duplicates, but {} stored", self.appended, stored.to_text());
+        let stored =
+            connection.scalar(&format!("SELECT count(*) FROM {table}{}", within(range.bounds())), &[])?;
+        if stored.as_i64() != Some(self.appended as i64) {
+            let what = format!("{} rows went in, {} are stored", self.appended, stored.to_text());
             return Err(ErrorKind::Inconsistent { what }.into());
         }
         Ok(())
     }
 
-    fn record(
-        &mut self,
-        connection: &mut dyn SqlConnection,
-        table: &str,
-        removed: BTreeMap<Option<Date>, u64>,
-    ) -> Result<Written> {
+    fn record(&mut self, connection: &mut dyn SqlConnection, table: &str) -> Result<Written> {
         let spec = self.spec;
-        for (day, count) in &removed {
-            if let Some(count_of_day) = day.and_then(|day| self.days.get_mut(&day)) {
-                count_of_day.duplicates += count;
-            }
-        }
-        let removed: u64 = removed.values().sum();
         for name in &self.stale {
             let property = self.catalog.get_mut(name).expect("a property of this table");
             property.promoted = false;
@@ -337,9 +363,9 @@ impl<'a> Filling<'a> {
             connection.execute(&flat)?;
         }
         Ok(Written {
-            rows: self.appended.saturating_sub(removed),
+            rows: self.appended,
             lines: self.lines,
-            duplicates: removed,
+            duplicates: self.repeats,
             rejects: self.rejects,
             total_rows,
             days: std::mem::take(&mut self.days),
@@ -356,8 +382,11 @@ fn within((from, to): (i64, i64)) -> String {
 /// that is all of that day.
 fn day_around(time: i64, range: &DayRange) -> (i64, i64, Date) {
     let day = range.clock.day_of(time);
-    let (start, end) = (start_of(day, &range.clock), start_of(day.tomorrow().unwrap_or(Date::MAX), &range.clock));
+    let (start, end) =
+        (start_of(day, &range.clock), start_of(day.tomorrow().unwrap_or(Date::MAX), &range.clock));
     // Where clocks are set back at midnight, wall times repeat: no stretch then.
-    let whole = range.clock.day_of(start) == day && range.clock.day_of(end - 1) == day && (start..end).contains(&time);
+    let whole = range.clock.day_of(start) == day
+        && range.clock.day_of(end - 1) == day
+        && (start..end).contains(&time);
     if whole { (start, end, day) } else { (time, time + 1, day) }
 }

@@ -34,8 +34,12 @@ impl Layout {
                 name => Field::new(name, field.data_type().clone(), true),
             })
             .collect();
-        let mut layout =
-            Layout { schema: Arc::new(Schema::empty()), fixed: fields.len(), typed: Vec::new(), by_name: HashMap::new() };
+        let mut layout = Layout {
+            schema: Arc::new(Schema::empty()),
+            fixed: fields.len(),
+            typed: Vec::new(),
+            by_name: HashMap::new(),
+        };
         for property in catalog.promoted().filter(|property| used.contains(&property.name)) {
             fields.push(match property.kind {
                 ColumnKind::Json => json_field(&property.column),
@@ -54,9 +58,11 @@ impl Layout {
 
     /// Whether every property of the batch that has a column has it here.
     pub(super) fn holds(&self, batch: &EventBatch, catalog: &Catalog) -> bool {
-        batch.stats.iter().filter(|seen| seen.rows > 0).all(|seen| {
-            self.by_name.contains_key(&seen.name) || !catalog.is_promoted(&seen.name)
-        })
+        batch
+            .stats
+            .iter()
+            .filter(|seen| seen.rows > 0)
+            .all(|seen| self.by_name.contains_key(&seen.name) || !catalog.is_promoted(&seen.name))
     }
 
     /// The batch in this layout. A property whose values its column cannot hold
@@ -69,7 +75,8 @@ impl Layout {
         for column in &batch.columns {
             let Some(slot) = at(&column.name).filter(|_| !stale.contains(&column.name)) else { continue };
             let wants = self.typed[slot].1;
-            let rounds = wants == ColumnKind::Double && column.kind != wants && has_wide_integers(batch, &column.name);
+            let rounds =
+                wants == ColumnKind::Double && column.kind != wants && has_wide_integers(batch, &column.name);
             typed[slot] = match rounds {
                 true => None,
                 false => fit_kind(&column.values, column.kind, wants, texts, &column.name),
@@ -93,9 +100,10 @@ impl Layout {
                 }
             }
         }
-        let behind = typed.into_iter().zip(&self.typed).map(|(values, (_, kind))| {
-            values.unwrap_or_else(|| new_null_array(&kind.arrow_type(), rows))
-        });
+        let behind = typed
+            .into_iter()
+            .zip(&self.typed)
+            .map(|(values, (_, kind))| values.unwrap_or_else(|| new_null_array(&kind.arrow_type(), rows)));
         debug_assert_eq!(batch.rows.num_columns(), self.fixed);
         let columns = batch.rows.columns().iter().cloned().chain(behind).collect();
         RecordBatch::try_new(self.schema(), columns).expect("columns as the layout says")

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::connection::SqlConnection;
 use super::chunk::{ChunkSpec, DayRange, Scope};
+use super::connection::SqlConnection;
 use crate::error::Result;
 use crate::value::Value;
 

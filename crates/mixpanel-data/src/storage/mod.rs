@@ -16,12 +16,14 @@ mod filling;
 pub(crate) mod filters;
 #[cfg(feature = "bundled")]
 mod functions;
+mod held;
 mod introspect;
 mod layout;
 mod ledger;
 mod memory;
 mod mode;
 mod open;
+mod pin;
 mod records;
 mod refill;
 mod stream;
@@ -29,7 +31,8 @@ mod writer;
 
 pub use chunk::OnReject;
 pub use connection::{
-    BatchSink, Interrupt, SqlConnection, Target, error_from_message, error_of_reader, insert_sql, is_json, json_field,
+    BatchSink, Interrupt, SqlConnection, Target, error_from_message, error_of_reader, insert_sql, is_json,
+    json_field,
 };
 pub use engine::{Progress, StorageEngine};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};

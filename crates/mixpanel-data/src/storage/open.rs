@@ -211,10 +211,11 @@ fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
     if !check_format(connection, path)? {
         connection.execute(ddl::FORMAT)?;
     }
-    Ok(())
+    // What a process that was killed had still to do.
+    super::held::exchange(connection)
 }
 
-/// Whether the file has our format; an error when it is newer than ours.
+/// Whether the file has this version's tables; an error when they are newer.
 fn check_format(connection: &mut dyn SqlConnection, path: &Path) -> Result<bool> {
     let known = "SELECT count(*) FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal";
     if connection.scalar(known, &[])? != Value::Integer(1) {
@@ -226,7 +227,7 @@ fn check_format(connection: &mut dyn SqlConnection, path: &Path) -> Result<bool>
         let supported = ddl::FORMAT_VERSION;
         return Err(ErrorKind::NewerFormat { path: path.to_path_buf(), found, supported }.into());
     }
-    Ok(true)
+    Ok(found == ddl::FORMAT_VERSION)
 }
 
 /// The same error about the path that the user knows.

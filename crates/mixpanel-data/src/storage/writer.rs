@@ -3,7 +3,7 @@
 //! ```text
 //! look ahead ─▶ choose columns ─▶ DDL ─▶ BEGIN
 //!     old rows out ─▶ batches in ─▶ duplicates out ─▶ catalog, ledger, views
-//!                                          COMMIT ─▶ refill widened columns
+//!                                          COMMIT ─▶ newer versions of rows in
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,12 +16,16 @@ use super::chunk::{BatchSource, ChunkSpec, Scope, Written};
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, physical};
 use super::filling::Filling;
-use super::refill::{checkpoint, in_transaction, refill};
+use super::held;
+use super::refill::{in_transaction, refill};
 use crate::error::Result;
 
 /// So many rows are decoded before columns are chosen: enough to see what is
 /// frequent and most properties' kinds.
 const LOOK_AHEAD_ROWS: usize = 32_768;
+
+/// Columns of so many rows are made anew in less than a second.
+const CHEAP_ROWS: i64 = 250_000;
 
 /// Writes a chunk. Either everything is in, with its ledger entries, or nothing
 /// has changed.
@@ -32,6 +36,7 @@ pub(crate) fn write_chunk(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Written> {
     let kind = spec.metadata.kind;
+    held::exchange(connection)?;
     let mut catalog = match spec.create {
         true => Catalog::new(kind),
         false => Catalog::load(connection, spec.table, kind)?,
@@ -53,6 +58,9 @@ pub(crate) fn write_chunk(
         }
     }
     let stats = merged_stats(&ahead);
+    if !spec.create && catalog.widen(&stats) {
+        widen(connection, spec, &mut catalog)?;
+    }
     let new_columns = catalog.promote(&stats, spec.max_columns);
     make_columns(connection, spec, &new_columns)?;
     source.set_plan(catalog.plan(spec.max_columns));
@@ -64,8 +72,8 @@ pub(crate) fn write_chunk(
     let mut batches = Batches { ahead, source: (!done).then_some(source) };
     let written = filling.fill(transaction.connection, &mut batches, progress)?;
     transaction.commit()?;
-    let (mut catalog, stale) = filling.into_columns();
-    refill(connection, spec.table, kind, &mut catalog, &stale);
+    // What fails here is done before the next chunk, or when the file is opened.
+    held::exchange(connection)?;
     Ok(written)
 }
 
@@ -132,6 +140,31 @@ fn merged_stats(batches: &VecDeque<EventBatch>) -> Vec<PropertyStats> {
     by_name.into_values().collect()
 }
 
+/// Columns that the coming rows do not fit into are computed from now on; and
+/// made wider at once where that is cheap, or else when all chunks are in.
+fn widen(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, catalog: &mut Catalog) -> Result<()> {
+    let (table, kind) = (spec.table, spec.metadata.kind);
+    connection.execute("BEGIN")?;
+    let flat = ddl::create_flat_view(table, kind, &catalog.by_frequency());
+    let stored = catalog
+        .store(connection, table)
+        .and_then(|()| connection.execute(&flat))
+        .and_then(|()| connection.execute("COMMIT"));
+    if stored.is_err() {
+        let _ = connection.execute("ROLLBACK");
+        return stored;
+    }
+    let rows = connection.scalar(&format!("SELECT count(*) FROM {}", ident(&physical(table))), &[])?;
+    if rows.as_i64().is_some_and(|rows| rows < CHEAP_ROWS) {
+        refill(connection, table, kind)?;
+        *catalog = Catalog::load(connection, table, kind)?;
+        if matches!(spec.scope, Scope::Everything(_)) {
+            catalog.reset_counts();
+        }
+    }
+    Ok(())
+}
+
 /// Makes the physical table, or the columns it lacks, in transactions of their
 /// own: schema and data changes in one transaction are what DuckDB's recovery
 /// handles worst.
@@ -154,7 +187,5 @@ fn make_columns(
         sql.push_str(&format!("ALTER TABLE {table} DROP COLUMN IF EXISTS {column};"));
         sql.push_str(&format!("ALTER TABLE {table} ADD COLUMN {column} {};", kind.sql_type()));
     }
-    in_transaction(connection, &sql)?;
-    checkpoint(connection);
-    Ok(())
+    in_transaction(connection, &sql)
 }

@@ -101,14 +101,17 @@ fn a_bad_day_for_the_network_ends_in_the_same_table() {
     });
     project.account = Some("bad day".into());
     let now = now_of(&simulator);
-    let stormy = Workspace::builder().project(project).now(move || now).storage(StorageEngine::memory().unwrap());
+    let stormy =
+        Workspace::builder().project(project).now(move || now).storage(StorageEngine::memory().unwrap());
     let result = stormy.fetch_events(&fetch).unwrap();
     assert_eq!(simulator.waiting_faults(), 0);
     assert_eq!(dump(stormy.storage()), dump(clean.storage()));
 
     // What it cost: one request more for each answer that was worth nothing.
     let requests = simulator.requests().len() - clean_requests;
-    println!("{clean_requests} requests on a clean day, {requests} on a bad one with {cost} worthless answers");
+    println!(
+        "{clean_requests} requests on a clean day, {requests} on a bad one with {cost} worthless answers"
+    );
     assert_eq!(requests, clean_requests + cost);
     // And the lines that came on top are accounted for.
     assert_eq!(result.rejects, 2);

@@ -78,6 +78,14 @@ impl TextColumn {
         &self.data[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 
+    /// Takes the last value off.
+    pub(in crate::export) fn pop(&mut self) -> Vec<u8> {
+        let end = self.offsets.pop().unwrap_or_default();
+        let start = self.offsets.last().copied().unwrap_or_default();
+        debug_assert_eq!(end as usize, self.data.len());
+        self.data.split_off(start as usize)
+    }
+
     /// Appends a value as it is.
     #[inline]
     pub(in crate::export) fn push(&mut self, text: &[u8]) {
