@@ -43,7 +43,10 @@ mod value;
 mod workspace;
 
 pub use error::{Error, ErrorKind, Result};
-pub use fetch::{ChunkReport, FailedRange, FetchEvents, FetchProgress, OnProgress};
+pub use fetch::{
+    ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProgress,
+    OnProgress, PlannedChunk, SyncOptions, SyncPlan, SyncResult, SyncState, plan_from_nothing,
+};
 pub use memory::keep_freed_memory;
 pub use storage::{
     BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, OnReject, ProfileRecord, Progress, Rows,

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::time::ProjectClock;
 
 use crate::error::{ErrorKind, Result};
-use crate::fetch::{self, FetchEvents, OnProgress};
+use crate::fetch::{self, Coverage, FetchEvents, OnProgress, SyncOptions, SyncPlan, SyncResult};
 use crate::storage::{MemoryOptions, StorageEngine};
 use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
 use crate::value::{Batches, SqlResult, Value};
@@ -161,9 +162,10 @@ impl Workspace {
         })
     }
 
-    /// Fetches events into a table; see [`FetchEvents`]. Everything asked for
-    /// is stored in one transaction once it has arrived completely, or nothing
-    /// is. Fetching the same days again replaces them.
+    /// Fetches events into a table; see [`FetchEvents`]. Each chunk of days is
+    /// stored in one transaction once it has arrived completely, or not at all;
+    /// when a chunk fails, those that are stored stay, and the error says so.
+    /// Fetching the same days again replaces them.
     ///
     /// # Errors
     /// [`NoCredentials`](ErrorKind::NoCredentials);
@@ -186,6 +188,53 @@ impl Workspace {
             fetch,
             on_progress,
         )
+    }
+
+    /// Brings a table up to date: fetches the days that are missing, partial or
+    /// stale, and no others. Safe to be interrupted, and to be run from cron.
+    ///
+    /// # Errors
+    /// As [`fetch_events`](Self::fetch_events), when nothing could be fetched. If
+    /// some ranges failed and others are stored, the result says so.
+    pub fn sync(&self, options: &SyncOptions) -> Result<SyncResult> {
+        self.sync_with(options, &mut |_| {})
+    }
+
+    /// Brings a table up to date and tells how it is going.
+    pub fn sync_with(&self, options: &SyncOptions, on_progress: OnProgress<'_>) -> Result<SyncResult> {
+        let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
+        let now = (self.now.0)();
+        fetch::sync::sync(&self.storage, &project.client, &project.clock, now, options, on_progress)
+    }
+
+    /// What [`sync`](Self::sync) would fetch: its requests, rows and bytes as far
+    /// as they can be known. Nothing is sent. `clock` says what a day is.
+    pub fn plan(&self, clock: &ProjectClock, options: &SyncOptions) -> Result<SyncPlan> {
+        fetch::sync::plan(&self.storage, clock, (self.now.0)(), options)
+    }
+
+    /// What is here of a table, day by day. Days reach from the table's first,
+    /// or from `from`, to today, or to `to`. `clock` says what a day is.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](ErrorKind::TableNotFound).
+    pub fn coverage(
+        &self,
+        clock: &ProjectClock,
+        table: &str,
+        from: Option<Date>,
+        to: Option<Date>,
+    ) -> Result<Coverage> {
+        let now = (self.now.0)();
+        let table = self.storage.require(table, TableKind::Events)?;
+        let metadata = self.storage.get_metadata(&table)?;
+        let to = to.unwrap_or_else(|| clock.day_of(now.as_microsecond()));
+        let from = from.or(metadata.from_date).unwrap_or(to);
+        if from > to {
+            let why = format!("the first day {from} is after the last day {to}");
+            return Err(crate::Error::argument("dates", why));
+        }
+        fetch::coverage::coverage(&self.storage, clock, now, &table, (from, to), Default::default())
     }
 
     /// Runs SQL and returns the result as Arrow.

@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::time::ProjectClock;
 
-use super::planner::{DayReason, History, PlanOptions, Planner};
+use super::coverage::ledger_history;
+use super::planner::{DayReason, PlanOptions, Planner};
 use super::run::{FailedRange, Job, Placement, RunOutcome, days_of, run};
 use super::{FetchEvents, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
@@ -46,15 +47,15 @@ pub(crate) fn fetch_events(
     };
     let mut options = PlanOptions::default();
     if let Some(days) = fetch.days_per_request {
-        options.days_per_request = Some(days.max(1));
+        options.fixed_days = Some(days.max(1));
     }
     if placement != Placement::Days || fetch.limit.is_some() {
         // One request: the rows come together or not at all.
         options = PlanOptions::one_request();
     }
-    let history = History::load(storage, &table)?;
+    let history = ledger_history(storage, &table)?;
     let days = days_of(fetch.from, fetch.to).map(|day| (day, DayReason::Requested));
-    let mut outcome = run(&job, &mut Planner::new(days, &history, &options), on_progress)?;
+    let mut outcome = run(&job, &mut Planner::new(days, history, options), on_progress)?;
     if !outcome.failed.is_empty() {
         let failed = outcome.failed.remove(0);
         return Err(incomplete(fetch, failed, &outcome));

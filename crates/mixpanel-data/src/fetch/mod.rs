@@ -1,17 +1,22 @@
 //! Fetching: what is asked for, how it is going, and the run itself.
 
+pub(crate) mod coverage;
 mod download;
 mod events;
 pub(crate) mod planner;
 mod run;
 mod source;
+pub(crate) mod sync;
 
 use std::time::Duration;
 
 use jiff::civil::Date;
 
+pub use coverage::{Coverage, DayCoverage, DayStatus};
 pub(crate) use events::fetch_events;
+pub use planner::{DayReason, PlannedChunk};
 pub use run::{ChunkReport, FailedRange};
+pub use sync::{SyncOptions, SyncPlan, SyncResult, SyncState, plan_from_nothing};
 
 use crate::storage::OnReject;
 

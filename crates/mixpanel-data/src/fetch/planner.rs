@@ -1,79 +1,247 @@
-//! placeholder until the planner lands
-use crate::error::Result;
-use crate::storage::StorageEngine;
+//! Which days share a request. Pure: it knows no database and no network.
+//!
+//! Requests are scarce (60 an hour), and a request that breaks off is lost as a
+//! whole. So small days share one, and a big day stands alone. How big days are
+//! is known from the ledger or learnt on the way: with nothing known the newest
+//! day goes first and alone, and what is handed out before it is in grows with
+//! what is known, eightfold at most.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Span;
 use jiff::civil::Date;
-use std::collections::BTreeMap;
-#[derive(Clone, Copy, Debug)]
+use serde::Serialize;
+
+/// Why a day is asked for; of several reasons in a request, the first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DayReason {
+    /// Somebody asked for it.
     Requested,
+    /// It was never fetched.
+    Missing,
+    /// It was not over when it was fetched, or only a part of it was.
+    Partial,
+    /// It was fetched so early that events may have arrived since.
+    Stale,
 }
-#[derive(Clone, Debug)]
+
+/// One request: a run of project days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedChunk {
+    /// First project day, inclusive.
     pub from: Date,
+    /// Last project day, inclusive.
     pub to: Date,
+    /// Why.
+    pub reason: DayReason,
+    /// Rows that are expected; `None` when nothing is known.
+    pub rows: Option<u64>,
+    /// Bytes of properties' text that are expected; `None` when nothing is known.
+    pub bytes: Option<u64>,
 }
-#[derive(Default)]
-pub(crate) struct History;
-impl History {
-    pub(crate) fn load(_: &StorageEngine, _: &str) -> Result<Self> {
-        Ok(History)
+
+impl PlannedChunk {
+    /// How many days it spans.
+    pub fn days(&self) -> u32 {
+        days_between(self.from, self.to)
     }
 }
-#[derive(Default)]
-pub struct PlanOptions {
-    pub days_per_request: Option<u32>,
-    pub one: bool,
+
+/// Limits of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanOptions {
+    /// Rows that a request of several days should have at most.
+    pub(crate) target_rows: u64,
+    /// Bytes of text that it should have at most.
+    pub(crate) target_bytes: u64,
+    /// Days that it has at most.
+    pub(crate) max_days: u32,
+    /// So many days share a request, whatever is known.
+    pub(crate) fixed_days: Option<u32>,
 }
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        // Rows: two full row groups of DuckDB's, and what an interruption costs at
+        // most. Days: some servers refuse more than 100.
+        PlanOptions { target_rows: 250_000, target_bytes: 256 << 20, max_days: 100, fixed_days: None }
+    }
+}
+
 impl PlanOptions {
+    /// Everything in one request.
     pub(crate) fn one_request() -> Self {
-        PlanOptions { days_per_request: None, one: true }
+        PlanOptions { fixed_days: Some(u32::MAX), ..PlanOptions::default() }
     }
 }
-pub(crate) struct Planner {
-    days: Vec<Date>,
-    size: u32,
-    fixed: Option<u32>,
-    seen: Option<f64>,
-    waiting: bool,
+
+/// Rows and bytes of days, as far as they are known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History(pub(crate) BTreeMap<Date, (u64, u64)>);
+
+impl History {
+    /// What a day probably has: what it had, or the mean of the known days
+    /// nearest to it, up to seven.
+    fn estimate(&self, day: Date) -> Option<(u64, u64)> {
+        if let Some(known) = self.0.get(&day) {
+            return Some(*known);
+        }
+        let mut before = self.0.range(..day).rev().peekable();
+        let mut after = self.0.range(day..).peekable();
+        let mut nearest = Vec::with_capacity(7);
+        while nearest.len() < 7 {
+            let next = match (before.peek(), after.peek()) {
+                (Some((b, _)), Some((a, _))) if days_between(**b, day) <= days_between(day, **a) => {
+                    before.next()
+                }
+                (_, Some(_)) => after.next(),
+                (Some(_), None) => before.next(),
+                (None, None) => break,
+            };
+            nearest.extend(next.map(|(_, known)| *known));
+        }
+        let count = nearest.len() as u64;
+        let sum = nearest.iter().fold((0, 0), |sum, known| (sum.0 + known.0, sum.1 + known.1));
+        (count > 0).then(|| (sum.0 / count, sum.1 / count))
+    }
 }
+
+/// Days that both ends of a range include.
+fn days_between(from: Date, to: Date) -> u32 {
+    from.until(to).map_or(0, |span| u32::try_from(span.get_days()).unwrap_or(0)) + 1
+}
+
+/// Hands out requests, newest days first, and learns from what came.
+#[derive(Clone, Debug)]
+pub(crate) struct Planner {
+    days: BTreeMap<Date, DayReason>,
+    /// Ranges that failed as a whole, in halves.
+    halves: VecDeque<PlannedChunk>,
+    history: History,
+    options: PlanOptions,
+    /// Days that are on their way and were not known.
+    unknown_days: u32,
+}
+
 impl Planner {
     pub(crate) fn new(
         days: impl IntoIterator<Item = (Date, DayReason)>,
-        _: &History,
-        options: &PlanOptions,
+        history: History,
+        options: PlanOptions,
     ) -> Self {
-        let fixed = if options.one { Some(u32::MAX) } else { options.days_per_request };
-        Planner { days: days.into_iter().map(|d| d.0).collect(), size: 1, fixed, seen: None, waiting: false }
+        let days = days.into_iter().collect();
+        Planner { days, halves: VecDeque::new(), history, options, unknown_days: 0 }
     }
+
+    /// The next request; `None` when all days are handed out, or when more must
+    /// be known first.
     pub(crate) fn next(&mut self) -> Option<PlannedChunk> {
-        if self.fixed.is_none() && self.waiting && self.seen.is_none() {
+        if let Some(half) = self.halves.pop_front() {
+            return Some(half);
+        }
+        let to = *self.days.last_key_value()?.0;
+        let most = match self.options.fixed_days {
+            Some(days) => days,
+            None => self.options.max_days.min(self.trusted()),
+        };
+        if most == 0 {
             return None;
         }
-        let most = match (self.fixed, self.seen) {
-            (Some(n), _) => n,
-            (None, None) => 1,
-            (None, Some(rows)) => ((250_000.0 / rows) as u32).clamp(1, self.size * 8).min(100),
-        };
-        self.size = self.size.max(most);
-        let to = self.days.pop()?;
-        let mut from = to;
-        let mut n = 1;
-        while n < most && self.days.last().is_some() {
-            from = self.days.pop().unwrap();
-            n += 1;
+        let (mut from, mut count) = (to, 0);
+        let mut sum = (0, 0);
+        for (day, _) in self.days.iter().rev() {
+            let day = *day;
+            let (rows, bytes) = self.history.estimate(day).unwrap_or_default();
+            let with = (sum.0 + rows, sum.1 + bytes);
+            let fits = self.options.fixed_days.is_some()
+                || (with.0 <= self.options.target_rows && with.1 <= self.options.target_bytes);
+            let next_to_it = count == 0 || day.tomorrow().ok() == Some(from);
+            if count > 0 && (count == most || !fits || !next_to_it) {
+                break;
+            }
+            (from, count, sum) = (day, count + 1, with);
         }
-        self.waiting = true;
-        Some(PlannedChunk { from, to })
+        let chosen: Vec<(Date, DayReason)> =
+            self.days.range(from..=to).map(|(day, why)| (*day, *why)).collect();
+        let reason = chosen.iter().map(|(_, why)| *why).min().expect("at least one day");
+        let mut known = true;
+        for (day, _) in &chosen {
+            self.days.remove(day);
+            known &= self.history.estimate(*day).is_some();
+            self.unknown_days += u32::from(!self.history.0.contains_key(day));
+        }
+        Some(PlannedChunk { from, to, reason, rows: known.then_some(sum.0), bytes: known.then_some(sum.1) })
     }
-    pub(crate) fn observe(&mut self, rows: &BTreeMap<Date, u64>, _: u64) {
-        let sum: u64 = rows.values().sum();
-        self.seen = Some((sum as f64 / rows.len() as f64).max(1.0));
+
+    /// How many days of unknown size may be handed out now.
+    fn trusted(&self) -> u32 {
+        let known = u32::try_from(self.history.0.len()).unwrap_or(u32::MAX);
+        known.saturating_mul(8).max(1).saturating_sub(self.unknown_days)
     }
-    pub(crate) fn split(&mut self, _: &PlannedChunk) -> bool {
-        false
+
+    /// Learns what days had.
+    pub(crate) fn observe(&mut self, rows_by_day: &BTreeMap<Date, u64>, bytes: u64) {
+        let rows: u64 = rows_by_day.values().sum();
+        for (day, count) in rows_by_day {
+            let share = if rows == 0 {
+                0
+            } else {
+                (u128::from(bytes) * u128::from(*count) / u128::from(rows)) as u64
+            };
+            if self.history.0.insert(*day, (*count, share)).is_none() {
+                self.unknown_days = self.unknown_days.saturating_sub(1);
+            }
+        }
     }
-    pub(crate) fn give_up_before(&mut self, _: Date) -> Vec<Date> {
-        Vec::new()
+
+    /// Puts a range that fails back in two halves, the newer one first. False
+    /// when it is one day.
+    pub(crate) fn split(&mut self, chunk: &PlannedChunk) -> bool {
+        let days = chunk.days();
+        if days < 2 {
+            return false;
+        }
+        let middle = chunk.from.saturating_add(Span::new().days(i64::from(days / 2)));
+        let older = PlannedChunk {
+            to: middle.yesterday().unwrap_or(chunk.from),
+            rows: None,
+            bytes: None,
+            ..chunk.clone()
+        };
+        let newer = PlannedChunk { from: middle, rows: None, bytes: None, ..chunk.clone() };
+        self.halves.push_front(older);
+        self.halves.push_front(newer);
+        true
     }
-    pub(crate) fn put_back(&mut self, _: impl Iterator<Item = Date>) {}
+
+    /// Drops days before `first`; returns them.
+    pub(crate) fn give_up_before(&mut self, first: Date) -> Vec<Date> {
+        let later = self.days.split_off(&first);
+        std::mem::replace(&mut self.days, later).into_keys().collect()
+    }
+
+    /// Takes days back that were handed out.
+    pub(crate) fn put_back(&mut self, days: impl IntoIterator<Item = Date>, reason: DayReason) {
+        self.days.extend(days.into_iter().map(|day| (day, reason)));
+    }
+
+    /// Everything that is not handed out, as it would be if nothing surprising
+    /// were learnt: unknown days count as empty.
+    pub(crate) fn preview(&self) -> Vec<PlannedChunk> {
+        let mut plan = self.clone();
+        let mut chunks = Vec::new();
+        while let Some(chunk) = plan.next() {
+            let days = chunk.from.series(Span::new().days(1)).take_while(|day| *day <= chunk.to);
+            let each = u64::from(chunk.days());
+            let rows = days.map(|day| (day, chunk.rows.unwrap_or(0) / each)).collect();
+            plan.observe(&rows, chunk.bytes.unwrap_or(0));
+            chunks.push(chunk);
+        }
+        chunks
+    }
 }
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

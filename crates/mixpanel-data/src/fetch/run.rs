@@ -27,6 +27,10 @@ use crate::storage::filters::Filters;
 use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
 
+/// After so many chunks in a row that failed, each of them tried again as often
+/// as the client's policy allows, the rest is not tried.
+const MAX_FAILURES: u32 = 6;
+
 /// Progress is told at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -149,6 +153,8 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         traffic: &traffic,
         outcome: RunOutcome::default(),
         running: 0,
+        failures: 0,
+        stopped: false,
         progress: FetchProgress::default(),
         committed: 0,
         started: Instant::now(),
@@ -181,6 +187,10 @@ struct Run<'r, 'p> {
     traffic: &'r Traffic,
     outcome: RunOutcome,
     running: usize,
+    /// Chunks that failed since the last one that did not.
+    failures: u32,
+    /// No further downloads are begun.
+    stopped: bool,
     progress: FetchProgress,
     /// Rows of chunks that are in.
     committed: u64,
@@ -197,7 +207,8 @@ impl<'r> Run<'r, '_> {
         news: &Receiver<News>,
     ) -> Result<()> {
         loop {
-            while self.running < self.job.concurrency.max(1)
+            while !self.stopped
+                && self.running < self.job.concurrency.max(1)
                 && let Some(chunk) = self.planner.next()
             {
                 let downloader = downloader.clone();
@@ -259,6 +270,7 @@ impl<'r> Run<'r, '_> {
         match written {
             Ok(written) => {
                 let report = report(&spec, &range, &opened, &written);
+                self.failures = 0;
                 self.committed += report.lines;
                 self.progress.rows = self.committed;
                 self.progress.days_done += report.rows_by_day.len() as u32;
@@ -294,15 +306,23 @@ impl<'r> Run<'r, '_> {
                     gone.sort_unstable();
                     gone.dedup();
                     self.outcome.unavailable.extend(gone);
-                    self.planner.put_back(days_of(chunk.from, chunk.to).filter(|day| *day >= first));
+                    let rest = days_of(chunk.from, chunk.to).filter(|day| *day >= first);
+                    self.planner.put_back(rest, chunk.reason);
                     return Ok(());
                 }
                 Err(api_error(what, error))
             }
             _ if error.kind().is_transient() => {
-                if self.job.placement != Placement::Days || !self.planner.split(&chunk) {
+                self.failures += 1;
+                // A range of days that fails may hold one bad day. But when nothing
+                // succeeds any more it is Mixpanel or the way to it, and every
+                // further request would be wasted.
+                let hopeless = self.outcome.chunks.is_empty() || self.failures > MAX_FAILURES;
+                let whole = self.job.placement != Placement::Days;
+                if hopeless || whole || !self.planner.split(&chunk) {
                     let error = api_error(what, error);
                     self.outcome.failed.push(FailedRange { from: chunk.from, to: chunk.to, error });
+                    self.stopped |= hopeless;
                 }
                 Ok(())
             }

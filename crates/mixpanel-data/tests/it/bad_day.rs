@@ -87,7 +87,8 @@ fn a_bad_day_for_the_network_ends_in_the_same_table() {
             .on_day(days[4].date()),
         Fault::Stall { after_bytes: 500, delay: Duration::from_millis(200) }.on_day(days[6].date()),
     ];
-    let cost = costly.len();
+    // The simulator counts a request when it answers; the last one waits in vain.
+    let cost = costly.len() - 1;
     for fault in harmless {
         simulator.fault(fault);
     }

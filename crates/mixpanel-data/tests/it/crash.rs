@@ -1,13 +1,14 @@
 //! Processes that are killed for real.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
-use mixpanel_data::{FetchEvents, StorageEngine};
-use mixpanel_sim::Simulator;
+use mixpanel_data::{FetchEvents, StorageEngine, SyncOptions, SyncState, Value};
+use mixpanel_sim::{SimConfig, Simulator};
 
 use crate::bad_input::{child, role};
 use crate::support::{event, events_metadata, fingerprint, small_world, workspace};
@@ -46,75 +47,116 @@ fn remains_of_the_dead_are_swept_and_the_living_left_alone() {
     assert!(!alive_folder.exists());
 }
 
-/// A writer is killed again and again, at any moment, on one file. After each
-/// kill a chunk is there as a whole with its ledger entries, or not at all.
+/// A sync is killed at 200 random moments and started again each time. Whatever
+/// the moment: a day is there as a whole with its ledger entry, or not at all;
+/// what is committed is never asked for again; and the end is the same table.
 #[test]
-fn a_killed_fetch_leaves_whole_chunks_only() {
+fn a_sync_killed_again_and_again_ends_in_the_same_table() {
+    const KILLS: u32 = 200;
     if let Some((url, path)) = role() {
-        fetch_for_ever(&url, Path::new(&path));
+        return sync_once(&url, Path::new(&path));
     }
-    let simulator = Simulator::start(small_world()).unwrap();
+    let world = || SimConfig { days: 60, events_per_day: 1_000, ..small_world() };
+    let simulator = Simulator::start(world()).unwrap();
     let (from, to) = (simulator.world().first_day(), simulator.config().today.yesterday().unwrap());
+    simulator.world().prepare(from, to);
     let clean = workspace(&simulator, StorageEngine::memory().unwrap());
     clean.fetch_events(&FetchEvents::days(from, to)).unwrap();
     let complete = fingerprint(clean.storage(), "events");
 
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("data.duckdb");
-    let test = "crash::a_killed_fetch_leaves_whole_chunks_only";
-    let start = || {
-        child(test, &simulator.base_url(), path.to_str().unwrap())
-            .env("MP_TEST_DAYS", format!("{from} {to}"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
+    let test = "crash::a_sync_killed_again_and_again_ends_in_the_same_table";
+    // Any sequence will do, as long as it is always the same one.
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
     };
-    let kill = |mut process: Child| {
-        process.kill().unwrap();
-        process.wait().unwrap();
-    };
-    // Before the first commit, and at moments of opening and creating.
-    for round in 1..=4 {
-        let process = start();
-        std::thread::sleep(Duration::from_millis(8 * round * round));
-        kill(process);
-        if path.exists() {
-            let storage =
-                StorageEngine::open(&path).unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-            check_whole(&storage, &complete);
+    let (mut kills, mut copies) = (0, 0);
+    let mut took = Duration::from_millis(800);
+    while kills < KILLS {
+        copies += 1;
+        let path = folder.path().join(format!("{copies}.duckdb"));
+        let mut committed: BTreeSet<Date> = BTreeSet::new();
+        let mut seen = simulator.requests().len();
+        loop {
+            let started = Instant::now();
+            let mut process = child(test, &simulator.base_url(), path.to_str().unwrap())
+                .env("MP_TEST_DAYS", format!("{from} {to}"))
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let patience = took.mul_f64((next() % 1000) as f64 / 1000.0);
+            let ended = loop {
+                match process.try_wait().unwrap() {
+                    Some(status) => break Some(status),
+                    None if started.elapsed() >= patience && kills < KILLS => break None,
+                    None => std::thread::sleep(Duration::from_millis(2)),
+                }
+            };
+            if ended.is_none() {
+                // SIGKILL: no destructor, no handler.
+                process.kill().unwrap();
+                process.wait().unwrap();
+                kills += 1;
+            }
+            let requests = simulator.requests();
+            for request in &requests[seen..] {
+                let again = committed.range(days_asked(&request.target)).next();
+                assert_eq!(again, None, "copy {copies}, kill {kills}: {request:?}");
+            }
+            seen = requests.len();
+            if path.exists() {
+                let storage = StorageEngine::open(&path).unwrap_or_else(|e| panic!("kill {kills}: {e:?}"));
+                committed = committed_days(&storage);
+            }
+            if let Some(status) = ended {
+                assert!(status.success(), "copy {copies}, kill {kills}: {status}");
+                took = started.elapsed().max(Duration::from_millis(300));
+                break;
+            }
         }
+        let storage = StorageEngine::open(&path).unwrap();
+        assert_eq!(committed.len(), 59);
+        assert_eq!(fingerprint(&storage, "events"), complete, "copy {copies}");
+        drop(storage);
+        std::fs::remove_file(&path).unwrap();
     }
-    // From then on: how long a fetch takes here, and kills at all its moments.
-    let mut process = start();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut committed = || lines.by_ref().find(|line| line == "committed").map(|_| Instant::now());
-    let (first, second) = (committed().unwrap(), committed().unwrap());
-    kill(process);
-    for round in 0..10 {
-        let mut process = start();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line == "committed"), "round {round}");
-        std::thread::sleep((second - first) * round / 9);
-        kill(process);
-        let storage = StorageEngine::open(&path).unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-        assert_eq!(storage.list_tables().unwrap().len(), 1, "round {round}");
-        check_whole(&storage, &complete);
-    }
+    println!("{kills} kills over {copies} copies, each the same table in the end");
 }
 
-/// The table is there as a whole, with its ledger and both views, or not at all.
-fn check_whole(storage: &StorageEngine, complete: &(i64, String)) {
+/// The days that an export request is about.
+fn days_asked(target: &str) -> std::ops::RangeInclusive<Date> {
+    let day = |name: &str| {
+        let value = target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)).unwrap();
+        value.parse().unwrap()
+    };
+    day("from_date=")..=day("to_date=")
+}
+
+/// The days in the ledger, each of which must be there as a whole.
+fn committed_days(storage: &StorageEngine) -> BTreeSet<Date> {
     if storage.list_tables().unwrap().is_empty() {
-        return;
+        return BTreeSet::new();
     }
-    assert_eq!(&fingerprint(storage, "events"), complete);
-    for sql in ["SELECT CAST(sum(row_count) AS BIGINT) FROM _ledger", "SELECT count(*) FROM events_flat"] {
-        assert_eq!(storage.execute_scalar(sql).unwrap().as_i64(), Some(complete.0), "{sql}");
-    }
+    let wrong = "SELECT count(*) FROM
+        (SELECT day, row_count FROM _ledger WHERE state <> 'empty') l
+        FULL JOIN (SELECT CAST(event_time AS DATE) AS day, count(*) AS row_count FROM events GROUP BY 1) e
+            USING (day) WHERE l.row_count IS DISTINCT FROM e.row_count";
+    assert_eq!(storage.execute_scalar(wrong).unwrap(), Value::Integer(0));
+    let twice = "SELECT count(*) FROM (SELECT 1 FROM events
+        GROUP BY event_name, event_time, distinct_id, insert_id HAVING count(*) > 1)";
+    assert_eq!(storage.execute_scalar(twice).unwrap(), Value::Integer(0));
+    assert_eq!(storage.execute_scalar("SELECT count(*) FROM _held").unwrap(), Value::Integer(0));
+    let days = storage.execute_rows("SELECT day FROM _ledger", &[]).unwrap();
+    let day = |row: &Vec<Value>| if let Value::Date(day) = row[0] { day } else { panic!("{row:?}") };
+    days.rows.iter().map(day).collect()
 }
 
-/// Replaces the same days until killed.
-fn fetch_for_ever(url: &str, path: &Path) -> ! {
+/// Brings the days up to date, and ends.
+fn sync_once(url: &str, path: &Path) {
     use mixpanel_client::time::ProjectClock;
     use mixpanel_client::{BaseUrls, Client, ClientOptions, Credentials};
     let config = small_world();
@@ -132,8 +174,7 @@ fn fetch_for_ever(url: &str, path: &Path) -> ! {
     let (from, to) = days.split_once(' ').unwrap();
     let (from, to): (Date, Date) = (from.parse().unwrap(), to.parse().unwrap());
     let workspace = mixpanel_data::Workspace::builder().project(project).open(path).unwrap();
-    loop {
-        workspace.fetch_events(&FetchEvents::days(from, to)).unwrap();
-        println!("\ncommitted");
-    }
+    let options = SyncOptions { from: Some(from), to: Some(to), ..SyncOptions::default() };
+    let result = workspace.sync(&options).unwrap();
+    assert_eq!(result.state, SyncState::Complete);
 }

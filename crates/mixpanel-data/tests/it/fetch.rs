@@ -49,7 +49,11 @@ fn a_fetch_brings_every_event_exactly_once_in_each_mode() {
             workspace.fetch_events_with(&everything(&simulator), &mut |p| progress.push(*p)).unwrap();
         assert_eq!((result.lines, result.rows, result.total_rows), (lines, unique, unique));
         assert_eq!((result.duplicates, result.rejects), (lines - unique, 0));
-        assert_eq!(result.requests, 1);
+        // Nothing is known: the newest day alone, then more.
+        assert_eq!((result.requests, result.chunks.len()), (3, 3));
+        for chunk in &result.chunks {
+            assert_eq!(chunk.lines, chunk.rows + chunk.duplicates + chunk.rejects, "conservation");
+        }
         assert!(result.bytes_decoded > result.bytes_received && result.bytes_received > 0);
         assert_eq!(progress.last().unwrap().rows, lines);
         assert_eq!(progress.last().unwrap().bytes_decoded, result.bytes_decoded);
@@ -271,7 +275,7 @@ fn impossible_questions_cost_no_request() {
 #[test]
 fn a_fetch_can_be_cancelled_and_leaves_nothing() {
     let simulator = simulator();
-    simulator.fault(Fault::Stall { after_bytes: 20_000, delay: Duration::from_secs(30) });
+    simulator.fault(Fault::Stall { after_bytes: 2_000, delay: Duration::from_secs(30) });
     let cancel = CancelToken::new();
     let now = now_of(&simulator);
     let workspace = Workspace::builder()
@@ -362,8 +366,8 @@ fn bad_lines_are_quarantined_and_nothing_is_lost() {
     for _ in 0..2 {
         simulator.fault(Fault::ReplaceBody(body.clone().into()));
         // The second time through the chunk's days are replaced, the quarantine too.
-        let result =
-            workspace.fetch_events(&FetchEvents::days(day, day.checked_add(10.days()).unwrap())).unwrap();
+        let days = FetchEvents::days(day, day.checked_add(10.days()).unwrap());
+        let result = workspace.fetch_events(&FetchEvents { days_per_request: Some(11), ..days }).unwrap();
         assert_eq!(result.lines, (kept.len() + refused.len()) as u64);
         assert_eq!(result.lines, result.rows + result.duplicates + result.rejects, "conservation");
         assert_eq!(result.rejects, refused.len() as u64);

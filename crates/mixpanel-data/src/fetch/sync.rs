@@ -1,0 +1,282 @@
+//! `sync`: brings a table up to date with as few requests as that takes.
+//!
+//! Only days that are missing, partial or stale are fetched, whole days at a
+//! time. (Asking only for events that were processed since, by
+//! `mp_processing_time_ms`, would cost as many requests, and that it gives the
+//! same cannot be proven without comparing.) What is committed stays, so a sync
+//! that was interrupted goes on where it was.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use mixpanel_client::Client;
+use mixpanel_client::time::ProjectClock;
+use serde::Serialize;
+
+use super::OnProgress;
+use super::coverage::{Coverage, DayStatus, Freshness, coverage, ledger_history};
+use super::events::DEFAULT_CONCURRENCY;
+use super::planner::{DayReason, History, PlanOptions, PlannedChunk, Planner};
+use super::run::{ChunkReport, FailedRange, Job, Placement, run};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::filters::Filters;
+use crate::storage::{OnReject, StorageEngine, check_table_name};
+use crate::types::TableKind;
+use crate::value::Value;
+
+/// What to bring up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// The table; `events` unless told otherwise. Made when it does not exist.
+    pub table: String,
+    /// First project day; for a table that exists, its first day unless told
+    /// otherwise.
+    pub from: Option<Date>,
+    /// Last project day; today unless told otherwise.
+    pub to: Option<Date>,
+    /// Events of a new table (exact names); all of them when empty. A table that
+    /// exists keeps its own.
+    pub events: Vec<String>,
+    /// Filter of a new table, in Mixpanel's expression language. A table that
+    /// exists keeps its own.
+    pub filter: Option<String>,
+    /// Days after its end until which a day is fetched again, as late events
+    /// may arrive.
+    pub window_days: u32,
+    /// Days within the window are fetched again when their copy is older.
+    pub max_age: Duration,
+    /// What to do with lines that cannot be stored.
+    pub on_reject: OnReject,
+    /// How many downloads run at a time, 1 to 100; 4 unless told otherwise.
+    pub concurrency: Option<usize>,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        let Freshness { window_days, max_age } = Freshness::default();
+        SyncOptions {
+            table: "events".to_owned(),
+            from: None,
+            to: None,
+            events: Vec::new(),
+            filter: None,
+            window_days,
+            max_age,
+            on_reject: OnReject::default(),
+            concurrency: None,
+        }
+    }
+}
+
+/// What a sync would fetch, before anything is spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SyncPlan {
+    /// The table.
+    pub table: String,
+    /// First project day looked at, inclusive.
+    pub from: Date,
+    /// Last project day looked at, inclusive.
+    pub to: Date,
+    /// The requests, newest days first. Those whose `rows` are unknown may
+    /// become more when the days turn out to be big.
+    pub requests: Vec<PlannedChunk>,
+}
+
+impl SyncPlan {
+    /// How many days are to be fetched.
+    pub fn days(&self) -> u32 {
+        self.requests.iter().map(PlannedChunk::days).sum()
+    }
+
+    /// Rows that are expected; `None` when a request's size is unknown.
+    pub fn rows(&self) -> Option<u64> {
+        self.requests.iter().map(|request| request.rows).sum()
+    }
+
+    /// Bytes of text that are expected; `None` when a request's size is unknown.
+    pub fn bytes(&self) -> Option<u64> {
+        self.requests.iter().map(|request| request.bytes).sum()
+    }
+}
+
+/// How a sync ended, apart from errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncState {
+    /// Every day is as fresh as it can be.
+    Complete,
+    /// Some ranges could not be fetched; the next sync tries them again.
+    Partial,
+}
+
+/// What a sync did.
+#[derive(Debug)]
+pub struct SyncResult {
+    /// The table.
+    pub table: String,
+    /// First project day looked at, inclusive.
+    pub from: Date,
+    /// Last project day looked at, inclusive.
+    pub to: Date,
+    /// How it ended.
+    pub state: SyncState,
+    /// What became of each chunk, in the order in which they were stored.
+    pub chunks: Vec<ChunkReport>,
+    /// Ranges that could not be fetched, and why.
+    pub failed: Vec<FailedRange>,
+    /// Days before the history that the project's plan keeps.
+    pub unavailable: Vec<Date>,
+    /// Downloads that were begun.
+    pub requests: u32,
+    /// Rows in the table afterwards.
+    pub total_rows: u64,
+    /// Wall-clock time.
+    pub duration: Duration,
+}
+
+impl SyncResult {
+    /// Rows stored by this sync; days that were fetched again count again.
+    pub fn rows(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.rows).sum()
+    }
+}
+
+/// A table as a sync finds it.
+struct Target {
+    table: String,
+    events: Vec<String>,
+    filter: Option<String>,
+    days: (Date, Date),
+}
+
+fn target(
+    storage: &StorageEngine,
+    clock: &ProjectClock,
+    now: Timestamp,
+    options: &SyncOptions,
+) -> Result<Target> {
+    check_table_name(&options.table)?;
+    let today = clock.day_of(now.as_microsecond());
+    let to = options.to.unwrap_or(today);
+    if to > today {
+        let why = format!("{to} is in the future; today is {today} in the project's days");
+        return Err(Error::argument("dates", why));
+    }
+    let range = |from: Date| match from <= to {
+        true => Ok((from, to)),
+        false => Err(Error::argument("dates", format!("the first day {from} is after the last day {to}"))),
+    };
+    let (events, filter) = (options.events.clone(), options.filter.clone());
+    if !storage.table_exists(&options.table)? {
+        let why = "a table that does not exist yet needs a first day";
+        let from = options.from.ok_or_else(|| Error::argument("dates", why))?;
+        return Ok(Target { table: options.table.clone(), events, filter, days: range(from)? });
+    }
+    let table = storage.require(&options.table, TableKind::Events)?;
+    let known = storage.execute_rows(
+        "SELECT filter_events, filter_where, from_date, filters, filter_hash FROM _tables WHERE table_name = ?",
+        &[Value::Text(table.clone())],
+    )?;
+    let row = &known.rows[0];
+    let asked = Filters::new(Some(&events), filter.as_deref());
+    if (!events.is_empty() || filter.is_some()) && row[4].as_str() != Some(asked.hash()) {
+        let (existing, requested) = (row[3].to_text(), asked.text().to_owned());
+        return Err(ErrorKind::FilterMismatch { table, existing, requested }.into());
+    }
+    let events = row[0].as_str().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+    let first = match row[2] {
+        Value::Date(day) => Some(day),
+        _ => None,
+    };
+    let why = "the table has no days of its own yet, so it needs a first day";
+    let from = options.from.or(first).ok_or_else(|| Error::argument("dates", why))?;
+    Ok(Target { table, events, filter: row[1].as_str().map(str::to_owned), days: range(from)? })
+}
+
+/// The days to fetch, and why.
+fn needs(days: &Coverage) -> impl Iterator<Item = (Date, DayReason)> {
+    days.days.iter().filter_map(|day| match day.status {
+        DayStatus::Missing => Some((day.day, DayReason::Missing)),
+        DayStatus::Partial => Some((day.day, DayReason::Partial)),
+        DayStatus::Stale => Some((day.day, DayReason::Stale)),
+        DayStatus::Complete | DayStatus::Empty => None,
+    })
+}
+
+fn planner(
+    storage: &StorageEngine,
+    clock: &ProjectClock,
+    now: Timestamp,
+    target: &Target,
+    options: &SyncOptions,
+) -> Result<Planner> {
+    let freshness = Freshness { window_days: options.window_days, max_age: options.max_age };
+    let days = coverage(storage, clock, now, &target.table, target.days, freshness)?;
+    Ok(Planner::new(needs(&days), ledger_history(storage, &target.table)?, PlanOptions::default()))
+}
+
+/// What [`sync`] would fetch. Nothing is sent.
+pub(crate) fn plan(
+    storage: &StorageEngine,
+    clock: &ProjectClock,
+    now: Timestamp,
+    options: &SyncOptions,
+) -> Result<SyncPlan> {
+    let target = target(storage, clock, now, options)?;
+    let requests = planner(storage, clock, now, &target, options)?.preview();
+    Ok(SyncPlan { table: target.table, from: target.days.0, to: target.days.1, requests })
+}
+
+/// What a first sync into a new place would fetch. Nothing is sent.
+pub fn plan_from_nothing(table: &str, from: Date, to: Date) -> SyncPlan {
+    let days = super::run::days_of(from, to).map(|day| (day, DayReason::Missing));
+    let requests = Planner::new(days, History::default(), PlanOptions::default()).preview();
+    SyncPlan { table: table.to_owned(), from, to, requests }
+}
+
+/// Brings a table up to date.
+pub(crate) fn sync(
+    storage: &StorageEngine,
+    client: &Client,
+    clock: &ProjectClock,
+    now: Timestamp,
+    options: &SyncOptions,
+    on_progress: OnProgress<'_>,
+) -> Result<SyncResult> {
+    let started = Instant::now();
+    let target = target(storage, clock, now, options)?;
+    let job = Job {
+        storage,
+        client,
+        clock,
+        now,
+        table: &target.table,
+        events: &target.events,
+        filter: target.filter.as_deref(),
+        limit: None,
+        placement: Placement::Days,
+        on_reject: options.on_reject,
+        concurrency: options.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+    };
+    let mut outcome = run(&job, &mut planner(storage, clock, now, &target, options)?, on_progress)?;
+    if outcome.chunks.is_empty() && !outcome.failed.is_empty() {
+        // Nothing succeeded: that is a failure, not a part.
+        return Err(outcome.failed.remove(0).error);
+    }
+    let known = storage.list_tables()?.into_iter().find(|table| table.name == target.table);
+    let total_rows = known.map_or(0, |table| table.row_count);
+    let state = if outcome.failed.is_empty() { SyncState::Complete } else { SyncState::Partial };
+    Ok(SyncResult {
+        table: target.table,
+        from: target.days.0,
+        to: target.days.1,
+        state,
+        chunks: outcome.chunks,
+        failed: outcome.failed,
+        unavailable: outcome.unavailable,
+        requests: outcome.requests,
+        total_rows,
+        duration: started.elapsed(),
+    })
+}
