@@ -30,6 +30,12 @@ pub(crate) enum Command {
     /// Bring data home from Mixpanel
     #[command(subcommand)]
     Fetch(Fetch),
+    /// Bring a table up to date: only days that are missing, partial or stale
+    Sync(Sync),
+    /// Show what a sync would fetch, before any request is spent
+    Plan(Plan),
+    /// Show what is here, day by day
+    Status(Status),
     /// Ask the local data in SQL
     Sql(Sql),
     /// Show what a local database is and holds
@@ -147,6 +153,114 @@ pub(crate) struct FetchEvents {
     pub(crate) connection: Connection,
 }
 
+/// Which days of which table.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Range {
+    /// The table
+    #[arg(default_value = "events")]
+    pub(crate) name: String,
+
+    /// First day, inclusive: YYYY-MM-DD, today, yesterday, or 7d for seven days ago
+    /// [default: the table's first day]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<Day>,
+
+    /// Last day, inclusive [default: today]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<Day>,
+
+    /// Days after its end until which a day is fetched again, as late events may arrive
+    #[arg(long, value_name = "DAYS", default_value_t = 5)]
+    pub(crate) window: u32,
+}
+
+/// Days that are complete are not fetched again, except within the window of late events, once
+/// an hour. What is stored stays when a sync is interrupted; the next one goes on from there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp sync --from 2024-01-01                 # the first time
+  mp sync                                   # from then on, for instance from cron:
+  0 * * * *  mp sync --quiet --wait 600
+
+Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, else as of the error.")]
+pub(crate) struct Sync {
+    #[command(flatten)]
+    pub(crate) range: Range,
+
+    /// Only these events, comma-separated; for a new table
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) events: Vec<String>,
+
+    /// Only this event, for a new table; may be given several times
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) event: Vec<String>,
+
+    /// Only events for which this is true, in Mixpanel's expression language; for a new table
+    #[arg(short, long = "where", value_name = "EXPR")]
+    pub(crate) where_: Option<String>,
+
+    /// What to do with lines that cannot be stored
+    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
+    pub(crate) on_reject: OnReject,
+
+    /// How many downloads run at a time, 1 to 100 [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+
+    /// Show what would be fetched, and fetch nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Wait so long for another process that has the database open
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// How to print the result [default: table on a terminal, else json]
+    #[arg(long, value_parser = ["table", "json"])]
+    pub(crate) format: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// No request is sent and no credentials are needed. Sizes are known from days that are here;
+/// where nothing is known the plan says so, and the requests may become more.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) range: Range,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// How to print the plan [default: table on a terminal, else json]
+    #[arg(long, value_parser = ["table", "json"])]
+    pub(crate) format: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) range: Range,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// How to print it [default: table on a terminal, else json]
+    #[arg(long, value_parser = ["table", "json"])]
+    pub(crate) format: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
 /// What to do with lines that cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum OnReject {
@@ -166,7 +280,7 @@ impl From<OnReject> for mixpanel_data::OnReject {
 }
 
 /// Which project, and how to reach it. Secrets are never given as flags.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
     /// The project [env: MP_PROJECT_ID]

@@ -30,14 +30,20 @@ impl Connection {
         let pick = |flag: &Option<String>, name: &str| flag.clone().or_else(|| env(name));
         let project_id = project_id(pick(&args.project_id, "MP_PROJECT_ID"))?;
         let region = region(pick(&args.region, "MP_REGION"))?;
-        let timezone = pick(&args.timezone, "MP_TIMEZONE");
-        let clock = clock(timezone.as_deref().unwrap_or("UTC"), pick(&args.clock_mode, "MP_CLOCK_MODE"))?;
+        let clock = Self::clock(args, env)?;
         let base_urls = match pick(&args.base_url, "MP_BASE_URL") {
             Some(base) => BaseUrls::single_host(&base),
             None => BaseUrls::for_region(region),
         };
         let credentials = credentials(project_id, env)?;
         Ok(Connection { credentials, project_id, region, base_urls, clock })
+    }
+
+    /// What the project's times and days are; needs no credentials.
+    pub(crate) fn clock(args: &args::Connection, env: Env<'_>) -> Result<ProjectClock, Error> {
+        let pick = |flag: &Option<String>, name: &str| flag.clone().or_else(|| env(name));
+        let timezone = pick(&args.timezone, "MP_TIMEZONE");
+        clock(timezone.as_deref().unwrap_or("UTC"), pick(&args.clock_mode, "MP_CLOCK_MODE"))
     }
 
     /// The project to fetch from; `on_retry` is told about waits.

@@ -20,7 +20,8 @@ Exit codes:
   2  usage: flags, settings       8  out of memory
   3  invalid query or request     9  disk full, no permission, input or output
   4  not found                   10  Mixpanel's API failed, or its answer was incomplete
-  5  rate limited           130/143  stopped by Ctrl-C / SIGTERM";
+  5  rate limited                11  partly done: some ranges failed, the rest is stored
+                            130/143  stopped by Ctrl-C / SIGTERM";
 
 /// Everything that ends the program early.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,8 @@ pub(crate) enum Error {
     NoCredentials { missing: Vec<&'static str> },
     #[error("{what}")]
     Setting { what: String, hint: String },
+    #[error("{what} could not be fetched; everything else is stored")]
+    Partial { what: String, source: mixpanel_data::Error },
     #[error("there is no database in {}", .folder.display())]
     NoDatabase { folder: PathBuf },
     #[error("there are several databases: {}", paths(.found))]
@@ -155,6 +158,7 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             ),
         ),
         Error::Setting { hint, .. } => (2, Some(hint.clone())),
+        Error::Partial { .. } => (11, hint("`mp sync` again: it fetches only what is missing")),
         Error::NoDatabase { .. } => {
             (4, hint("`mp fetch events --from DAY --to DAY`, `mp demo`, or --db PATH"))
         }

@@ -43,6 +43,9 @@ fn run(args: &Args, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     match &args.command {
         Command::Demo(args) => commands::demo::run(args, ui, signals),
         Command::Fetch(Fetch::Events(args)) => commands::fetch::run(args, env, ui, signals),
+        Command::Sync(args) => commands::sync::run(args, env, ui, signals),
+        Command::Plan(args) => commands::plan::run(args, env, ui),
+        Command::Status(args) => commands::status::run(args, env, ui),
         Command::Sql(args) => commands::sql::run(args, env, ui, signals),
         Command::Info(args) => commands::info::run(args, env, ui),
         Command::Tables(args) => commands::tables::run(args, env, ui),

@@ -6,7 +6,7 @@
 //! day goes first and alone, and what is handed out before it is in grows with
 //! what is known, eightfold at most.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Span;
 use jiff::civil::Date;
@@ -120,8 +120,8 @@ pub(crate) struct Planner {
     halves: VecDeque<PlannedChunk>,
     history: History,
     options: PlanOptions,
-    /// Days that are on their way and were not known.
-    unknown_days: u32,
+    /// Days of unknown size that are on their way.
+    outstanding: BTreeSet<Date>,
 }
 
 impl Planner {
@@ -131,7 +131,7 @@ impl Planner {
         options: PlanOptions,
     ) -> Self {
         let days = days.into_iter().collect();
-        Planner { days, halves: VecDeque::new(), history, options, unknown_days: 0 }
+        Planner { days, halves: VecDeque::new(), history, options, outstanding: BTreeSet::new() }
     }
 
     /// The next request; `None` when all days are handed out, or when more must
@@ -169,7 +169,9 @@ impl Planner {
         for (day, _) in &chosen {
             self.days.remove(day);
             known &= self.history.estimate(*day).is_some();
-            self.unknown_days += u32::from(!self.history.0.contains_key(day));
+            if !self.history.0.contains_key(day) {
+                self.outstanding.insert(*day);
+            }
         }
         Some(PlannedChunk { from, to, reason, rows: known.then_some(sum.0), bytes: known.then_some(sum.1) })
     }
@@ -177,7 +179,8 @@ impl Planner {
     /// How many days of unknown size may be handed out now.
     fn trusted(&self) -> u32 {
         let known = u32::try_from(self.history.0.len()).unwrap_or(u32::MAX);
-        known.saturating_mul(8).max(1).saturating_sub(self.unknown_days)
+        let outstanding = u32::try_from(self.outstanding.len()).unwrap_or(u32::MAX);
+        known.saturating_mul(8).max(1).saturating_sub(outstanding)
     }
 
     /// Learns what days had.
@@ -189,10 +192,27 @@ impl Planner {
             } else {
                 (u128::from(bytes) * u128::from(*count) / u128::from(rows)) as u64
             };
-            if self.history.0.insert(*day, (*count, share)).is_none() {
-                self.unknown_days = self.unknown_days.saturating_sub(1);
+            self.history.0.insert(*day, (*count, share));
+            self.outstanding.remove(day);
+        }
+    }
+
+    /// Days that were handed out and will not come.
+    pub(crate) fn lost(&mut self, chunk: &PlannedChunk) {
+        self.outstanding.retain(|day| *day < chunk.from || *day > chunk.to);
+    }
+
+    /// Ranges that were not handed out, newest first.
+    pub(crate) fn rest(&mut self) -> Vec<(Date, Date)> {
+        let halves = std::mem::take(&mut self.halves);
+        let mut ranges: Vec<(Date, Date)> = halves.iter().map(|half| (half.from, half.to)).collect();
+        for day in std::mem::take(&mut self.days).into_keys().rev() {
+            match ranges.last_mut() {
+                Some((from, _)) if day.tomorrow().ok() == Some(*from) => *from = day,
+                _ => ranges.push((day, day)),
             }
         }
+        ranges
     }
 
     /// Puts a range that fails back in two halves, the newer one first. False
@@ -223,7 +243,10 @@ impl Planner {
 
     /// Takes days back that were handed out.
     pub(crate) fn put_back(&mut self, days: impl IntoIterator<Item = Date>, reason: DayReason) {
-        self.days.extend(days.into_iter().map(|day| (day, reason)));
+        for day in days {
+            self.outstanding.remove(&day);
+            self.days.insert(day, reason);
+        }
     }
 
     /// Everything that is not handed out, as it would be if nothing surprising

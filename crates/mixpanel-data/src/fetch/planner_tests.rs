@@ -67,6 +67,19 @@ fn a_range_that_fails_comes_back_in_halves() {
 }
 
 #[test]
+fn what_is_lost_or_put_back_does_not_stand_in_the_way() {
+    let mut plan = planner(20, History::default());
+    let first = plan.next().unwrap();
+    assert_eq!(plan.next(), None);
+    plan.put_back([first.from], DayReason::Missing);
+    let again = plan.next().unwrap();
+    assert_eq!((again.from, again.reason), (first.from, DayReason::Missing));
+    plan.lost(&again);
+    assert_eq!(plan.next().map(|chunk| chunk.days()), Some(1), "the next day is tried");
+    assert_eq!(plan.rest().len(), 1);
+}
+
+#[test]
 fn gaps_and_old_days_are_left_out() {
     let wanted = [1, 2, 5, 6, 9].map(|day| (date(2024, 3, day), DayReason::Missing));
     let mut plan = Planner::new(wanted, History(days_known(400, 1)), PlanOptions::default());

@@ -21,7 +21,7 @@ use mixpanel_client::time::ProjectClock;
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
 use super::planner::{PlannedChunk, Planner};
 use super::{FetchProgress, OnProgress};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope, Written};
 use crate::storage::filters::Filters;
 use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
@@ -216,6 +216,7 @@ impl<'r> Run<'r, '_> {
                 self.running += 1;
             }
             if self.running == 0 {
+                self.leave_rest();
                 return Ok(());
             }
             match news.recv_timeout(PROGRESS_INTERVAL) {
@@ -229,6 +230,14 @@ impl<'r> Run<'r, '_> {
                 Err(RecvTimeoutError::Timeout) => self.tell(false),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+        }
+    }
+
+    /// Reports what was not tried, because nothing succeeded any more.
+    fn leave_rest(&mut self) {
+        for (from, to) in self.planner.rest() {
+            let what = format!("the export of {from} to {to}, not tried after the failures before it,");
+            self.outcome.failed.push(FailedRange { from, to, error: ErrorKind::Api { what }.into() });
         }
     }
 
@@ -302,6 +311,7 @@ impl<'r> Run<'r, '_> {
                 let first = today.saturating_sub(jiff::Span::new().days(i64::from(*days)));
                 if first > chunk.from && self.job.placement == Placement::Days {
                     let mut gone = self.planner.give_up_before(first);
+                    self.planner.lost(&chunk);
                     gone.extend(days_of(chunk.from, chunk.to).filter(|day| *day < first));
                     gone.sort_unstable();
                     gone.dedup();
@@ -322,6 +332,7 @@ impl<'r> Run<'r, '_> {
                 if hopeless || whole || !self.planner.split(&chunk) {
                     let error = api_error(what, error);
                     self.outcome.failed.push(FailedRange { from: chunk.from, to: chunk.to, error });
+                    self.planner.lost(&chunk);
                     self.stopped |= hopeless;
                 }
                 Ok(())

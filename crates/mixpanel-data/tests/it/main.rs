@@ -11,4 +11,5 @@ mod fetch;
 mod no_files;
 mod plan;
 mod support;
+mod sync;
 mod time_zones;

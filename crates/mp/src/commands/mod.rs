@@ -3,9 +3,12 @@
 pub(crate) mod demo;
 pub(crate) mod fetch;
 pub(crate) mod info;
+pub(crate) mod plan;
 pub(crate) mod schema;
 pub(crate) mod sim;
 pub(crate) mod sql;
+pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod tables;
 
 use mixpanel_data::Workspace;

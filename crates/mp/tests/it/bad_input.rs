@@ -116,7 +116,9 @@ fn a_full_disk_loses_nothing_that_was_there() {
     let run = Run::of(shell.output().unwrap());
     run.fails(9, &["no room left"]);
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&before));
-    place.run(["schema", "more", "--db", DB]).fails(4, &["more"]);
+    // Of the new table there are whole days, or none.
+    let days = "SELECT count(*) FROM _ledger WHERE table_name = 'more'";
+    assert!(place.scalar(DB, days).as_i64().unwrap() < 20);
     place.ok(args);
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM more"), unique_events(&large));
 }

@@ -6,3 +6,4 @@ mod fetch;
 mod signals;
 mod sql;
 mod support;
+mod sync;

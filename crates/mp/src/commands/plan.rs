@@ -1,0 +1,137 @@
+//! `mp plan`: requests, rows, bytes and time of a sync, before anything is spent.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mixpanel_client::time::ProjectClock;
+use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, Workspace, plan_from_nothing};
+use serde::Serialize;
+
+use crate::args;
+use crate::config::{Connection, Env, existing_database};
+use crate::error::Error;
+use crate::output::{self, Format};
+use crate::ui::{Ui, thousands};
+
+/// Mixpanel's export limit (rate-limits reference).
+const REQUESTS_PER_HOUR: u64 = 60;
+/// What `mp` stores on two cores, as measured (docs/performance.md).
+const ROWS_PER_SECOND: u64 = 100_000;
+
+pub(crate) fn run(args: &args::Plan, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+    let clock = Connection::clock(&args.connection, env)?;
+    let options = options(&args.range, &clock);
+    let plan = match existing_database(args.database.db.as_deref(), env) {
+        Ok(path) if path.exists() => Workspace::open(path, true)?.plan(&clock, &options)?,
+        Ok(_) | Err(Error::NoDatabase { .. }) => {
+            let Some(from) = options.from else {
+                return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
+            };
+            let today = clock.day_of(Timestamp::now().as_microsecond());
+            plan_from_nothing(&options.table, from, options.to.unwrap_or(today))
+        }
+        Err(error) => return Err(error),
+    };
+    print(&plan, args.format.as_deref(), ui)
+}
+
+/// The part of a sync's options that says which days.
+pub(super) fn options(range: &args::Range, clock: &ProjectClock) -> SyncOptions {
+    let now = Timestamp::now();
+    SyncOptions {
+        table: range.name.clone(),
+        from: range.from.map(|day| day.resolve(now, clock)),
+        to: range.to.map(|day| day.resolve(now, clock)),
+        window_days: range.window,
+        ..SyncOptions::default()
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    table: &'a str,
+    from: jiff::civil::Date,
+    to: jiff::civil::Date,
+    days: u32,
+    /// At least so many; exactly, when the sizes are known.
+    requests: usize,
+    sizes_known: bool,
+    rows: Option<u64>,
+    bytes: Option<u64>,
+    eta_seconds: Option<u64>,
+    chunks: &'a [PlannedChunk],
+}
+
+/// How long it takes: requests beyond the first hour's wait for theirs, and rows take their time.
+fn eta(plan: &SyncPlan) -> Option<Duration> {
+    let hours = (plan.requests.len() as u64).saturating_sub(1) / REQUESTS_PER_HOUR;
+    Some(Duration::from_secs(hours * 3600 + plan.rows()? / ROWS_PER_SECOND + plan.requests.len() as u64))
+}
+
+/// Prints a plan.
+pub(super) fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<(), Error> {
+    let eta = eta(plan);
+    let shown = Shown {
+        table: &plan.table,
+        from: plan.from,
+        to: plan.to,
+        days: plan.days(),
+        requests: plan.requests.len(),
+        sizes_known: plan.rows().is_some(),
+        rows: plan.rows(),
+        bytes: plan.bytes(),
+        eta_seconds: eta.map(|eta| eta.as_secs()),
+        chunks: &plan.requests,
+    };
+    let unknown = || "unknown until the first day is here".to_owned();
+    let count = |reason| {
+        let of = plan.requests.iter().filter(|chunk| chunk.reason == reason);
+        of.map(PlannedChunk::days).sum::<u32>()
+    };
+    let mut pairs = vec![
+        ("table", plan.table.clone()),
+        ("days", format!("{} to {}", plan.from, plan.to)),
+        (
+            "to fetch",
+            format!(
+                "{} days: {} in requests for missing ones, {} for partial, {} for stale",
+                plan.days(),
+                count(DayReason::Missing),
+                count(DayReason::Partial),
+                count(DayReason::Stale)
+            ),
+        ),
+        (
+            "requests",
+            match plan.rows() {
+                Some(_) => format!("{} of {REQUESTS_PER_HOUR} an hour", plan.requests.len()),
+                None => format!("{} if the days are small, up to {}", plan.requests.len(), plan.days()),
+            },
+        ),
+        ("rows", plan.rows().map_or_else(unknown, |rows| format!("about {}", thousands(rows)))),
+        ("JSON", plan.bytes().map_or_else(unknown, |bytes| format!("about {:.2} GB", bytes as f64 / 1e9))),
+        (
+            "time",
+            eta.map_or_else(unknown, |eta| {
+                format!("about {} s, at {} rows/s", eta.as_secs(), thousands(ROWS_PER_SECOND))
+            }),
+        ),
+    ];
+    let ranges: Vec<String> = plan
+        .requests
+        .iter()
+        .take(20)
+        .map(|chunk| {
+            let rows = chunk.rows.map_or_else(|| "?".to_owned(), thousands);
+            format!("{} to {}  {} days  {rows} rows", chunk.from, chunk.to, chunk.days())
+        })
+        .collect();
+    pairs.extend(
+        ranges.into_iter().enumerate().map(|(at, range)| (if at == 0 { "in order" } else { "" }, range)),
+    );
+    if plan.requests.len() > 20 {
+        pairs.push(("", format!("and {} more", plan.requests.len() - 20)));
+    }
+    output::object(Format::of_object(format, ui), ui, &shown, &pairs)?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! `mp sync`: a table brought up to date.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use mixpanel_data::{ErrorKind, SyncOptions, SyncResult, SyncState, Workspace, WorkspaceBuilder};
+use serde::Serialize;
+
+use super::plan;
+use crate::args;
+use crate::config::{Connection, Env, target_database};
+use crate::error::Error;
+use crate::output::{self, Format};
+use crate::signals::Signals;
+use crate::ui::{Ui, thousands};
+
+pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+    let clock = Connection::clock(&args.connection, env)?;
+    let options = SyncOptions {
+        events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
+        filter: args.where_.clone(),
+        on_reject: args.on_reject.into(),
+        concurrency: args.concurrency,
+        ..plan::options(&args.range, &clock)
+    };
+    if args.dry_run {
+        let plan = args::Plan {
+            range: args::Range { name: args.range.name.clone(), ..args.range },
+            database: args::Database { db: args.database.db.clone() },
+            format: args.format.clone(),
+            connection: args.connection.clone(),
+        };
+        return plan::run(&plan, env, ui);
+    }
+    let connection = Connection::resolve(&args.connection, env)?;
+    let path = target_database(args.database.db.as_deref(), connection.project_id, env)?;
+    let today = clock.day_of(Timestamp::now().as_microsecond());
+    let progress = ui.progress(options.from.unwrap_or(today), options.to.unwrap_or(today));
+    let retry = progress.clone();
+    let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    let builder = Workspace::builder().project(project);
+    let workspace = signals.guard(open(builder, &path, Duration::from_secs(args.wait), ui, signals)?);
+    let result = workspace.sync_with(&options, &mut |now| progress.update(now));
+    progress.finish();
+    let result = result?;
+    let format = Format::of_object(args.format.as_deref(), ui);
+    output::object(format, ui, &Shown::of(&result), &summary(&result))?;
+    partial(result)
+}
+
+/// Opens the database, and waits for whoever has it open, if that is wanted.
+fn open(
+    builder: WorkspaceBuilder,
+    path: &Path,
+    patience: Duration,
+    ui: &Ui,
+    signals: &Signals,
+) -> Result<Workspace, Error> {
+    let started = Instant::now();
+    let mut told = false;
+    loop {
+        match builder.clone().open(path) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::DatabaseLocked { .. })
+                    && started.elapsed() < patience =>
+            {
+                if !std::mem::replace(&mut told, true) {
+                    ui.say(&format!("{error}; waiting for up to {} s", patience.as_secs()));
+                }
+                std::thread::sleep(Duration::from_millis(200));
+                signals.check()?;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Some ranges failed: that is the end of a program that has printed what it did.
+fn partial(mut result: SyncResult) -> Result<(), Error> {
+    if result.state == SyncState::Complete {
+        return Ok(());
+    }
+    let first = result.failed.remove(0);
+    let more = match result.failed.len() {
+        0 => String::new(),
+        more => format!(" and {more} more ranges"),
+    };
+    Err(Error::Partial { what: format!("{} to {}{more}", first.from, first.to), source: first.error })
+}
+
+#[derive(Serialize)]
+struct Failed {
+    from: Date,
+    to: Date,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    table: &'a str,
+    state: SyncState,
+    from: Date,
+    to: Date,
+    days_fetched: usize,
+    rows: u64,
+    total_rows: u64,
+    requests: u32,
+    failed: Vec<Failed>,
+    unavailable: &'a [Date],
+    seconds: f64,
+    chunks: &'a [mixpanel_data::ChunkReport],
+}
+
+impl<'a> Shown<'a> {
+    fn of(result: &'a SyncResult) -> Self {
+        let failed = result.failed.iter().map(|range| Failed {
+            from: range.from,
+            to: range.to,
+            error: range.error.to_string(),
+        });
+        Shown {
+            table: &result.table,
+            state: result.state,
+            from: result.from,
+            to: result.to,
+            days_fetched: days(result),
+            rows: result.rows(),
+            total_rows: result.total_rows,
+            requests: result.requests,
+            failed: failed.collect(),
+            unavailable: &result.unavailable,
+            seconds: result.duration.as_secs_f64(),
+            chunks: &result.chunks,
+        }
+    }
+}
+
+fn days(result: &SyncResult) -> usize {
+    result.chunks.iter().map(|chunk| chunk.rows_by_day.len()).sum()
+}
+
+fn summary(result: &SyncResult) -> Vec<(&'static str, String)> {
+    let state = match (result.state, result.chunks.is_empty()) {
+        (SyncState::Complete, true) => "up to date: nothing to fetch",
+        (SyncState::Complete, false) => "up to date",
+        (SyncState::Partial, _) => "partly: some ranges failed",
+    };
+    let mut pairs = vec![
+        ("table", result.table.clone()),
+        ("state", state.to_owned()),
+        ("days", format!("{} to {}, {} of them fetched", result.from, result.to, days(result))),
+        ("rows fetched", thousands(result.rows())),
+        ("rows in the table", thousands(result.total_rows)),
+        ("requests", result.requests.to_string()),
+        ("time", format!("{:.1} s", result.duration.as_secs_f64())),
+    ];
+    if let (Some(first), Some(last)) = (result.unavailable.first(), result.unavailable.last()) {
+        pairs.push(("not in the plan", format!("{first} to {last}: older than the history it keeps")));
+    }
+    pairs
+}
