@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{
@@ -11,6 +12,7 @@ use reqwest::header::{
 use reqwest::{Certificate, Proxy, Response, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
+use crate::budget::{RequestBudget, Said};
 use crate::cancel::CancelToken;
 use crate::credentials::{Credentials, Scrubber, Secret};
 use crate::error::{Error, ErrorKind, Phase, Result, Truncation};
@@ -54,6 +56,12 @@ pub struct ClientOptions {
     /// Limit for all the time a body keeps us waiting, so that a server that drips does not hold
     /// us for ever.
     pub body_timeout: Duration,
+    /// A body that comes slower than this is given up, and asked for again.
+    pub min_rate: MinRate,
+    /// What every request is counted against before it is sent; nothing is counted without one.
+    pub budget: Option<Arc<RequestBudget>>,
+    /// The longest wait for the budget; none is too long unless told otherwise.
+    pub max_budget_wait: Option<Duration>,
     /// How often and how long to try again.
     pub retry: RetryPolicy,
     /// Seed of the randomness in waits.
@@ -82,6 +90,9 @@ impl ClientOptions {
             first_byte_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(6 * 3600),
+            min_rate: MinRate::default(),
+            budget: None,
+            max_budget_wait: None,
             retry: RetryPolicy::default(),
             seed: 0,
             clock: Arc::new(SystemClock::new()),
@@ -138,6 +149,22 @@ fn setup(what: &str) -> Error {
     ErrorKind::Setup { what: what.to_owned() }.into()
 }
 
+/// How fast a body must come at least, averaged over a stretch of waiting for the network; time
+/// in which we read slowly does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinRate {
+    /// Bytes over the wire per second.
+    pub bytes_per_second: u64,
+    /// The stretch.
+    pub over: Duration,
+}
+
+impl Default for MinRate {
+    fn default() -> Self {
+        Self { bytes_per_second: 1_000, over: Duration::from_secs(120) }
+    }
+}
+
 /// Limits on waiting for a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
@@ -145,6 +172,7 @@ pub(crate) struct Timeouts {
     pub(crate) first_byte: Duration,
     pub(crate) idle: Duration,
     pub(crate) body: Duration,
+    pub(crate) min_rate: MinRate,
 }
 
 /// Talks to one Mixpanel project. Clones share connections, threads and randomness.
@@ -164,6 +192,9 @@ struct Http {
     urls: ParsedUrls,
     project_id: Option<String>,
     timeouts: Timeouts,
+    budget: Option<Arc<RequestBudget>>,
+    max_budget_wait: Option<Duration>,
+    sent: AtomicU64,
     clock: Arc<dyn Clock>,
 }
 
@@ -192,7 +223,11 @@ impl Client {
                 first_byte: options.first_byte_timeout,
                 idle: options.idle_timeout,
                 body: options.body_timeout,
+                min_rate: options.min_rate,
             },
+            budget: options.budget,
+            max_budget_wait: options.max_budget_wait,
+            sent: AtomicU64::new(0),
             clock: options.clock.clone(),
         };
         let retrier = Retrier {
@@ -208,6 +243,27 @@ impl Client {
     /// The retry loop of this client, to put around work that is larger than a request.
     pub fn retrier(&self) -> &Retrier {
         &self.retrier
+    }
+
+    /// What its requests are counted against.
+    pub fn budget(&self) -> Option<&RequestBudget> {
+        self.http.budget.as_deref()
+    }
+
+    /// How many requests this client and its clones have sent, retries included.
+    pub fn requests_sent(&self) -> u64 {
+        self.http.sent.load(Ordering::Relaxed)
+    }
+
+    /// Takes a request out of the budget. The observer is told of waits.
+    fn take_from_budget(&self) -> Result<()> {
+        let Some(budget) = &self.http.budget else { return Ok(()) };
+        let Retrier { clock, cancel, observer, .. } = &self.retrier;
+        budget.take(&**clock, cancel, self.http.max_budget_wait, |wait, why| {
+            if let Some(observer) = observer {
+                observer.tell(&ErrorKind::BudgetExhausted { wait, why }.into(), 0, wait);
+            }
+        })
     }
 
     /// Gives a client that listens to another token, and shares everything else.
@@ -231,6 +287,8 @@ impl Client {
         let label = RedactedUrl::new(&url);
         let cancel = &self.retrier.cancel;
         let opening = self.retrier.run(|| {
+            self.take_from_budget()?;
+            self.http.sent.fetch_add(1, Ordering::Relaxed);
             let attempt = attempt(self.http.clone(), url.clone(), cancel.clone());
             let outcome = self.runtime.wait(attempt);
             outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()))
@@ -290,11 +348,17 @@ impl Http {
             Ok(Ok(response)) => response,
         };
         let status = response.status();
+        let retry_after = text(response.headers(), RETRY_AFTER)
+            .and_then(|value| parse_retry_after(value, self.clock.now()));
+        if let Some(budget) = &self.budget {
+            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+            let asked = retry_after.filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
+            let said = Said::new(asked, header("ratelimit"), header("ratelimit-policy"));
+            budget.heard(&said, self.clock.now());
+        }
         if status == StatusCode::OK {
             return Ok(response);
         }
-        let retry_after = text(response.headers(), RETRY_AFTER)
-            .and_then(|value| parse_retry_after(value, self.clock.now()));
         if status.is_redirection() {
             let host = text(response.headers(), LOCATION).and_then(|location| {
                 let target = response.url().join(location).ok()?;

@@ -161,6 +161,15 @@ pub enum ErrorKind {
         /// The host it named.
         host: Option<String>,
     },
+    /// Our own count says that Mixpanel would refuse, for longer than we were to wait. Nothing was
+    /// sent. Not transient: it will not pass while we try.
+    #[error("{why}, for another {} s", .wait.as_secs() + 1)]
+    BudgetExhausted {
+        /// How long until the next request may go.
+        wait: Duration,
+        /// Which limit it is.
+        why: &'static str,
+    },
     /// Stopped by a [`CancelToken`](crate::CancelToken). Not transient.
     #[error("cancelled")]
     Cancelled,
@@ -196,6 +205,7 @@ impl ErrorKind {
             | Self::Tls { .. }
             | Self::UnexpectedEncoding { .. }
             | Self::Redirected { .. }
+            | Self::BudgetExhausted { .. }
             | Self::Cancelled => false,
         }
     }
@@ -286,6 +296,7 @@ impl Error {
             | ErrorKind::Timeout { .. }
             | ErrorKind::Truncated { .. }
             | ErrorKind::Corrupt { .. }
+            | ErrorKind::BudgetExhausted { .. }
             | ErrorKind::Cancelled => {}
         }
     }

@@ -14,6 +14,8 @@ pub enum Phase {
     NextByte,
     /// The end of the body.
     WholeBody,
+    /// More bytes than came: the body was slower than the least rate.
+    MinRate,
 }
 
 impl fmt::Display for Phase {
@@ -23,6 +25,7 @@ impl fmt::Display for Phase {
             Self::FirstByte => "waiting for the first byte of the body",
             Self::NextByte => "waiting for the next byte of the body",
             Self::WholeBody => "waiting for the end of the body",
+            Self::MinRate => "of a body that comes too slowly",
         })
     }
 }

@@ -34,6 +34,7 @@
 //! the last byte is a line feed, and no line says that the export was `terminated early`.
 //! Everything else is an [`Error`], and what had been read before it must be thrown away.
 
+pub mod budget;
 mod cancel;
 mod client;
 mod credentials;
@@ -49,7 +50,7 @@ mod status;
 pub mod time;
 
 pub use cancel::CancelToken;
-pub use client::{Client, ClientOptions};
+pub use client::{Client, ClientOptions, MinRate};
 pub use credentials::{Credentials, Secret};
 pub use error::{Corruption, Error, ErrorKind, Phase, Result, Truncation};
 pub use redact::RedactedUrl;

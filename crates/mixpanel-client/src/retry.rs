@@ -172,6 +172,10 @@ impl RetryObserver {
     pub fn new(function: impl Fn(RetryNotice<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(function))
     }
+
+    pub(crate) fn tell(&self, error: &Error, attempts: u32, wait: Duration) {
+        (self.0)(RetryNotice { error, attempts, wait });
+    }
 }
 
 impl fmt::Debug for RetryObserver {
@@ -219,7 +223,7 @@ impl Retrier {
             };
             retries += 1;
             if let Some(observer) = &self.observer {
-                (observer.0)(RetryNotice { error: &error, attempts: retries, wait });
+                observer.tell(&error, retries, wait);
             }
             self.clock.sleep(wait, &self.cancel);
         }

@@ -1,8 +1,10 @@
 //! What the program works with: flags first, then the environment, then defaults.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use mixpanel_client::budget::{ApiFamily, RequestBudget};
 use mixpanel_client::retry::{RetryNotice, RetryObserver};
 use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_client::{BaseUrls, Client, ClientOptions, Credentials, Region};
@@ -23,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) region: Region,
     pub(crate) base_urls: BaseUrls,
     pub(crate) clock: ProjectClock,
+    /// Where requests are counted, for all processes of this user.
+    pub(crate) budget: Option<PathBuf>,
 }
 
 impl Connection {
@@ -36,7 +40,7 @@ impl Connection {
             None => BaseUrls::for_region(region),
         };
         let credentials = credentials(project_id, env)?;
-        Ok(Connection { credentials, project_id, region, base_urls, clock })
+        Ok(Connection { credentials, project_id, region, base_urls, clock, budget: state_folder(env) })
     }
 
     /// What the project's times and days are; needs no credentials.
@@ -56,6 +60,7 @@ impl Connection {
         options.project_id = self.project_id;
         options.base_urls = self.base_urls;
         options.cancel = signals.cancel();
+        options.budget = Some(Arc::new(budget(self.budget.as_deref(), &options)));
         options.observer = Some(RetryObserver::new(on_retry));
         options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
         Ok(Project {
@@ -66,6 +71,30 @@ impl Connection {
             clock: self.clock,
         })
     }
+}
+
+/// The request budget of the project, shared by all processes; without a folder to keep it in, that
+/// of this process.
+fn budget(folder: Option<&Path>, options: &ClientOptions) -> RequestBudget {
+    // Another server has limits of its own; a project secret stands for its project.
+    let project = match (&options.credentials, options.project_id) {
+        (Credentials::ProjectSecret { secret }, _) => secret.expose().to_owned(),
+        (_, id) => id.unwrap_or_default().to_string(),
+    };
+    let project = format!("{} {project}", options.base_urls.export);
+    folder
+        .and_then(|folder| RequestBudget::in_folder(&folder.join("budget"), &project, ApiFamily::Export).ok())
+        .unwrap_or_else(|| RequestBudget::in_memory(ApiFamily::Export))
+}
+
+/// `$XDG_STATE_HOME/mixpanel_data`, or the same below `~/.local/state`.
+fn state_folder(env: Env<'_>) -> Option<PathBuf> {
+    let base = match (env("XDG_STATE_HOME").filter(|path| Path::new(path).is_absolute()), env("HOME")) {
+        (Some(base), _) => PathBuf::from(base),
+        (None, Some(home)) => Path::new(&home).join(".local/state"),
+        (None, None) => return None,
+    };
+    Some(base.join("mixpanel_data"))
 }
 
 fn project_id(text: Option<String>) -> Result<Option<u64>, Error> {

@@ -235,6 +235,7 @@ fn query_hint(class: &str) -> Option<String> {
 fn api_advice(kind: &Api) -> (u8, Option<String>) {
     match kind {
         Api::InvalidRequest { .. } => (3, None),
+        Api::BudgetExhausted { .. } => (5, hint("run it again then; `mp plan` shows what it takes")),
         Api::Setup { .. } => (1, None),
         Api::Authentication { .. } => (
             6,

@@ -188,6 +188,7 @@ async fn pump(
     writer.push(first).await;
     // Only time spent waiting for the network counts: a slow reader is not the server's fault.
     let mut left = timeouts.body;
+    let (mut waited, mut came) = (Duration::ZERO, 0);
     loop {
         let start = Instant::now();
         let (phase, limit) =
@@ -198,6 +199,15 @@ async fn pump(
             return Ok(());
         };
         left = left.saturating_sub(start.elapsed());
+        waited += start.elapsed();
+        came += block.len() as u64;
+        let rate = timeouts.min_rate;
+        if waited >= rate.over {
+            if came < rate.bytes_per_second.saturating_mul(waited.as_secs()) {
+                return Err(ErrorKind::Timeout { phase: Phase::MinRate, after: waited }.into());
+            }
+            (waited, came) = (Duration::ZERO, 0);
+        }
         writer.push(block).await;
     }
 }

@@ -91,7 +91,7 @@ fn gaps_and_old_days_are_left_out() {
 proptest! {
     #[test]
     fn every_day_is_handed_out_once_newest_first(
-        sizes in proptest::collection::vec(0u64..400_000, 1..200),
+        sizes in proptest::collection::vec(0u64..1_600_000, 1..200),
         known in 0i64..50,
         at_once in 1usize..8,
     ) {
@@ -105,7 +105,7 @@ proptest! {
             prop_assert_eq!(chunk.to, next);
             next = chunk.from.yesterday().unwrap();
             let rows = chunk.rows.unwrap_or(0);
-            prop_assert!(chunk.days() == 1 || rows <= 250_000, "{} rows", rows);
+            prop_assert!(chunk.days() == 1 || rows <= 1_000_000, "{} rows", rows);
         }
         prop_assert_eq!(days_between(next, last) as i64 - 1, count);
     }

@@ -1,6 +1,7 @@
 //! How much memory DuckDB uses, and keeping in-memory tables small.
 
 use super::connection::SqlConnection;
+use super::pin::checkpoint;
 use crate::error::Result;
 
 /// Used and allowed bytes.
@@ -34,7 +35,7 @@ pub(super) fn compress_memory(connection: &mut dyn SqlConnection) {
         && used < limit / 5 * 3
     {
         // It may fail while a query is running; the next chunk tries again.
-        let _ = connection.execute("CHECKPOINT");
+        checkpoint(connection);
     }
 }
 

@@ -59,6 +59,7 @@ fn connection(simulator: &Simulator) -> Connection {
         region: Region::Us,
         base_urls: BaseUrls::single_host(&simulator.base_url()),
         clock: Default::default(),
+        budget: None,
     }
 }
 

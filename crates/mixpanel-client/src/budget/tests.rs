@@ -1,0 +1,122 @@
+use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A clock that sleeping moves.
+#[derive(Clone, Debug, Default)]
+struct Hands(Arc<AtomicU64>);
+
+impl Clock for Hands {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, duration: Duration, _: &CancelToken) {
+        self.0.fetch_add(duration.as_millis() as u64, Ordering::SeqCst);
+    }
+}
+
+fn take(budget: &RequestBudget, clock: &Hands) {
+    budget.take(clock, &CancelToken::new(), None, |_, _| {}).unwrap();
+}
+
+/// Whether any window of the length has more than the limit.
+fn most_within(times: &[u64], window: u64) -> usize {
+    times
+        .iter()
+        .map(|start| times.iter().filter(|at| (*start..start + window).contains(at)).count())
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn no_window_has_more_than_its_limit() {
+    let (budget, clock) = (RequestBudget::in_memory(ApiFamily::Export), Hands::default());
+    let mut times = Vec::new();
+    for _ in 0..150 {
+        take(&budget, &clock);
+        times.push(clock.0.load(Ordering::SeqCst));
+    }
+    assert_eq!(most_within(&times, 1_000), 3);
+    assert_eq!(most_within(&times, 3_600_000), 60);
+    // And none is wasted: the 61st goes an hour after the first.
+    assert_eq!(times[60], 3_600_000);
+    let state = budget.state(clock.now());
+    assert_eq!((state.limit, state.window), (60, Duration::from_secs(3600)));
+}
+
+#[test]
+fn processes_share_one_budget_and_damage_heals() {
+    let folder = std::env::temp_dir().join(format!("mp-budget-{}", std::process::id()));
+    let open = || RequestBudget::in_folder(&folder, "12345", ApiFamily::Export).unwrap();
+    // Two handles on one file, as two processes have; real time, real locks.
+    let clock = crate::retry::SystemClock::new();
+    let times = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let budget = open();
+                for _ in 0..4 {
+                    budget.take(&clock, &CancelToken::new(), None, |_, _| {}).unwrap();
+                    times.lock().unwrap().push(millis(clock.now()));
+                }
+            });
+        }
+    });
+    let times = times.into_inner().unwrap();
+    // A millisecond lies between taking and noting.
+    assert!(most_within(&times, 950) <= 3, "{times:?}");
+    assert_eq!(open().state(clock.now()).used, 8);
+    assert_eq!(
+        RequestBudget::in_folder(&folder, "other", ApiFamily::Export).unwrap().state(clock.now()).used,
+        0
+    );
+    for entry in fs::read_dir(&folder).unwrap().flatten() {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        assert!(!entry.file_name().to_string_lossy().contains("12345"));
+        fs::write(entry.path(), "{damaged").unwrap();
+    }
+    assert_eq!(open().state(clock.now()).used, 0);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_servers_word_comes_first() {
+    let (budget, clock) = (RequestBudget::in_memory(ApiFamily::Export), Hands::default());
+    let hear = |said: Said| budget.heard(&said, clock.now());
+    hear(Said { retry_after: Some(Duration::from_secs(90)), ..Said::default() });
+    let mut waits = Vec::new();
+    budget.take(&clock, &CancelToken::new(), None, |wait, why| waits.push((wait, why))).unwrap();
+    assert_eq!(waits, [(Duration::from_secs(90), "the server asked to wait")]);
+    assert_eq!(clock.monotonic(), Duration::from_secs(90));
+    // Two left, says the server, whatever we have counted.
+    hear(Said { left: Some((2, Some(Duration::from_secs(600)))), ..Said::default() });
+    take(&budget, &clock);
+    take(&budget, &clock);
+    take(&budget, &clock);
+    assert_eq!(clock.monotonic(), Duration::from_secs(690));
+    // Another window than ours.
+    hear(Said { policy: Some((5, Duration::from_secs(10))), ..Said::default() });
+    let start = clock.monotonic();
+    (0..11).for_each(|_| take(&budget, &clock));
+    assert!((clock.monotonic() - start).as_secs() <= 21);
+    let error = {
+        hear(Said { retry_after: Some(Duration::from_secs(50)), ..Said::default() });
+        budget.take(&clock, &CancelToken::new(), Some(Duration::from_secs(5)), |_, _| {}).unwrap_err()
+    };
+    assert!(matches!(error.kind(), ErrorKind::BudgetExhausted { .. }) && !error.is_retryable());
+}
+
+#[test]
+fn a_clock_that_was_set_back_blocks_nobody_for_long() {
+    let log = Log { sent: vec![5_000_000_000; 60], blocked_until: 9_000_000_000_000, ..Log::default() };
+    let mut later = log.clone();
+    later.tidy(1_000_000_000);
+    assert!(later.sent.is_empty());
+    assert!(later.wait(1_000_000_000, 3).0 <= LONGEST_BLOCK);
+}
