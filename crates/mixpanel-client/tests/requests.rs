@@ -5,14 +5,15 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::civil::date;
+use mixpanel_client::budget::{ApiFamily, RequestBudget};
 use mixpanel_client::export::ExportRequest;
-use mixpanel_client::retry::RetryPolicy;
-use mixpanel_client::{BaseUrls, Client, Credentials, Error, ErrorKind};
+use mixpanel_client::retry::{Clock, RetryPolicy};
+use mixpanel_client::{BaseUrls, CancelToken, Client, Credentials, Error, ErrorKind, MinRate, Phase};
 use support::{
     CANARY, FakeClock, Script, Server, Step, all_texts, answer, client, gzip, new_year, ok, options, refused,
     send,
@@ -308,4 +309,59 @@ fn secrets_are_in_no_error() {
     }
     let shown = format!("{client:?} {:?}", options(&server.base()));
     assert!(!shown.contains("CANAR") && !shown.contains(&basic), "{shown}");
+}
+
+/// A clock that sleeping moves.
+#[derive(Debug, Default)]
+struct Hands(FakeClock);
+
+impl Clock for Hands {
+    fn now(&self) -> SystemTime {
+        self.0.now() + self.0.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration, cancel: &CancelToken) {
+        self.0.sleep(duration, cancel);
+    }
+}
+
+/// Every attempt is counted, and what the server says about its limits is kept for the next one.
+#[test]
+fn attempts_are_counted_and_the_servers_limits_are_believed() {
+    let full = "RateLimit: \"project\";r=0;t=600\r\nRateLimit-Policy: \"project\";q=60;w=3600\r\n";
+    let server = Server::start([refused("429 Too Many Requests", full, "{}"), ok(EVENT), ok(EVENT)]);
+    let clock = Arc::new(Hands::default());
+    let budget = Arc::new(RequestBudget::in_memory(ApiFamily::Export));
+    let mut options = options(&server.base());
+    options.clock = clock.clone();
+    options.retry = RetryPolicy { max_retries: 3, ..RetryPolicy::default() };
+    options.budget = Some(budget.clone());
+    let client = Client::new(options).unwrap();
+    client.export(&new_year()).unwrap();
+    client.export(&new_year()).unwrap();
+    assert_eq!((client.requests_sent(), budget.state(clock.now()).used), (3, 3));
+    let waited: Duration = clock.monotonic();
+    assert!(waited >= Duration::from_secs(600), "{waited:?}");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_body_that_drips_is_given_up() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut steps = vec![send(head)];
+    for _ in 0..60 {
+        steps.push(send("1\r\n{\r\n"));
+        steps.push(Step::Delay(Duration::from_millis(20)));
+    }
+    let server = Server::start([steps]);
+    let mut options = options(&server.base());
+    options.min_rate = MinRate { bytes_per_second: 1_000, over: Duration::from_millis(1_000) };
+    let mut body = Client::new(options).unwrap().export(&new_year()).unwrap();
+    let error = body.find_map(|block| block.err()).expect("too slow");
+    assert!(matches!(error.kind(), ErrorKind::Timeout { phase: Phase::MinRate, .. }), "{error:?}");
+    assert!(error.is_retryable());
 }

@@ -25,8 +25,8 @@ pub(crate) struct Connection {
     pub(crate) region: Region,
     pub(crate) base_urls: BaseUrls,
     pub(crate) clock: ProjectClock,
-    /// Where requests are counted, for all processes of this user.
-    pub(crate) budget: Option<PathBuf>,
+    /// Whether requests are counted, and where, for all processes of this user.
+    pub(crate) budget: Option<Option<PathBuf>>,
 }
 
 impl Connection {
@@ -35,12 +35,13 @@ impl Connection {
         let project_id = project_id(pick(&args.project_id, "MP_PROJECT_ID"))?;
         let region = region(pick(&args.region, "MP_REGION"))?;
         let clock = Self::clock(args, env)?;
-        let base_urls = match pick(&args.base_url, "MP_BASE_URL") {
-            Some(base) => BaseUrls::single_host(&base),
-            None => BaseUrls::for_region(region),
+        // Another server, such as the simulator, has limits of its own.
+        let (base_urls, budget) = match pick(&args.base_url, "MP_BASE_URL") {
+            Some(base) => (BaseUrls::single_host(&base), None),
+            None => (BaseUrls::for_region(region), Some(state_folder(env))),
         };
         let credentials = credentials(project_id, env)?;
-        Ok(Connection { credentials, project_id, region, base_urls, clock, budget: state_folder(env) })
+        Ok(Connection { credentials, project_id, region, base_urls, clock, budget })
     }
 
     /// What the project's times and days are; needs no credentials.
@@ -60,7 +61,7 @@ impl Connection {
         options.project_id = self.project_id;
         options.base_urls = self.base_urls;
         options.cancel = signals.cancel();
-        options.budget = Some(Arc::new(budget(self.budget.as_deref(), &options)));
+        options.budget = self.budget.map(|folder| Arc::new(budget(folder.as_deref(), &options)));
         options.observer = Some(RetryObserver::new(on_retry));
         options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
         Ok(Project {
@@ -76,7 +77,7 @@ impl Connection {
 /// The request budget of the project, shared by all processes; without a folder to keep it in, that
 /// of this process.
 fn budget(folder: Option<&Path>, options: &ClientOptions) -> RequestBudget {
-    // Another server has limits of its own; a project secret stands for its project.
+    // A project secret stands for its project.
     let project = match (&options.credentials, options.project_id) {
         (Credentials::ProjectSecret { secret }, _) => secret.expose().to_owned(),
         (_, id) => id.unwrap_or_default().to_string(),
@@ -233,6 +234,12 @@ mod tests {
         let connection = resolve(&args::Connection::default(), &env).unwrap();
         assert_eq!((connection.project_id, connection.region), (Some(7), Region::In));
         assert!(connection.base_urls.export.contains("data-in."));
+        assert_eq!(connection.budget, Some(None), "counted, by this process only: there is no HOME");
+        let other = [&env[..], &[("MP_BASE_URL", "http://127.0.0.1:9"), ("HOME", "/h")]].concat();
+        assert_eq!(resolve(&args::Connection::default(), &other).unwrap().budget, None);
+        let home = [&env[..], &[("HOME", "/h")]].concat();
+        let folder = resolve(&args::Connection::default(), &home).unwrap().budget.unwrap();
+        assert_eq!(folder.as_deref(), Some(Path::new("/h/.local/state/mixpanel_data")));
     }
 
     #[test]
