@@ -38,6 +38,7 @@ pub(crate) fn fetch_events(
         clock,
         now,
         table: &table,
+        asked: (fetch.from, fetch.to),
         events: &fetch.events,
         filter: fetch.filter.as_deref(),
         limit: fetch.limit,

@@ -52,6 +52,9 @@ pub(crate) struct Job<'a> {
     pub(crate) clock: &'a ProjectClock,
     pub(crate) now: Timestamp,
     pub(crate) table: &'a str,
+    /// First and last day of it all, kept with the table: an interrupted run
+    /// still says what was asked for.
+    pub(crate) asked: (Date, Date),
     pub(crate) events: &'a [String],
     pub(crate) filter: Option<&'a str>,
     pub(crate) limit: Option<u32>,
@@ -252,8 +255,8 @@ impl<'r> Run<'r, '_> {
         let metadata = TableMetadata {
             kind: TableKind::Events,
             fetched_at: job.now,
-            from_date: Some(from),
-            to_date: Some(to),
+            from_date: Some(job.asked.0),
+            to_date: Some(job.asked.1),
             filter_events: (!job.events.is_empty()).then(|| job.events.to_vec()),
             filter_where: job.filter.map(str::to_owned),
         };

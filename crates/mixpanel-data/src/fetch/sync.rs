@@ -252,6 +252,7 @@ pub(crate) fn sync(
         clock,
         now,
         table: &target.table,
+        asked: target.days,
         events: &target.events,
         filter: target.filter.as_deref(),
         limit: None,

@@ -139,6 +139,23 @@ fn a_plan_sends_nothing_and_a_year_of_small_days_takes_six_requests() {
     assert_eq!((year.days(), year.requests.len()), (365, 6));
 }
 
+/// A first sync that is interrupted has said where it began: the next one needs
+/// no word to go on.
+#[test]
+fn an_interrupted_sync_goes_on_without_being_told_where_it_began() {
+    let simulator = Simulator::start(small_world()).unwrap();
+    let last = simulator.config().today.yesterday().unwrap();
+    // The first chunk comes, the second is refused for good.
+    simulator.fault(Fault::status(400).after(1).times(1));
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    workspace.sync(&SyncOptions { to: Some(last), ..from(&simulator) }).unwrap_err();
+    assert!(workspace.storage().table_exists("events").unwrap());
+    let result = workspace.sync(&SyncOptions { to: Some(last), ..SyncOptions::default() }).unwrap();
+    assert_eq!(result.from, simulator.world().first_day());
+    let unique = simulator.world().unique_count(result.from, last);
+    assert_eq!(workspace.sql_scalar("SELECT count(*) FROM events").unwrap().as_i64(), Some(unique as i64));
+}
+
 /// In both clock modes a day ends where the project's day ends, also when the
 /// clocks change on it.
 #[test]

@@ -179,7 +179,7 @@ impl Show<'_> {
     fn fetched(&mut self, workspace: &Guarded, result: &FetchResult) -> Result<(), Error> {
         let seconds = result.duration.as_secs_f64();
         let requests = if result.requests == 1 { "request" } else { "requests" };
-        self.heading("Fetched, proven complete, stored in one transaction")?;
+        self.heading("Fetched, proven complete, each chunk stored in one transaction")?;
         writeln!(
             self.out,
             "  {} {requests}, {} MB over the wire, {} MB of JSON, {seconds:.2} s",
