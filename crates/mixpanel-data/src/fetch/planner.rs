@@ -253,9 +253,13 @@ impl Planner {
     /// Everything that is not handed out, as it would be if nothing surprising
     /// were learnt: unknown days count as empty.
     pub(crate) fn preview(&self) -> Vec<PlannedChunk> {
+        let known = !self.history.0.is_empty();
         let mut plan = self.clone();
         let mut chunks = Vec::new();
-        while let Some(chunk) = plan.next() {
+        while let Some(mut chunk) = plan.next() {
+            if !known {
+                (chunk.rows, chunk.bytes) = (None, None);
+            }
             let days = chunk.from.series(Span::new().days(1)).take_while(|day| *day <= chunk.to);
             let each = u64::from(chunk.days());
             let rows = days.map(|day| (day, chunk.rows.unwrap_or(0) / each)).collect();

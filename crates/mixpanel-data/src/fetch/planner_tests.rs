@@ -80,6 +80,13 @@ fn what_is_lost_or_put_back_does_not_stand_in_the_way() {
 }
 
 #[test]
+fn a_preview_of_the_unknown_guesses_no_sizes() {
+    let preview = planner(30, History::default()).preview();
+    assert_eq!(preview.iter().map(PlannedChunk::days).collect::<Vec<_>>(), [1, 8, 21]);
+    assert!(preview.iter().all(|chunk| chunk.rows.is_none() && chunk.bytes.is_none()));
+}
+
+#[test]
 fn gaps_and_old_days_are_left_out() {
     let wanted = [1, 2, 5, 6, 9].map(|day| (date(2024, 3, day), DayReason::Missing));
     let mut plan = Planner::new(wanted, History(days_known(400, 1)), PlanOptions::default());

@@ -68,6 +68,14 @@ fn eta(plan: &SyncPlan) -> Option<Duration> {
     Some(Duration::from_secs(hours * 3600 + plan.rows()? / ROWS_PER_SECOND + plan.requests.len() as u64))
 }
 
+/// Bytes in the unit that suits them.
+fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes < 1e9 => format!("about {:.1} MB", bytes / 1e6),
+        bytes => format!("about {:.1} GB", bytes / 1e9),
+    }
+}
+
 /// Prints a plan.
 pub(super) fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<(), Error> {
     let eta = eta(plan);
@@ -109,7 +117,7 @@ pub(super) fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<()
             },
         ),
         ("rows", plan.rows().map_or_else(unknown, |rows| format!("about {}", thousands(rows)))),
-        ("JSON", plan.bytes().map_or_else(unknown, |bytes| format!("about {:.2} GB", bytes as f64 / 1e9))),
+        ("JSON", plan.bytes().map_or_else(unknown, size)),
         (
             "time",
             eta.map_or_else(unknown, |eta| {
