@@ -1,7 +1,7 @@
 //! A complete local copy of a Mixpanel project's raw data, in DuckDB.
 //!
 //! [`Workspace::fetch_events`] brings events home: provably complete, each one
-//! once, in one transaction. [`Workspace::sql`] asks them anything. The data
+//! once, each chunk of days in one transaction. [`Workspace::sql`] asks them anything. The data
 //! lives in a file, in a temporary file, or in memory only; see
 //! [`StorageEngine`].
 //!
@@ -45,7 +45,7 @@ mod workspace;
 pub use error::{Error, ErrorKind, Result};
 pub use fetch::{
     ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProgress,
-    OnProgress, PlannedChunk, SyncOptions, SyncPlan, SyncResult, SyncState, plan_from_nothing,
+    OnProgress, PlannedChunk, SyncOptions, SyncPlan, SyncResult, SyncState,
 };
 pub use memory::keep_freed_memory;
 pub use storage::{

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::time::ProjectClock;
 
@@ -213,28 +212,15 @@ impl Workspace {
         fetch::sync::plan(&self.storage, clock, (self.now.0)(), options)
     }
 
-    /// What is here of a table, day by day. Days reach from the table's first,
-    /// or from `from`, to today, or to `to`. `clock` says what a day is.
+    /// What is here of a table, day by day: `table`, `from`, `to`, `window_days`
+    /// and `max_age` of the options count. Days reach from the table's first to
+    /// today, unless told otherwise. `clock` says what a day is.
     ///
     /// # Errors
-    /// [`TableNotFound`](ErrorKind::TableNotFound).
-    pub fn coverage(
-        &self,
-        clock: &ProjectClock,
-        table: &str,
-        from: Option<Date>,
-        to: Option<Date>,
-    ) -> Result<Coverage> {
-        let now = (self.now.0)();
-        let table = self.storage.require(table, TableKind::Events)?;
-        let metadata = self.storage.get_metadata(&table)?;
-        let to = to.unwrap_or_else(|| clock.day_of(now.as_microsecond()));
-        let from = from.or(metadata.from_date).unwrap_or(to);
-        if from > to {
-            let why = format!("the first day {from} is after the last day {to}");
-            return Err(crate::Error::argument("dates", why));
-        }
-        fetch::coverage::coverage(&self.storage, clock, now, &table, (from, to), Default::default())
+    /// [`TableNotFound`](ErrorKind::TableNotFound), and for days that make no sense.
+    pub fn coverage(&self, clock: &ProjectClock, options: &SyncOptions) -> Result<Coverage> {
+        let table = self.storage.require(&options.table, TableKind::Events)?;
+        fetch::sync::coverage_of(&self.storage, clock, (self.now.0)(), &SyncOptions { table, ..options.clone() })
     }
 
     /// Runs SQL and returns the result as Arrow.

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Say nothing but results and errors
+    /// Say nothing but results and errors; of a sync, nothing but errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 }
@@ -33,9 +33,12 @@ pub(crate) enum Command {
     /// Bring a table up to date: only days that are missing, partial or stale
     Sync(Sync),
     /// Show what a sync would fetch, before any request is spent
-    Plan(Plan),
+    ///
+    /// No request is sent and no credentials are needed. Sizes are known from days that are here;
+    /// where nothing is known the plan says so, and the requests may become more.
+    Plan(Days),
     /// Show what is here, day by day
-    Status(Status),
+    Status(Days),
     /// Ask the local data in SQL
     Sql(Sql),
     /// Show what a local database is and holds
@@ -153,9 +156,9 @@ pub(crate) struct FetchEvents {
     pub(crate) connection: Connection,
 }
 
-/// Which days of which table.
+/// Which days of which table, where it is, and how to print what is said of them.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Range {
+pub(crate) struct Days {
     /// The table
     #[arg(default_value = "events")]
     pub(crate) name: String,
@@ -172,6 +175,16 @@ pub(crate) struct Range {
     /// Days after its end until which a day is fetched again, as late events may arrive
     #[arg(long, value_name = "DAYS", default_value_t = 5)]
     pub(crate) window: u32,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// How to print it [default: table on a terminal, else json]
+    #[arg(long, value_parser = ["table", "json"])]
+    pub(crate) format: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// Days that are complete are not fetched again, except within the window of late events, once
@@ -181,12 +194,12 @@ pub(crate) struct Range {
 Examples:
   mp sync --from 2024-01-01                 # the first time
   mp sync                                   # from then on, for instance from cron:
-  0 * * * *  mp sync --quiet --wait 600 > /dev/null
+  0 * * * *  mp sync --quiet --wait 600
 
 Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, else as of the error.")]
 pub(crate) struct Sync {
     #[command(flatten)]
-    pub(crate) range: Range,
+    pub(crate) days: Days,
 
     /// Only these events, comma-separated; for a new table
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
@@ -215,50 +228,6 @@ pub(crate) struct Sync {
     /// Wait so long for another process that has the database open
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,
-
-    #[command(flatten)]
-    pub(crate) database: Database,
-
-    /// How to print the result [default: table on a terminal, else json]
-    #[arg(long, value_parser = ["table", "json"])]
-    pub(crate) format: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-/// No request is sent and no credentials are needed. Sizes are known from days that are here;
-/// where nothing is known the plan says so, and the requests may become more.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
-    #[command(flatten)]
-    pub(crate) range: Range,
-
-    #[command(flatten)]
-    pub(crate) database: Database,
-
-    /// How to print the plan [default: table on a terminal, else json]
-    #[arg(long, value_parser = ["table", "json"])]
-    pub(crate) format: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Status {
-    #[command(flatten)]
-    pub(crate) range: Range,
-
-    #[command(flatten)]
-    pub(crate) database: Database,
-
-    /// How to print it [default: table on a terminal, else json]
-    #[arg(long, value_parser = ["table", "json"])]
-    pub(crate) format: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) connection: Connection,
 }
 
 /// What to do with lines that cannot be stored.

@@ -169,11 +169,25 @@ pub(crate) fn target_database(
 
 /// The database to read: the one that is named, the project's, or the only one there is.
 pub(crate) fn existing_database(flag: Option<&Path>, env: Env<'_>) -> Result<PathBuf, Error> {
+    of_project(flag, env("MP_PROJECT_ID"), env)
+}
+
+/// The same for commands that may name the project.
+pub(crate) fn local_database(
+    database: &args::Database,
+    connection: &args::Connection,
+    env: Env<'_>,
+) -> Result<PathBuf, Error> {
+    let project = connection.project_id.clone().or_else(|| env("MP_PROJECT_ID"));
+    of_project(database.db.as_deref(), project, env)
+}
+
+fn of_project(flag: Option<&Path>, project: Option<String>, env: Env<'_>) -> Result<PathBuf, Error> {
     if let Some(path) = named_database(flag, env) {
         return Ok(path);
     }
     let folder = data_folder(env)?;
-    if let Some(id) = project_id(env("MP_PROJECT_ID"))? {
+    if let Some(id) = project_id(project)? {
         return Ok(folder.join(format!("{id}.duckdb")));
     }
     let mut found = databases_in(&folder);
@@ -285,5 +299,8 @@ mod tests {
         assert!(
             matches!(existing_database(None, &env), Err(Error::SeveralDatabases { found }) if found.len() == 2)
         );
+        let flags = args::Connection { project_id: Some("2".into()), ..args::Connection::default() };
+        let named = local_database(&args::Database::default(), &flags, &env).unwrap();
+        assert_eq!(named, folder.join("2.duckdb"));
     }
 }

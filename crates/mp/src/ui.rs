@@ -29,6 +29,10 @@ impl Ui {
         Ui { quiet, to_terminal: out, colour: out && !plain, colour_talk: err && !plain }
     }
 
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// One remark.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {

@@ -17,10 +17,6 @@ use crate::storage::{StorageEngine, check_table_name};
 use crate::types::{FetchResult, TableKind};
 use crate::value::Value;
 
-/// So many downloads run at a time, unless told otherwise. Mixpanel allows 100;
-/// more than a few only wait for each other's rows to be written.
-pub(crate) const DEFAULT_CONCURRENCY: usize = 4;
-
 pub(crate) fn fetch_events(
     storage: &StorageEngine,
     client: &Client,
@@ -44,7 +40,7 @@ pub(crate) fn fetch_events(
         limit: fetch.limit,
         placement,
         on_reject: fetch.on_reject,
-        concurrency: fetch.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        concurrency: fetch.concurrency,
     };
     let mut options = PlanOptions::default();
     if let Some(days) = fetch.days_per_request {
@@ -100,9 +96,6 @@ fn check(fetch: &FetchEvents, today: Date) -> Result<()> {
     }
     if fetch.limit.is_some_and(|limit| !(1..=100_000).contains(&limit)) {
         return Err(Error::argument("limit", "Mixpanel allows 1 to 100,000"));
-    }
-    if fetch.concurrency.is_some_and(|number| !(1..=100).contains(&number)) {
-        return Err(Error::argument("concurrency", "Mixpanel allows 1 to 100 exports at a time"));
     }
     Ok(())
 }

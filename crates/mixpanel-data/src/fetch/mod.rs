@@ -16,7 +16,7 @@ pub use coverage::{Coverage, DayCoverage, DayStatus};
 pub(crate) use events::fetch_events;
 pub use planner::{DayReason, PlannedChunk};
 pub use run::{ChunkReport, FailedRange};
-pub use sync::{SyncOptions, SyncPlan, SyncResult, SyncState, plan_from_nothing};
+pub use sync::{SyncOptions, SyncPlan, SyncResult, SyncState};
 
 use crate::storage::OnReject;
 
@@ -91,8 +91,8 @@ impl FetchEvents {
 /// How a fetch is going.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FetchProgress {
-    /// Rows written so far, duplicates included. They become visible when the
-    /// fetch is complete.
+    /// Rows written so far, duplicates included. They become visible chunk by
+    /// chunk.
     pub rows: u64,
     /// Bytes over the wire so far, compressed.
     pub bytes_received: u64,

@@ -28,6 +28,10 @@ use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
 use crate::value::Value;
 
+/// So many downloads run at a time, unless told otherwise. Mixpanel allows 100;
+/// more than a few only wait for each other's rows to be written.
+const DEFAULT_CONCURRENCY: usize = 4;
+
 /// After so many chunks in a row that failed, each of them tried again as often
 /// as the client's policy allows, the rest is not tried.
 const MAX_FAILURES: u32 = 6;
@@ -61,8 +65,8 @@ pub(crate) struct Job<'a> {
     pub(crate) limit: Option<u32>,
     pub(crate) placement: Placement,
     pub(crate) on_reject: OnReject,
-    /// How many downloads run at a time, from 1.
-    pub(crate) concurrency: usize,
+    /// How many downloads run at a time, 1 to 100.
+    pub(crate) concurrency: Option<usize>,
 }
 
 /// What became of one chunk: one transaction, fed by one request that succeeded.
@@ -131,6 +135,10 @@ pub(crate) struct RunOutcome {
 /// full disk, a line that must not be there ([`OnReject::Fail`]). Ranges that
 /// fail by themselves are in the outcome.
 pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<'_>) -> Result<RunOutcome> {
+    let concurrency = job.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
+    if !(1..=100).contains(&concurrency) {
+        return Err(Error::argument("concurrency", "Mixpanel allows 1 to 100 exports at a time"));
+    }
     let traffic = Traffic::default();
     let (sender, news) = channel();
     // Downloads end with the run, even if it ends early.
@@ -156,6 +164,7 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         planner,
         traffic: &traffic,
         outcome: RunOutcome::default(),
+        concurrency,
         running: 0,
         failures: 0,
         stopped: false,
@@ -190,6 +199,7 @@ struct Run<'r, 'p> {
     planner: &'r mut Planner,
     traffic: &'r Traffic,
     outcome: RunOutcome,
+    concurrency: usize,
     running: usize,
     /// Chunks that failed since the last one that did not.
     failures: u32,
@@ -212,7 +222,7 @@ impl<'r> Run<'r, '_> {
     ) -> Result<()> {
         loop {
             while !self.stopped
-                && self.running < self.job.concurrency.max(1)
+                && self.running < self.concurrency
                 && let Some(chunk) = self.planner.next()
             {
                 let downloader = downloader.clone();
@@ -266,7 +276,7 @@ impl<'r> Run<'r, '_> {
             create: !job.storage.table_exists(job.table)?,
             scope: match job.placement {
                 // Rows that were added under other filters are not in this chunk, and stay.
-                Placement::Days if self.shares_table(filters.hash())? => Scope::Add(Some(range.clone())),
+                Placement::Days if self.shares(&range, filters.hash())? => Scope::Add(Some(range.clone())),
                 Placement::Days => Scope::Days(range.clone()),
                 Placement::Replace => Scope::Everything(Some(range.clone())),
                 Placement::Add => Scope::Add(Some(range.clone())),
@@ -304,11 +314,17 @@ impl<'r> Run<'r, '_> {
         }
     }
 
-    /// Whether the table has days under other filters, too.
-    fn shares_table(&self, filter_hash: &str) -> Result<bool> {
+    /// Whether some of the days are in the table under other filters, too.
+    fn shares(&self, days: &DayRange, filter_hash: &str) -> Result<bool> {
         let others = self.job.storage.execute_rows(
-            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ?",
-            &[Value::Text(self.job.table.to_owned()), Value::Text(filter_hash.to_owned())],
+            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ?
+                AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
+            &[
+                Value::Text(self.job.table.to_owned()),
+                Value::Text(filter_hash.to_owned()),
+                Value::Date(days.from),
+                Value::Date(days.to),
+            ],
         )?;
         Ok(others.rows[0][0].as_i64() != Some(0))
     }

@@ -16,8 +16,7 @@ use serde::Serialize;
 
 use super::OnProgress;
 use super::coverage::{Coverage, DayStatus, Freshness, coverage, ledger_history};
-use super::events::DEFAULT_CONCURRENCY;
-use super::planner::{DayReason, History, PlanOptions, PlannedChunk, Planner};
+use super::planner::{DayReason, PlanOptions, PlannedChunk, Planner};
 use super::run::{ChunkReport, FailedRange, Job, Placement, run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::filters::Filters;
@@ -211,9 +210,30 @@ fn planner(
     target: &Target,
     options: &SyncOptions,
 ) -> Result<Planner> {
-    let freshness = Freshness { window_days: options.window_days, max_age: options.max_age };
-    let days = coverage(storage, clock, now, &target.table, target.days, freshness)?;
+    let days = days_of_target(storage, clock, now, target, options)?;
     Ok(Planner::new(needs(&days), ledger_history(storage, &target.table)?, PlanOptions::default()))
+}
+
+fn days_of_target(
+    storage: &StorageEngine,
+    clock: &ProjectClock,
+    now: Timestamp,
+    target: &Target,
+    options: &SyncOptions,
+) -> Result<Coverage> {
+    let freshness = Freshness { window_days: options.window_days, max_age: options.max_age };
+    coverage(storage, clock, now, &target.table, target.days, freshness)
+}
+
+/// What is here of the days that [`sync`] would look at.
+pub(crate) fn coverage_of(
+    storage: &StorageEngine,
+    clock: &ProjectClock,
+    now: Timestamp,
+    options: &SyncOptions,
+) -> Result<Coverage> {
+    let target = target(storage, clock, now, options)?;
+    days_of_target(storage, clock, now, &target, options)
 }
 
 /// What [`sync`] would fetch. Nothing is sent.
@@ -228,13 +248,6 @@ pub(crate) fn plan(
     Ok(SyncPlan { table: target.table, from: target.days.0, to: target.days.1, requests })
 }
 
-/// What a first sync into a new place would fetch. Nothing is sent.
-pub fn plan_from_nothing(table: &str, from: Date, to: Date) -> SyncPlan {
-    let days = super::run::days_of(from, to).map(|day| (day, DayReason::Missing));
-    let requests = Planner::new(days, History::default(), PlanOptions::default()).preview();
-    SyncPlan { table: table.to_owned(), from, to, requests }
-}
-
 /// Brings a table up to date.
 pub(crate) fn sync(
     storage: &StorageEngine,
@@ -245,9 +258,6 @@ pub(crate) fn sync(
     on_progress: OnProgress<'_>,
 ) -> Result<SyncResult> {
     let started = Instant::now();
-    if options.concurrency.is_some_and(|number| !(1..=100).contains(&number)) {
-        return Err(Error::argument("concurrency", "Mixpanel allows 1 to 100 exports at a time"));
-    }
     let target = target(storage, clock, now, options)?;
     let job = Job {
         storage,
@@ -261,7 +271,7 @@ pub(crate) fn sync(
         limit: None,
         placement: Placement::Days,
         on_reject: options.on_reject,
-        concurrency: options.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        concurrency: options.concurrency,
     };
     let mut outcome = run(&job, &mut planner(storage, clock, now, &target, options)?, on_progress)?;
     if outcome.chunks.is_empty() && !outcome.failed.is_empty() {

@@ -118,8 +118,12 @@ impl<'a> Filling<'a> {
         match &self.spec.scope {
             Scope::Days(range) => {
                 connection.execute(&format!("DELETE FROM {table}{}", within(range.bounds())))?;
-                let chunk = literal(&self.spec.scope.name());
-                connection.execute(&format!("{of_table} AND chunk = {chunk}"))
+                // Days may have been grouped otherwise before.
+                let (from, to) = (range.from, range.to);
+                connection.execute(&format!(
+                    "{of_table} AND TRY_CAST(split_part(chunk, '..', 1) AS DATE) >= DATE '{from}'
+                                AND TRY_CAST(split_part(chunk, '..', 2) AS DATE) <= DATE '{to}'"
+                ))
             }
             Scope::Everything(_) => {
                 connection.execute(&format!("DELETE FROM {table}"))?;

@@ -106,8 +106,10 @@ pub(super) fn compare(
     let fresh = read(connection, "FROM temp.mp_compared WHERE row IS NULL")?;
     let changed = insert(connection, table, catalog, &fresh)?;
     connection.execute(&format!(
-        "INSERT INTO _held SELECT {}, {COLUMNS} FROM temp.mp_compared
-             WHERE row IS NOT NULL AND processed_ms > coalesce(processed, -1);
+        "INSERT INTO _held SELECT {}, {COLUMNS} FROM
+             (FROM temp.mp_compared WHERE row IS NOT NULL
+              QUALIFY row_number() OVER (PARTITION BY {KEY} ORDER BY processed DESC NULLS LAST) = 1)
+             WHERE processed_ms > coalesce(processed, -1);
          DROP TABLE temp.mp_compared;
          DROP TABLE temp.mp_held;",
         literal(table),

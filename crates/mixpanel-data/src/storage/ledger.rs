@@ -95,24 +95,31 @@ pub(crate) fn record_days(
         parameters.extend(days_asked.clone());
     }
     connection.run(&format!("DELETE FROM _ledger WHERE table_name = ? {condition}"), &parameters)?;
-    if matches!(spec.scope, Scope::Add(_)) && range.open_from.is_none_or(|open| open > range.from) {
-        // What stays as it was has been looked at again.
-        let now = [Value::Timestamp(spec.now)];
-        connection.run(
-            "UPDATE _ledger SET fetched_at = ? WHERE filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
-                AND table_name = ?",
-            &[now.as_slice(), &days_asked, &[text(spec.table)]].concat(),
-        )?;
-    }
     let kept = connection.rows(
         "SELECT day FROM _ledger
          WHERE filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) AND table_name = ?",
         &[days_asked.as_slice(), &[text(spec.table)]].concat(),
     )?;
     let is_kept = |day: Date| kept.iter().any(|row| row[0] == Value::Date(day));
-    let asked = days.iter().filter(|(day, _)| **day >= range.from && **day <= range.to);
-    for (day, count) in asked.filter(|(day, _)| !is_kept(**day)) {
-        let integer = |value: u64| Value::Integer(value.into());
+    let integer = |value: u64| Value::Integer(value.into());
+    for (day, count) in days.iter().filter(|(day, _)| **day >= range.from && **day <= range.to) {
+        if is_kept(*day) {
+            // Its rows have become more, and all of it was looked at again.
+            let whole = count.state(*day, range) != DayState::Partial;
+            connection.run(
+                "UPDATE _ledger SET row_count = row_count + ?, fetched_at = CASE WHEN ? THEN ? ELSE fetched_at END
+                 WHERE filter_hash = ? AND day = CAST(? AS DATE) AND table_name = ?",
+                &[
+                    integer(count.lines.saturating_sub(count.duplicates)),
+                    Value::Boolean(whole),
+                    Value::Timestamp(spec.now),
+                    text(spec.filter_hash),
+                    Value::Date(*day),
+                    text(spec.table),
+                ],
+            )?;
+            continue;
+        }
         connection.run(
             "INSERT INTO _ledger VALUES (?, CAST(? AS DATE), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &[

@@ -211,8 +211,10 @@ fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
     if !check_format(connection, path)? {
         connection.execute(ddl::FORMAT)?;
     }
-    // What a process that was killed had still to do.
-    super::held::exchange(connection)
+    // What a process that was killed had still to do. If it cannot be done now,
+    // the data is there all the same, and the next chunk begins with it.
+    let _ = super::held::exchange(connection);
+    Ok(())
 }
 
 /// Whether the file has this version's tables; an error when they are newer.

@@ -448,6 +448,34 @@ fn the_version_processed_last_stays_with_all_its_values() {
     }
 }
 
+/// The same when the older version came with another fetch, under other filters.
+#[test]
+fn a_newer_version_replaces_what_another_filter_brought() {
+    let line = |processed: u64| {
+        format!(
+            "{{\"event\":\"A\",\"properties\":{{\"time\":1750000000,\"distinct_id\":\"u\",\"$insert_id\":\"a\",\
+             \"mp_processing_time_ms\":{processed}}}}}\n"
+        )
+    };
+    let simulator = simulator();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let day: Date = "2025-06-15".parse().unwrap();
+    let fetch = FetchEvents::days(day, day);
+    let other = FetchEvents { events: vec!["A".into()], append: true, ..fetch.clone() };
+    let newest = "SELECT CAST(properties->>'$.mp_processing_time_ms' AS BIGINT) FROM events";
+    for (fetch, body, duplicates, kept) in [
+        (&fetch, vec![line(1)], 0, 1),
+        (&other, vec![line(2), line(3)], 2, 3),
+        (&other, vec![line(2)], 1, 3),
+        (&fetch, vec![line(4), line(3)], 2, 4),
+    ] {
+        simulator.fault(Fault::ReplaceBody(body.concat().into()));
+        let result = workspace.fetch_events(fetch).unwrap();
+        assert_eq!((result.duplicates, result.total_rows), (duplicates, 1), "{body:?}");
+        assert_eq!(count(&workspace, newest), kept, "{body:?}");
+    }
+}
+
 #[test]
 fn a_body_without_a_single_event_is_refused() {
     let simulator = simulator();

@@ -5,7 +5,7 @@ use jiff::{Span, Timestamp};
 use mixpanel_client::CancelToken;
 use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_data::{
-    DayStatus, ErrorKind, FetchEvents, StorageEngine, SyncOptions, SyncState, Workspace, plan_from_nothing,
+    DayStatus, ErrorKind, FetchEvents, StorageEngine, SyncOptions, SyncState, Workspace,
 };
 use mixpanel_sim::{Fault, SimConfig, Simulator};
 
@@ -50,12 +50,43 @@ fn days_within_the_window_are_fetched_again_in_one_request() {
 
     // Two hours later the days that late events may still change, in one request.
     let later = open(noon(today).checked_add(Span::new().hours(2)).unwrap());
-    let coverage = later.coverage(&ProjectClock::default(), "events", None, None).unwrap();
+    let coverage = later.coverage(&ProjectClock::default(), &SyncOptions::default()).unwrap();
     assert_eq!((coverage.count(DayStatus::Stale), coverage.count(DayStatus::Partial)), (5, 1));
     let result = later.sync(&SyncOptions::default()).unwrap();
     assert_eq!((result.requests, result.chunks[0].rows_by_day.len()), (1, 6));
     assert_eq!(fingerprint(later.storage(), "events"), before);
     assert_eq!(simulator.requests().len(), requests + 2);
+}
+
+/// An event that a phone sends three days after it happened.
+#[test]
+fn late_events_arrive_within_the_window() {
+    let line = |id: &str| {
+        format!(
+            "{{\"event\":\"A\",\"properties\":{{\"time\":1750000000,\"distinct_id\":\"u\",\"$insert_id\":\"{id}\"}}}}\n"
+        )
+    };
+    let simulator = Simulator::start(small_world()).unwrap();
+    let day: Date = "2025-06-15".parse().unwrap();
+    let path = tempfile::tempdir().unwrap();
+    let path = path.path().join("data.duckdb");
+    let sync = |days_later: i64, body: String| {
+        simulator.clear_faults();
+        simulator.fault(Fault::ReplaceBody(body.into()));
+        let now = noon(day).checked_add(Span::new().hours(24 * days_later)).unwrap();
+        let project = project(&simulator, CancelToken::new());
+        let workspace = Workspace::builder().project(project).now(move || now).open(&path).unwrap();
+        let options = SyncOptions { from: Some(day), to: Some(day), ..SyncOptions::default() };
+        let requests = workspace.sync(&options).unwrap().requests;
+        let rows = workspace.storage().execute_scalar("SELECT count(*) FROM events").unwrap();
+        (requests, rows.as_i64().unwrap())
+    };
+    assert_eq!(sync(1, line("in time")), (1, 1));
+    let both = line("late") + &line("in time");
+    assert_eq!(sync(3, both.clone()), (1, 2));
+    // A last look when the window is over, and then no more.
+    assert_eq!(sync(7, both.clone() + &line("very late")), (1, 3));
+    assert_eq!(sync(8, both), (0, 3));
 }
 
 #[test]
@@ -71,7 +102,7 @@ fn a_range_that_fails_is_cut_in_halves_down_to_the_bad_day() {
     let failed: Vec<_> = result.failed.iter().map(|range| (range.from, range.to)).collect();
     assert_eq!(failed, [(bad, bad)]);
     assert!(matches!(result.failed[0].error.kind(), ErrorKind::Api { .. }));
-    let coverage = workspace.coverage(&ProjectClock::default(), "events", None, Some(last)).unwrap();
+    let coverage = workspace.coverage(&ProjectClock::default(), &options).unwrap();
     assert_eq!(coverage.ranges(DayStatus::Missing), [(bad, bad)]);
 
     // The day recovers: one request brings it.
@@ -135,7 +166,12 @@ fn a_plan_sends_nothing_and_a_year_of_small_days_takes_six_requests() {
     let known = workspace.plan(&clock, &SyncOptions::default()).unwrap();
     assert!(known.rows().is_some_and(|rows| rows > 0) && known.bytes().is_some());
     assert_eq!(simulator.requests().len(), requests);
-    let year = plan_from_nothing("events", "2024-01-01".parse().unwrap(), "2024-12-30".parse().unwrap());
+    let year = SyncOptions {
+        from: Some("2024-01-01".parse().unwrap()),
+        to: Some("2024-12-30".parse().unwrap()),
+        ..SyncOptions::default()
+    };
+    let year = Workspace::memory().unwrap().plan(&clock, &year).unwrap();
     assert_eq!((year.days(), year.requests.len()), (365, 6));
 }
 
@@ -189,7 +225,7 @@ fn day_borders_are_the_projects_when_clocks_change() {
             };
             workspace.fetch_events(&each).unwrap();
             assert_eq!(fingerprint(workspace.storage(), "events"), before, "{mode:?} {today}");
-            let coverage = workspace.coverage(&clock, "events", None, Some(last)).unwrap();
+            let coverage = workspace.coverage(&clock, &options).unwrap();
             assert_eq!(coverage.count(DayStatus::Missing), 0);
             let rows: u64 = simulator
                 .world()

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mixpanel_client::time::ProjectClock;
-use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, Workspace, plan_from_nothing};
+use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, Workspace};
 use serde::Serialize;
 
 use crate::args;
-use crate::config::{Connection, Env, existing_database};
+use crate::config::{Connection, Env, local_database};
 use crate::error::Error;
 use crate::output::{self, Format};
 use crate::ui::{Ui, thousands};
@@ -18,31 +18,32 @@ const REQUESTS_PER_HOUR: u64 = 60;
 /// What `mp` stores on two cores, as measured (docs/performance.md).
 const ROWS_PER_SECOND: u64 = 100_000;
 
-pub(crate) fn run(args: &args::Plan, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Days, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
     let clock = Connection::clock(&args.connection, env)?;
-    let options = options(&args.range, &clock);
-    let plan = match existing_database(args.database.db.as_deref(), env) {
-        Ok(path) if path.exists() => Workspace::open(path, true)?.plan(&clock, &options)?,
-        Ok(_) | Err(Error::NoDatabase { .. }) => {
-            let Some(from) = options.from else {
-                return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
-            };
-            let today = clock.day_of(Timestamp::now().as_microsecond());
-            plan_from_nothing(&options.table, from, options.to.unwrap_or(today))
-        }
+    let options = options(args, &clock);
+    let here = match local_database(&args.database, &args.connection, env) {
+        Ok(path) => path.exists().then_some(path),
+        Err(Error::NoDatabase { .. }) => None,
         Err(error) => return Err(error),
     };
-    print(&plan, args.format.as_deref(), ui)
+    let workspace = match here {
+        Some(path) => Workspace::open(path, true)?,
+        None if options.from.is_none() => {
+            return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
+        }
+        None => Workspace::memory()?,
+    };
+    print(&workspace.plan(&clock, &options)?, args.format.as_deref(), ui)
 }
 
 /// The part of a sync's options that says which days.
-pub(super) fn options(range: &args::Range, clock: &ProjectClock) -> SyncOptions {
+pub(super) fn options(days: &args::Days, clock: &ProjectClock) -> SyncOptions {
     let now = Timestamp::now();
     SyncOptions {
-        table: range.name.clone(),
-        from: range.from.map(|day| day.resolve(now, clock)),
-        to: range.to.map(|day| day.resolve(now, clock)),
-        window_days: range.window,
+        table: days.name.clone(),
+        from: days.from.map(|day| day.resolve(now, clock)),
+        to: days.to.map(|day| day.resolve(now, clock)),
+        window_days: days.window,
         ..SyncOptions::default()
     }
 }
@@ -77,7 +78,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Prints a plan.
-pub(super) fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<(), Error> {
+fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<(), Error> {
     let eta = eta(plan);
     let shown = Shown {
         table: &plan.table,

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
-use mixpanel_data::{Coverage, DayStatus, Value};
+use mixpanel_data::{Coverage, DayStatus, Value, Workspace};
 use serde::Serialize;
 
+use super::plan;
 use crate::args;
-use crate::config::{Connection, Env};
+use crate::config::{Connection, Env, local_database};
 use crate::error::Error;
 use crate::output::{self, Format};
 use crate::ui::{Ui, thousands};
@@ -19,12 +20,10 @@ const STATUSES: [(DayStatus, char, &str); 5] = [
     (DayStatus::Missing, '_', "missing"),
 ];
 
-pub(crate) fn run(args: &args::Status, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Days, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
     let clock = Connection::clock(&args.connection, env)?;
-    let now = Timestamp::now();
-    let day = |day: Option<args::Day>| day.map(|day| day.resolve(now, &clock));
-    let workspace = super::open(&args.database, env)?;
-    let coverage = workspace.coverage(&clock, &args.range.name, day(args.range.from), day(args.range.to))?;
+    let workspace = Workspace::open(local_database(&args.database, &args.connection, env)?, true)?;
+    let coverage = workspace.coverage(&clock, &plan::options(args, &clock))?;
     let rejects = workspace.storage().execute_rows(
         "SELECT count(*) FROM _quarantine WHERE table_name = ?",
         &[Value::Text(coverage.table.clone())],

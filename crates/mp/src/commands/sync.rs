@@ -17,25 +17,20 @@ use crate::signals::Signals;
 use crate::ui::{Ui, thousands};
 
 pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
-    let clock = Connection::clock(&args.connection, env)?;
+    let days = &args.days;
+    if args.dry_run {
+        return plan::run(days, env, ui);
+    }
+    let clock = Connection::clock(&days.connection, env)?;
     let options = SyncOptions {
         events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
         filter: args.where_.clone(),
         on_reject: args.on_reject.into(),
         concurrency: args.concurrency,
-        ..plan::options(&args.range, &clock)
+        ..plan::options(days, &clock)
     };
-    if args.dry_run {
-        let plan = args::Plan {
-            range: args::Range { name: args.range.name.clone(), ..args.range },
-            database: args::Database { db: args.database.db.clone() },
-            format: args.format.clone(),
-            connection: args.connection.clone(),
-        };
-        return plan::run(&plan, env, ui);
-    }
-    let connection = Connection::resolve(&args.connection, env)?;
-    let path = target_database(args.database.db.as_deref(), connection.project_id, env)?;
+    let connection = Connection::resolve(&days.connection, env)?;
+    let path = target_database(days.database.db.as_deref(), connection.project_id, env)?;
     let today = clock.day_of(Timestamp::now().as_microsecond());
     let progress = ui.progress(options.from.unwrap_or(today), options.to.unwrap_or(today));
     let retry = progress.clone();
@@ -45,8 +40,11 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let result = workspace.sync_with(&options, &mut |now| progress.update(now));
     progress.finish();
     let result = result?;
-    let format = Format::of_object(args.format.as_deref(), ui);
-    output::object(format, ui, &Shown::of(&result), &summary(&result))?;
+    // A quiet sync that went well has nothing to say, unless it is asked for a format.
+    if !ui.is_quiet() || days.format.is_some() {
+        let format = Format::of_object(days.format.as_deref(), ui);
+        output::object(format, ui, &Shown::of(&result), &summary(&result))?;
+    }
     partial(result)
 }
 

@@ -1,9 +1,13 @@
 //! `mp sync`, `mp plan` and `mp status`.
 
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
 use mixpanel_sim::Fault;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{DB, Place, simulator, unique_events};
+use crate::support::{DB, Place, simulator, unique_events, until};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -60,24 +64,86 @@ fn a_sync_fetches_what_is_missing_and_then_nothing() {
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&world));
     // In one line for people, nothing for cron.
     assert!(place.ok([&with("sync")[..], &["--format", "table"]].concat()).contains("nothing to fetch"));
+    let quiet = place.run([&with("sync")[..], &["--quiet"]].concat());
+    assert_eq!((quiet.code, &*quiet.stdout, &*quiet.stderr), (Some(0), "", ""));
 }
 
 #[test]
 fn a_bad_day_leaves_the_rest_and_says_so() {
-    let world = simulator(12, 50);
+    let world = simulator(3, 50);
     let place = Place::at(&world);
     let (first, last) = (world.world().first_day(), world.config().today);
-    let bad = first.checked_add(jiff::Span::new().days(4)).unwrap();
-    // Not transient for that day, whatever the range that asks for it.
-    world.fault(Fault::status(501).on_day(bad).times(1000));
+    let fault = Fault::Status {
+        status: 503,
+        retry_after: Some("0".to_owned()),
+        body: "not today".to_owned(),
+        content_type: "text/plain".to_owned(),
+    };
+    world.fault(fault.on_day(first).times(1000));
     let (from, to) = (first.to_string(), last.to_string());
     let sync = ["sync", "--from", &from, "--to", &to, "--db", DB];
     let run = place.run(sync);
-    // 501 means "never": it is not bisected, but reported at once.
-    assert_ne!(run.code, Some(0), "{run:?}");
+    assert_eq!(run.code, Some(11), "{run:?}");
+    let result = json(&run.stdout);
+    assert_eq!((&result["state"], &result["days_fetched"]), (&json!("partial"), &json!(2)));
+    assert_eq!((&result["failed"][0]["from"], &result["failed"][0]["to"]), (&json!(from), &json!(from)));
+    assert!(run.stderr.contains(&format!("error: {from} to {from} could not be fetched")), "{run:?}");
+    // Cron is told too.
+    let quiet = place.run([&sync[..], &["--quiet", "--window", "0"]].concat());
+    assert_eq!(quiet.code, Some(11), "{quiet:?}");
+    assert!(quiet.stderr.contains("could not be fetched"), "{quiet:?}");
+
     world.clear_faults();
     let result = json(&place.ok(sync));
-    assert_eq!(result["state"], "complete");
+    assert_eq!((&result["state"], &result["days_fetched"]), (&json!("complete"), &json!(1)));
+    assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&world));
+}
+
+#[test]
+fn a_server_that_says_never_is_not_asked_again() {
+    let world = simulator(12, 50);
+    let place = Place::at(&world);
+    let (first, last) = (world.world().first_day(), world.config().today);
+    world.fault(Fault::status(501).on_day(last).times(1000));
+    let (from, to) = (first.to_string(), last.to_string());
+    place.run(["sync", "--from", &from, "--to", &to, "--db", DB]).fails(10, &["501"]);
+    assert_eq!(world.requests().len(), 1);
+}
+
+#[test]
+fn a_stopped_sync_keeps_its_chunks_and_goes_on_from_there() {
+    let world = simulator(12, 200);
+    let place = Place::at(&world);
+    let (first, last) = (world.world().first_day(), world.config().today);
+    // Some chunks come, then one hangs.
+    let stall = Fault::Stall { after_bytes: 5_000, delay: Duration::from_secs(120) };
+    world.fault(stall.on_day(first));
+    let (from, to) = (first.to_string(), last.to_string());
+    let sync = ["sync", "--from", &from, "--to", &to, "--db", DB];
+    let child = place.start(sync);
+    until("the last request", || {
+        let asked = format!("from_date={from}");
+        world.requests().iter().any(|request| request.target.contains(&asked)).then_some(())
+    });
+    // Another sync of the same copy is told so, or waits if it is asked to.
+    place.run(sync).fails(7, &["in use"]);
+    let mut waiting = place.start([&sync[..], &["--wait", "60"]].concat());
+    let mut told = String::new();
+    BufReader::new(waiting.child().stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert!(told.contains("waiting for up to 60 s"), "{told}");
+    let before = world.requests().len();
+
+    let started = Instant::now();
+    child.signal(Signal::SIGINT);
+    let run = child.end();
+    assert_eq!((run.code, &*run.stdout), (Some(130), ""), "{run:?}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+
+    let run = waiting.end();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let result = json(&run.stdout);
+    assert_eq!((&result["state"], &result["requests"]), (&json!("complete"), &json!(1)));
+    assert_eq!(world.requests().len(), before + 1, "chunks that were stored are not asked for again");
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&world));
 }
 
