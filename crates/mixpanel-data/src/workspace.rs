@@ -10,7 +10,7 @@ use mixpanel_client::time::ProjectClock;
 
 use crate::error::{ErrorKind, Result};
 use crate::fetch::{self, Coverage, FetchEvents, OnProgress, SyncOptions, SyncPlan, SyncResult};
-use crate::storage::{MemoryOptions, StorageEngine};
+use crate::storage::{MemoryOptions, SnapshotOptions, StorageEngine};
 use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
 use crate::value::{Batches, SqlResult, Value};
 
@@ -116,6 +116,12 @@ impl Workspace {
     /// `read_only`, many processes may do so at once.
     pub fn open(path: impl AsRef<Path>, read_only: bool) -> Result<Self> {
         Ok(Self::builder().storage(StorageEngine::open_existing(path, read_only)?))
+    }
+
+    /// Opens a copy of a local copy that another process may be writing; see
+    /// [`StorageEngine::open_snapshot`].
+    pub fn open_snapshot(path: impl AsRef<Path>, options: &SnapshotOptions) -> Result<Self> {
+        Ok(Self::builder().storage(StorageEngine::open_snapshot_with(path, options)?))
     }
 
     /// A workspace in a temporary file, without credentials.

@@ -237,6 +237,9 @@ pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) database: Database,
 
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
     /// How to print the plan [default: table on a terminal, else json]
     #[arg(long, value_parser = ["table", "json"])]
     pub(crate) format: Option<String>,
@@ -252,6 +255,9 @@ pub(crate) struct Status {
 
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// How to print it [default: table on a terminal, else json]
     #[arg(long, value_parser = ["table", "json"])]
@@ -312,6 +318,20 @@ pub(crate) struct Database {
     pub(crate) db: Option<PathBuf>,
 }
 
+/// What to do when another process is writing the database.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[command(next_help_heading = "While another process is writing")]
+pub(crate) struct Reading {
+    /// Fail (exit code 7), instead of reading a copy of the last committed state
+    #[arg(long)]
+    pub(crate) no_snapshot: bool,
+
+    /// The largest copy in gigabytes; where the file system can share bytes, any size is free
+    /// [env: MP_MAX_COPY] [default: 4]
+    #[arg(long, value_name = "GB")]
+    pub(crate) max_copy: Option<f64>,
+}
+
 /// Reads the query from the argument, from a file, or from standard input.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -330,6 +350,9 @@ pub(crate) struct Sql {
 
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// Use an empty database in memory
     #[arg(long, conflicts_with = "db")]
@@ -357,6 +380,9 @@ pub(crate) struct Info {
     #[command(flatten)]
     pub(crate) database: Database,
 
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
     /// How to print it [default: table on a terminal, else json]
     #[arg(long, value_parser = ["table", "json"])]
     pub(crate) format: Option<String>,
@@ -366,6 +392,9 @@ pub(crate) struct Info {
 pub(crate) struct Tables {
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// How to print the list [default: table on a terminal, else json]
     #[arg(long)]
@@ -379,6 +408,9 @@ pub(crate) struct Schema {
 
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// How to print the list [default: table on a terminal, else json]
     #[arg(long)]

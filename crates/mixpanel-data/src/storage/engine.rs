@@ -1,5 +1,7 @@
 //! [`StorageEngine`]: one DuckDB database, opened in one of three modes.
 
+mod snapshots;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,7 @@ use super::open::{self, Connector};
 use super::pin::{Pin, checkpoint, compact};
 use super::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
 use super::refill::refill;
+use super::snapshot::Snapshot;
 use super::writer::write_chunk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{StorageMode, TableKind, TableMetadata};
@@ -67,6 +70,7 @@ pub struct StorageEngine {
     writer: Mutex<Option<Box<dyn SqlConnection>>>,
     reader: Mutex<Option<Box<dyn SqlConnection>>>,
     interrupts: Vec<Arc<dyn Interrupt>>,
+    snapshot: Option<Snapshot>,
     // Released after the connections, by `close`.
     holdings: Mutex<Option<Holdings>>,
 }
@@ -185,6 +189,7 @@ impl StorageEngine {
             path,
             read_only,
             spilling,
+            snapshot: None,
             interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle()],
             writer: Mutex::new(Some(writer)),
             reader: Mutex::new(Some(reader)),

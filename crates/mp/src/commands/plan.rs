@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mixpanel_client::time::ProjectClock;
-use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, Workspace, plan_from_nothing};
+use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, plan_from_nothing};
 use serde::Serialize;
 
+use super::Reader;
 use crate::args;
-use crate::config::{Connection, Env, existing_database};
+use crate::config::{Connection, existing_database};
 use crate::error::Error;
 use crate::output::{self, Format};
 use crate::ui::{Ui, thousands};
@@ -18,11 +19,12 @@ const REQUESTS_PER_HOUR: u64 = 60;
 /// What `mp` stores on two cores, as measured (docs/performance.md).
 const ROWS_PER_SECOND: u64 = 100_000;
 
-pub(crate) fn run(args: &args::Plan, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Plan, reader: Reader<'_>) -> Result<(), Error> {
+    let (env, ui) = (reader.env, reader.ui);
     let clock = Connection::clock(&args.connection, env)?;
     let options = options(&args.range, &clock);
     let plan = match existing_database(args.database.db.as_deref(), env) {
-        Ok(path) if path.exists() => Workspace::open(path, true)?.plan(&clock, &options)?,
+        Ok(path) if path.exists() => reader.open_file(&path, &args.reading)?.plan(&clock, &options)?,
         Ok(_) | Err(Error::NoDatabase { .. }) => {
             let Some(from) = options.from else {
                 return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));

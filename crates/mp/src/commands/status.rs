@@ -5,11 +5,12 @@ use jiff::civil::{Date, Weekday};
 use mixpanel_data::{Coverage, DayStatus, Value};
 use serde::Serialize;
 
+use super::Reader;
 use crate::args;
-use crate::config::{Connection, Env};
+use crate::config::Connection;
 use crate::error::Error;
 use crate::output::{self, Format};
-use crate::ui::{Ui, thousands};
+use crate::ui::thousands;
 
 const STATUSES: [(DayStatus, char, &str); 5] = [
     (DayStatus::Complete, '█', "complete"),
@@ -19,11 +20,12 @@ const STATUSES: [(DayStatus, char, &str); 5] = [
     (DayStatus::Missing, '_', "missing"),
 ];
 
-pub(crate) fn run(args: &args::Status, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
-    let clock = Connection::clock(&args.connection, env)?;
+pub(crate) fn run(args: &args::Status, reader: Reader<'_>) -> Result<(), Error> {
+    let ui = reader.ui;
+    let clock = Connection::clock(&args.connection, reader.env)?;
     let now = Timestamp::now();
     let day = |day: Option<args::Day>| day.map(|day| day.resolve(now, &clock));
-    let workspace = super::open(&args.database, env)?;
+    let workspace = reader.open(&args.database, &args.reading)?;
     let coverage = workspace.coverage(&clock, &args.range.name, day(args.range.from), day(args.range.to))?;
     let rejects = workspace.storage().execute_rows(
         "SELECT count(*) FROM _quarantine WHERE table_name = ?",

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use mixpanel_data::{ErrorKind, SyncOptions, SyncResult, SyncState, Workspace, WorkspaceBuilder};
 use serde::Serialize;
 
-use super::plan;
+use super::{Reader, plan};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -29,10 +29,11 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
         let plan = args::Plan {
             range: args::Range { name: args.range.name.clone(), ..args.range },
             database: args::Database { db: args.database.db.clone() },
+            reading: args::Reading::default(),
             format: args.format.clone(),
             connection: args.connection.clone(),
         };
-        return plan::run(&plan, env, ui);
+        return plan::run(&plan, Reader { env, ui, signals });
     }
     let connection = Connection::resolve(&args.connection, env)?;
     let path = target_database(args.database.db.as_deref(), connection.project_id, env)?;
