@@ -181,7 +181,7 @@ pub(crate) struct Range {
 Examples:
   mp sync --from 2024-01-01                 # the first time
   mp sync                                   # from then on, for instance from cron:
-  0 * * * *  mp sync --quiet --wait 600
+  0 * * * *  mp sync --quiet --wait 600 > /dev/null
 
 Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, else as of the error.")]
 pub(crate) struct Sync {

@@ -26,6 +26,7 @@ use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope, W
 use crate::storage::filters::Filters;
 use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
+use crate::value::Value;
 
 /// After so many chunks in a row that failed, each of them tried again as often
 /// as the client's policy allows, the rest is not tried.
@@ -264,6 +265,8 @@ impl<'r> Run<'r, '_> {
             table: job.table,
             create: !job.storage.table_exists(job.table)?,
             scope: match job.placement {
+                // Rows that were added under other filters are not in this chunk, and stay.
+                Placement::Days if self.shares_table(filters.hash())? => Scope::Add(Some(range.clone())),
                 Placement::Days => Scope::Days(range.clone()),
                 Placement::Replace => Scope::Everything(Some(range.clone())),
                 Placement::Add => Scope::Add(Some(range.clone())),
@@ -301,6 +304,15 @@ impl<'r> Run<'r, '_> {
         }
     }
 
+    /// Whether the table has days under other filters, too.
+    fn shares_table(&self, filter_hash: &str) -> Result<bool> {
+        let others = self.job.storage.execute_rows(
+            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ?",
+            &[Value::Text(self.job.table.to_owned()), Value::Text(filter_hash.to_owned())],
+        )?;
+        Ok(others.rows[0][0].as_i64() != Some(0))
+    }
+
     /// A chunk could not be downloaded, and was tried again enough.
     fn failed(&mut self, chunk: PlannedChunk, error: mixpanel_client::Error) -> Result<()> {
         use mixpanel_client::ErrorKind as Api;
@@ -330,7 +342,8 @@ impl<'r> Run<'r, '_> {
                 // A range of days that fails may hold one bad day. But when nothing
                 // succeeds any more it is Mixpanel or the way to it, and every
                 // further request would be wasted.
-                let hopeless = self.outcome.chunks.is_empty() || self.failures > MAX_FAILURES;
+                let silent = self.outcome.chunks.is_empty() && !answered(error.kind());
+                let hopeless = silent || self.failures > MAX_FAILURES;
                 let whole = self.job.placement != Placement::Days;
                 if hopeless || whole || !self.planner.split(&chunk) {
                     let error = api_error(what, error);
@@ -380,6 +393,12 @@ fn report(spec: &ChunkSpec<'_>, range: &DayRange, opened: &Opened, written: &Wri
         days_empty: days(DayState::Empty),
         rows_by_day: asked().map(|day| (day, count(day).lines)).collect(),
     }
+}
+
+/// Whether the server began to answer properly: then the range may be at fault.
+fn answered(kind: &mixpanel_client::ErrorKind) -> bool {
+    use mixpanel_client::ErrorKind as Api;
+    matches!(kind, Api::Truncated { .. } | Api::Corrupt { .. } | Api::InBand { .. } | Api::NotExport { .. })
 }
 
 /// A download that tells how far it is.

@@ -245,6 +245,9 @@ pub(crate) fn sync(
     on_progress: OnProgress<'_>,
 ) -> Result<SyncResult> {
     let started = Instant::now();
+    if options.concurrency.is_some_and(|number| !(1..=100).contains(&number)) {
+        return Err(Error::argument("concurrency", "Mixpanel allows 1 to 100 exports at a time"));
+    }
     let target = target(storage, clock, now, options)?;
     let job = Job {
         storage,

@@ -230,7 +230,8 @@ impl<'a> Filling<'a> {
             return connection.execute("DROP TABLE temp.mp_held");
         }
         let meets = self.span.map_or_else(String::new, |(low, high)| within((low, high + 1)));
-        let fresh = held::compare(connection, self.spec.table, &self.catalog, &meets)?;
+        let (fresh, changed) = held::compare(connection, self.spec.table, &mut self.catalog, &meets)?;
+        self.view_changed |= changed;
         for (time, count) in fresh {
             self.repeats -= count;
             self.appended += count;

@@ -19,7 +19,7 @@ use mixpanel_client::export::{DecodeOptions, EventDecoder, HeldEvent, RecordPart
 
 use super::catalog::Catalog;
 use super::connection::{SqlConnection, Target};
-use super::ddl::{ident, literal, physical};
+use super::ddl::{create_flat_view, ident, literal, physical};
 use super::layout::Layout;
 use crate::error::Result;
 use crate::types::TableKind;
@@ -84,14 +84,15 @@ pub(super) fn store(connection: &mut dyn SqlConnection, events: &[HeldEvent]) ->
 }
 
 /// Compares the chunk's held events with the rows `within`. Inserts those that
-/// are no repeats, and returns how many that were by time (microseconds UTC);
-/// keeps those that are newer than their row for [`exchange`].
+/// are no repeats, and returns how many that were by time (microseconds UTC),
+/// and whether the catalog changed; keeps those that are newer than their row
+/// for [`exchange`].
 pub(super) fn compare(
     connection: &mut dyn SqlConnection,
     table: &str,
-    catalog: &Catalog,
+    catalog: &mut Catalog,
     within: &str,
-) -> Result<BTreeMap<i64, u64>> {
+) -> Result<(BTreeMap<i64, u64>, bool)> {
     let rows = ident(&physical(table));
     connection.execute(&format!(
         "CREATE OR REPLACE TEMP TABLE mp_compared AS
@@ -103,7 +104,7 @@ pub(super) fn compare(
         processed(catalog),
     ))?;
     let fresh = read(connection, "FROM temp.mp_compared WHERE row IS NULL")?;
-    insert(connection, table, catalog, &fresh)?;
+    let changed = insert(connection, table, catalog, &fresh)?;
     connection.execute(&format!(
         "INSERT INTO _held SELECT {}, {COLUMNS} FROM temp.mp_compared
              WHERE row IS NOT NULL AND processed_ms > coalesce(processed, -1);
@@ -115,7 +116,7 @@ pub(super) fn compare(
     for event in fresh {
         *times.entry(event.event_time).or_insert(0) += 1;
     }
-    Ok(times)
+    Ok((times, changed))
 }
 
 /// Exchanges rows for the newer versions in `_held`, in a transaction of its own.
@@ -134,7 +135,7 @@ pub(super) fn exchange(connection: &mut dyn SqlConnection) -> Result<()> {
 }
 
 fn exchange_in(connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
-    let catalog = Catalog::load(connection, table, TableKind::Events)?;
+    let mut catalog = Catalog::load(connection, table, TableKind::Events)?;
     let rows = ident(&physical(table));
     let name = literal(table);
     let newer = read(connection, &format!("FROM _held WHERE table_name = {name}"))?;
@@ -147,7 +148,12 @@ fn exchange_in(connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
              JOIN (FROM _held WHERE table_name = {name}) AS held USING ({KEY}));
          DELETE FROM _held WHERE table_name = {name};"
     ))?;
-    insert(connection, table, &catalog, &newer)
+    if insert(connection, table, &mut catalog, &newer)? {
+        catalog.store(connection, table)?;
+        let flat = create_flat_view(table, TableKind::Events, &catalog.by_frequency());
+        connection.execute(&flat)?;
+    }
+    Ok(())
 }
 
 /// Reads events back.
@@ -170,17 +176,16 @@ fn read(connection: &mut dyn SqlConnection, from: &str) -> Result<Vec<HeldEvent>
     Ok(events.collect())
 }
 
-/// Inserts events, with their typed columns. A value that its column cannot
-/// hold leaves the column empty and the text as it is: the catalog's kind is
-/// widened by the next chunk that sees such a value.
+/// Inserts events, with their typed columns. Properties with a value that their
+/// column cannot hold are computed from now on; tells whether there are any.
 fn insert(
     connection: &mut dyn SqlConnection,
     table: &str,
-    catalog: &Catalog,
+    catalog: &mut Catalog,
     events: &[HeldEvent],
-) -> Result<()> {
+) -> Result<bool> {
     if events.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let plan = catalog.plan(0);
     let mut decoder = EventDecoder::new(DecodeOptions { plan, ..DecodeOptions::default() });
@@ -195,9 +200,10 @@ fn insert(
         decoder.push_record(&record, event.line);
     }
     let batch = decoder.finish_batch();
+    let changed = catalog.widen(&batch.stats);
     let used = batch.stats.iter().filter(|seen| seen.rows > 0).map(|seen| seen.name.clone()).collect();
     let layout = Layout::new(&batch.rows.schema(), catalog, &used);
     let rows = layout.fit(&batch, &mut Default::default());
     connection.append(Target::Main(&physical(table)), rows)?;
-    Ok(())
+    Ok(changed)
 }

@@ -95,6 +95,15 @@ pub(crate) fn record_days(
         parameters.extend(days_asked.clone());
     }
     connection.run(&format!("DELETE FROM _ledger WHERE table_name = ? {condition}"), &parameters)?;
+    if matches!(spec.scope, Scope::Add(_)) && range.open_from.is_none_or(|open| open > range.from) {
+        // What stays as it was has been looked at again.
+        let now = [Value::Timestamp(spec.now)];
+        connection.run(
+            "UPDATE _ledger SET fetched_at = ? WHERE filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+                AND table_name = ?",
+            &[now.as_slice(), &days_asked, &[text(spec.table)]].concat(),
+        )?;
+    }
     let kept = connection.rows(
         "SELECT day FROM _ledger
          WHERE filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) AND table_name = ?",

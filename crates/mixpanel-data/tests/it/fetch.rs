@@ -143,6 +143,10 @@ fn filters_are_the_tables_and_others_need_a_word() {
     assert_eq!(count(&workspace, "SELECT count(*) FROM events"), count(&workspace, expected));
     let hashes = "SELECT count(DISTINCT filter_hash) FROM _ledger";
     assert_eq!(count(&workspace, hashes), 2);
+    // Days that are fetched again under the table's own filters leave the others' rows.
+    let both = fingerprint(workspace.storage(), "events");
+    workspace.fetch_events(&purchases).unwrap();
+    assert_eq!(fingerprint(workspace.storage(), "events"), both);
 
     workspace.fetch_events(&FetchEvents { replace: true, ..all.clone() }).unwrap();
     let (from, to) = whole_days(&simulator);
@@ -404,6 +408,44 @@ fn bad_lines_are_quarantined_and_nothing_is_lost() {
     // Every stored text is JSON that DuckDB can read.
     assert_eq!(text("SELECT count(*) FROM events WHERE NOT json_valid(properties)"), Value::Integer(0));
     assert_eq!(text("SELECT count(properties->>'$.t') FROM events"), Value::Integer(1));
+}
+
+/// Of an event's versions the one processed last stays, wherever it stands, and
+/// also when a value of it fits no column that its older version made.
+#[test]
+fn the_version_processed_last_stays_with_all_its_values() {
+    let line = |id: &str, processed: u64, n: &str| {
+        format!(
+            "{{\"event\":\"A\",\"properties\":{{\"time\":1750000000,\"distinct_id\":\"u\",\"$insert_id\":\"{id}\",\
+             \"mp_processing_time_ms\":{processed},\"n\":{n}}}}}\n"
+        )
+    };
+    let body = [
+        line("a", 1, "1"),
+        line("b", 9, "2"),
+        line("c", 5, "3"),
+        line("a", 2, "\"text\""),
+        line("b", 3, "20"),
+        line("c", 6, "30"),
+        line("c", 6, "300"),
+    ];
+    let simulator = simulator();
+    let folder = tempfile::tempdir().unwrap();
+    for storage in
+        [StorageEngine::open(folder.path().join("a.duckdb")).unwrap(), StorageEngine::memory().unwrap()]
+    {
+        let workspace = workspace(&simulator, storage);
+        simulator.fault(Fault::ReplaceBody(body.concat().into()));
+        let day: Date = "2025-06-15".parse().unwrap();
+        let result = workspace.fetch_events(&FetchEvents::days(day, day)).unwrap();
+        assert_eq!((result.lines, result.rows, result.duplicates), (7, 3, 4));
+        let rows = workspace.sql_rows("SELECT insert_id, n FROM events_flat ORDER BY insert_id").unwrap();
+        let text = |text: &str| Value::Text(text.into());
+        let expected = [("a", "text"), ("b", "2"), ("c", "30")].map(|(id, n)| vec![text(id), text(n)]);
+        assert_eq!(rows.rows, expected);
+        assert_eq!(count(&workspace, "SELECT count(*) FROM _held"), 0);
+        assert_eq!(count(&workspace, "SELECT count(*) FROM _properties WHERE name = 'n' AND promoted"), 1);
+    }
 }
 
 #[test]
