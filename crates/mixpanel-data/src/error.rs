@@ -86,6 +86,14 @@ pub enum ErrorKind {
         /// The holder's process id, when DuckDB names it.
         pid: Option<u32>,
     },
+    /// Another process writes the file, and its last committed state could not
+    /// be copied.
+    NoSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: NoSnapshot,
+    },
     /// The file is not a DuckDB database, or a damaged one. It was not touched.
     NotADatabase {
         /// The file.
@@ -170,6 +178,50 @@ pub enum ErrorKind {
     },
 }
 
+/// Why a database that is being written cannot be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoSnapshot {
+    /// It is larger than was allowed.
+    TooLarge {
+        /// Its size in bytes, with the log.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It is larger than what is free.
+    NoRoom {
+        /// Its size in bytes, with the log.
+        bytes: u64,
+        /// Free bytes on the disk.
+        free: u64,
+        /// Where the copy would be.
+        folder: PathBuf,
+    },
+    /// The writer wrote a checkpoint during each pass.
+    Restless {
+        /// How many passes there were.
+        passes: u32,
+    },
+}
+
+impl fmt::Display for NoSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: &u64| bytes.div_ceil(1_000_000);
+        match self {
+            NoSnapshot::TooLarge { bytes, limit } => {
+                write!(f, "it has {} MB, and at most {} MB may be copied", mb(bytes), mb(limit))
+            }
+            NoSnapshot::NoRoom { bytes, free, folder } => {
+                write!(f, "it has {} MB, and {} has {} MB free", mb(bytes), folder.display(), mb(free))
+            }
+            NoSnapshot::Restless { passes } => {
+                write!(f, "its writer was quicker {passes} times in a row")
+            }
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
         Error(Box::new(Inner { kind, source: None }))
@@ -219,7 +271,9 @@ impl Error {
     /// Whether the same call may succeed later without any change.
     pub fn is_retryable(&self) -> bool {
         match self.kind() {
-            ErrorKind::DatabaseLocked { .. } | ErrorKind::Conflict { .. } => true,
+            ErrorKind::DatabaseLocked { .. }
+            | ErrorKind::NoSnapshot { why: NoSnapshot::Restless { .. }, .. }
+            | ErrorKind::Conflict { .. } => true,
             ErrorKind::Api { .. } => self.api().is_some_and(|error| error.is_retryable()),
             _ => false,
         }
@@ -275,6 +329,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::DatabaseLocked { path, pid: None } => {
                 write!(f, "database {} is in use by another process", path.display())
+            }
+            ErrorKind::NoSnapshot { path, why } => {
+                write!(f, "database {} is being written and cannot be copied: {why}", path.display())
             }
             ErrorKind::NotADatabase { path, message } => {
                 write!(f, "{} is not a readable DuckDB database: {message}", path.display())

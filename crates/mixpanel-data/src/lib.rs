@@ -42,7 +42,7 @@ mod types;
 mod value;
 mod workspace;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, NoSnapshot, Result};
 pub use fetch::{
     ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProgress,
     OnProgress, PlannedChunk, SyncOptions, SyncPlan, SyncResult, SyncState,
@@ -50,8 +50,8 @@ pub use fetch::{
 pub use memory::keep_freed_memory;
 pub use storage::{
     BatchSink, Connector, EventRecord, Interrupt, MemoryOptions, OnReject, ProfileRecord, Progress, Rows,
-    SqlConnection, StorageEngine, Target, error_from_message, error_of_reader, insert_sql, is_json,
-    json_field, remove_ephemeral_files, sweep_ephemeral_files,
+    Snapshot, SnapshotOptions, SqlConnection, StorageEngine, Target, error_from_message, error_of_reader,
+    insert_sql, is_json, json_field, remove_ephemeral_files, sweep_ephemeral_files,
 };
 pub use types::{
     ColumnInfo, FetchResult, StorageMode, TableInfo, TableKind, TableMetadata, TableSchema, WorkspaceInfo,

@@ -9,7 +9,7 @@ use mixpanel_client::time::ProjectClock;
 
 use crate::error::{ErrorKind, Result};
 use crate::fetch::{self, Coverage, FetchEvents, OnProgress, SyncOptions, SyncPlan, SyncResult};
-use crate::storage::{MemoryOptions, StorageEngine};
+use crate::storage::{MemoryOptions, SnapshotOptions, StorageEngine};
 use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
 use crate::value::{Batches, SqlResult, Value};
 
@@ -117,6 +117,12 @@ impl Workspace {
         Ok(Self::builder().storage(StorageEngine::open_existing(path, read_only)?))
     }
 
+    /// Opens a copy of a local copy that another process may be writing; see
+    /// [`StorageEngine::open_snapshot`].
+    pub fn open_snapshot(path: impl AsRef<Path>, options: &SnapshotOptions) -> Result<Self> {
+        Ok(Self::builder().storage(StorageEngine::open_snapshot_with(path, options)?))
+    }
+
     /// A workspace in a temporary file, without credentials.
     pub fn ephemeral() -> Result<Self> {
         Self::builder().ephemeral()
@@ -220,7 +226,12 @@ impl Workspace {
     /// [`TableNotFound`](ErrorKind::TableNotFound), and for days that make no sense.
     pub fn coverage(&self, clock: &ProjectClock, options: &SyncOptions) -> Result<Coverage> {
         let table = self.storage.require(&options.table, TableKind::Events)?;
-        fetch::sync::coverage_of(&self.storage, clock, (self.now.0)(), &SyncOptions { table, ..options.clone() })
+        fetch::sync::coverage_of(
+            &self.storage,
+            clock,
+            (self.now.0)(),
+            &SyncOptions { table, ..options.clone() },
+        )
     }
 
     /// Runs SQL and returns the result as Arrow.

@@ -36,9 +36,9 @@ pub(crate) enum Command {
     ///
     /// No request is sent and no credentials are needed. Sizes are known from days that are here;
     /// where nothing is known the plan says so, and the requests may become more.
-    Plan(Days),
+    Plan(Look),
     /// Show what is here, day by day
-    Status(Days),
+    Status(Look),
     /// Ask the local data in SQL
     Sql(Sql),
     /// Show what a local database is and holds
@@ -187,6 +187,16 @@ pub(crate) struct Days {
     pub(crate) connection: Connection,
 }
 
+/// A look at days, without fetching any.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Look {
+    #[command(flatten)]
+    pub(crate) days: Days,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
 /// Days that are complete are not fetched again, except within the window of late events, once
 /// an hour. What is stored stays when a sync is interrupted; the next one goes on from there.
 #[derive(Debug, clap::Args)]
@@ -281,6 +291,20 @@ pub(crate) struct Database {
     pub(crate) db: Option<PathBuf>,
 }
 
+/// What to do when another process is writing the database.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[command(next_help_heading = "While another process is writing")]
+pub(crate) struct Reading {
+    /// Fail (exit code 7), instead of reading a copy of the last committed state
+    #[arg(long)]
+    pub(crate) no_snapshot: bool,
+
+    /// The largest copy in gigabytes; where the file system can share bytes, any size is free
+    /// [env: MP_MAX_COPY] [default: 4]
+    #[arg(long, value_name = "GB")]
+    pub(crate) max_copy: Option<f64>,
+}
+
 /// Reads the query from the argument, from a file, or from standard input.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -299,6 +323,9 @@ pub(crate) struct Sql {
 
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// Use an empty database in memory
     #[arg(long, conflicts_with = "db")]
@@ -326,6 +353,9 @@ pub(crate) struct Info {
     #[command(flatten)]
     pub(crate) database: Database,
 
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
     /// How to print it [default: table on a terminal, else json]
     #[arg(long, value_parser = ["table", "json"])]
     pub(crate) format: Option<String>,
@@ -335,6 +365,9 @@ pub(crate) struct Info {
 pub(crate) struct Tables {
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// How to print the list [default: table on a terminal, else json]
     #[arg(long)]
@@ -348,6 +381,9 @@ pub(crate) struct Schema {
 
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// How to print the list [default: table on a terminal, else json]
     #[arg(long)]

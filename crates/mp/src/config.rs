@@ -149,6 +149,20 @@ fn credentials(project_id: Option<u64>, env: Env<'_>) -> Result<Credentials, Err
     }
 }
 
+/// How many bytes a copy of a database may have, from gigabytes.
+pub(crate) fn max_copy(flag: Option<f64>, env: Env<'_>) -> Result<u64, Error> {
+    let gigabytes = match (flag, env("MP_MAX_COPY")) {
+        (Some(gigabytes), _) => gigabytes,
+        (None, None) => 4.0,
+        (None, Some(text)) => text.trim().parse().unwrap_or(f64::NAN),
+    };
+    if gigabytes.is_finite() && gigabytes >= 0.0 {
+        Ok((gigabytes * 1e9) as u64)
+    } else {
+        Err(Error::setting("the largest copy is not a number of gigabytes", "--max-copy 8, or MP_MAX_COPY"))
+    }
+}
+
 /// The database to fetch into; it need not exist.
 pub(crate) fn target_database(
     flag: Option<&Path>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mixpanel_client::ErrorKind as Api;
-use mixpanel_data::ErrorKind as Data;
+use mixpanel_data::{ErrorKind as Data, NoSnapshot};
 
 use crate::output::clean;
 use crate::ui::Ui;
@@ -195,6 +195,17 @@ fn data_advice(kind: &Data) -> (u8, Option<String>) {
             )),
         ),
         Data::DatabaseLocked { pid: None, .. } => (7, hint("wait until the other process has ended")),
+        Data::NoSnapshot { why: NoSnapshot::TooLarge { bytes, .. }, .. } => (
+            7,
+            Some(format!(
+                "--max-copy {} (or MP_MAX_COPY) allows it; or wait for the writer",
+                bytes.div_ceil(1_000_000_000)
+            )),
+        ),
+        Data::NoSnapshot { why: NoSnapshot::NoRoom { .. }, .. } => {
+            (7, hint("set TMPDIR to a folder with more room, or wait for the writer"))
+        }
+        Data::NoSnapshot { .. } => (7, hint("run it again, or wait until the other process has ended")),
         Data::NotADatabase { .. } => {
             (1, hint("--db with a file that `mp fetch` made; this one was not touched"))
         }

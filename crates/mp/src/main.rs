@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command, Fetch};
+use commands::Reader;
 use error::Error;
 use signals::Signals;
 use ui::Ui;
@@ -40,16 +41,17 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let env = &|name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let reader = Reader { env, ui, signals };
     match &args.command {
         Command::Demo(args) => commands::demo::run(args, ui, signals),
         Command::Fetch(Fetch::Events(args)) => commands::fetch::run(args, env, ui, signals),
         Command::Sync(args) => commands::sync::run(args, env, ui, signals),
-        Command::Plan(args) => commands::plan::run(args, env, ui),
-        Command::Status(args) => commands::status::run(args, env, ui),
-        Command::Sql(args) => commands::sql::run(args, env, ui, signals),
-        Command::Info(args) => commands::info::run(args, env, ui),
-        Command::Tables(args) => commands::tables::run(args, env, ui),
-        Command::Schema(args) => commands::schema::run(args, env, ui),
+        Command::Plan(args) => commands::plan::run(&args.days, &args.reading, reader),
+        Command::Status(args) => commands::status::run(args, reader),
+        Command::Sql(args) => commands::sql::run(args, reader),
+        Command::Info(args) => commands::info::run(args, reader),
+        Command::Tables(args) => commands::tables::run(args, reader),
+        Command::Schema(args) => commands::schema::run(args, reader),
         Command::Sim(args) => commands::sim::run(args, ui, signals),
     }
 }

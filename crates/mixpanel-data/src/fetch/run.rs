@@ -167,6 +167,7 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         concurrency,
         running: 0,
         failures: 0,
+        doubtful: Vec::new(),
         stopped: false,
         progress: FetchProgress::default(),
         committed: 0,
@@ -203,6 +204,9 @@ struct Run<'r, 'p> {
     running: usize,
     /// Chunks that failed since the last one that did not.
     failures: u32,
+    /// Chunks that failed before any succeeded. What runs beside them will tell
+    /// whether it is their days or Mixpanel.
+    doubtful: Vec<(PlannedChunk, mixpanel_client::Error)>,
     /// No further downloads are begun.
     stopped: bool,
     progress: FetchProgress,
@@ -222,6 +226,7 @@ impl<'r> Run<'r, '_> {
     ) -> Result<()> {
         loop {
             while !self.stopped
+                && self.doubtful.is_empty()
                 && self.running < self.concurrency
                 && let Some(chunk) = self.planner.next()
             {
@@ -230,6 +235,9 @@ impl<'r> Run<'r, '_> {
                 self.running += 1;
             }
             if self.running == 0 {
+                for (chunk, error) in std::mem::take(&mut self.doubtful) {
+                    self.give_up(&chunk, error);
+                }
                 self.leave_rest();
                 return Ok(());
             }
@@ -245,6 +253,12 @@ impl<'r> Run<'r, '_> {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
+    }
+
+    fn give_up(&mut self, chunk: &PlannedChunk, error: mixpanel_client::Error) {
+        let error = api_error(name_of(chunk), error);
+        self.outcome.failed.push(FailedRange { from: chunk.from, to: chunk.to, error });
+        self.planner.lost(chunk);
     }
 
     /// Reports what was not tried, because nothing succeeded any more.
@@ -303,7 +317,8 @@ impl<'r> Run<'r, '_> {
                 self.outcome.total_rows = written.total_rows;
                 self.outcome.chunks.push(report);
                 self.tell(false);
-                Ok(())
+                let doubtful = std::mem::take(&mut self.doubtful);
+                doubtful.into_iter().try_for_each(|(chunk, error)| self.failed(chunk, error))
             }
             // The download says why, and what comes next.
             Err(_) if opened.stream.broken => {
@@ -332,10 +347,7 @@ impl<'r> Run<'r, '_> {
     /// A chunk could not be downloaded, and was tried again enough.
     fn failed(&mut self, chunk: PlannedChunk, error: mixpanel_client::Error) -> Result<()> {
         use mixpanel_client::ErrorKind as Api;
-        let what = match chunk.from == chunk.to {
-            true => format!("the export of {}", chunk.from),
-            false => format!("the export of {} to {}", chunk.from, chunk.to),
-        };
+        let what = name_of(&chunk);
         let today = self.job.clock.day_of(self.job.now.as_microsecond());
         match error.kind() {
             Api::Forbidden { history_days: Some(days), .. } => {
@@ -353,19 +365,19 @@ impl<'r> Run<'r, '_> {
                 }
                 Err(api_error(what, error))
             }
-            _ if error.kind().is_transient() => {
+            // A range of days that fails may hold one bad day. But when nothing
+            // succeeds at all, or any more, it is Mixpanel or the way to it, and
+            // every further request would be wasted.
+            kind if kind.is_transient() && self.outcome.chunks.is_empty() && !answered(kind) => {
+                self.doubtful.push((chunk, error));
+                Ok(())
+            }
+            kind if kind.is_transient() => {
                 self.failures += 1;
-                // A range of days that fails may hold one bad day. But when nothing
-                // succeeds any more it is Mixpanel or the way to it, and every
-                // further request would be wasted.
-                let silent = self.outcome.chunks.is_empty() && !answered(error.kind());
-                let hopeless = silent || self.failures > MAX_FAILURES;
+                self.stopped |= self.failures > MAX_FAILURES;
                 let whole = self.job.placement != Placement::Days;
-                if hopeless || whole || !self.planner.split(&chunk) {
-                    let error = api_error(what, error);
-                    self.outcome.failed.push(FailedRange { from: chunk.from, to: chunk.to, error });
-                    self.planner.lost(&chunk);
-                    self.stopped |= hopeless;
+                if self.stopped || whole || !self.planner.split(&chunk) {
+                    self.give_up(&chunk, error);
                 }
                 Ok(())
             }
@@ -387,6 +399,13 @@ impl<'r> Run<'r, '_> {
 
 pub(super) fn days_of(from: Date, to: Date) -> impl Iterator<Item = Date> {
     from.series(jiff::Span::new().days(1)).take_while(move |day| *day <= to)
+}
+
+fn name_of(chunk: &PlannedChunk) -> String {
+    match chunk.from == chunk.to {
+        true => format!("the export of {}", chunk.from),
+        false => format!("the export of {} to {}", chunk.from, chunk.to),
+    }
 }
 
 fn report(spec: &ChunkSpec<'_>, range: &DayRange, opened: &Opened, written: &Written) -> ChunkReport {

@@ -26,6 +26,7 @@ mod open;
 mod pin;
 mod records;
 mod refill;
+mod snapshot;
 mod stream;
 mod writer;
 
@@ -38,6 +39,7 @@ pub use engine::{Progress, StorageEngine};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
 pub use open::Connector;
 pub use records::{EventRecord, ProfileRecord, Rows};
+pub use snapshot::{Snapshot, SnapshotOptions};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
 pub(crate) use ddl::check_table_name;

@@ -2,6 +2,7 @@
 //! ephemeral mode and its clean-up, and the claim on a file within the process.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -73,7 +74,11 @@ static OWNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 impl EphemeralDir {
     pub(super) fn create() -> Result<Self> {
-        let parent = std::env::temp_dir();
+        Self::create_in(&std::env::temp_dir())
+    }
+
+    /// Makes the folder in another one, which the caller sweeps.
+    pub(super) fn create_in(parent: &Path) -> Result<Self> {
         let mut random = [0u8; 8];
         let mut source =
             File::open("/dev/urandom").map_err(|e| Error::io("opening", Path::new("/dev/urandom"), e))?;
@@ -98,7 +103,11 @@ impl EphemeralDir {
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.path.join("data.duckdb")
+        self.file(OsStr::new("data.duckdb"))
+    }
+
+    pub(super) fn file(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
     }
 }
 
@@ -124,7 +133,12 @@ pub fn remove_ephemeral_files() {
 /// owner's lock is free. Folders of living processes are left alone. Returns
 /// how many were removed.
 pub fn sweep_ephemeral_files() -> usize {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return 0 };
+    sweep_folder(&std::env::temp_dir())
+}
+
+/// The same for folders in another place than the system's temporary folder.
+pub(super) fn sweep_folder(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let user = rustix::process::geteuid().as_raw();
     entries
         .flatten()

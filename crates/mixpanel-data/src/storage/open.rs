@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::connection::SqlConnection;
 use super::ddl;
 use super::mode::MemoryOptions;
+use super::snapshot::Taking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
@@ -54,6 +55,38 @@ pub(super) fn read_only(connector: &dyn Connector, path: &Path) -> Result<Box<dy
     let mut connection = connect(connector, path, settings)?;
     check_format(connection.as_mut(), path)?;
     Ok(connection)
+}
+
+/// Opens a snapshot of the database at `path`, once it can be opened.
+pub(super) fn snapshot(
+    connector: &dyn Connector,
+    path: &Path,
+    taking: &mut Taking<'_>,
+) -> Result<Box<dyn SqlConnection>> {
+    check_magic(path)?;
+    let mut tries = 3;
+    loop {
+        taking.settle()?;
+        tries -= 1;
+        let error = match read_only(connector, taking.file()) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        let path = path.to_path_buf();
+        return Err(match error.kind() {
+            // What a pass can have missed looks like damage.
+            ErrorKind::NotADatabase { .. } | ErrorKind::Io { .. } | ErrorKind::Query { .. } if tries > 0 => {
+                continue;
+            }
+            ErrorKind::NotADatabase { message, .. } => {
+                ErrorKind::NotADatabase { path, message: message.clone() }.into()
+            }
+            ErrorKind::NewerFormat { found, supported, .. } => {
+                ErrorKind::NewerFormat { path, found: *found, supported: *supported }.into()
+            }
+            _ => error,
+        });
+    }
 }
 
 /// Opens a new database at `path`, a private folder of this process.

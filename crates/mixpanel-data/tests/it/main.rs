@@ -10,6 +10,7 @@ mod crash;
 mod fetch;
 mod no_files;
 mod plan;
+mod snapshot;
 mod support;
 mod sync;
 mod time_zones;

@@ -62,11 +62,20 @@ pub(crate) fn project_with(
     cancel: CancelToken,
     change: impl FnOnce(&mut ClientOptions),
 ) -> Project {
-    let config = simulator.config();
+    project_at(&simulator.base_url(), simulator.config(), cancel, change)
+}
+
+/// The same, for a simulator in another process.
+pub(crate) fn project_at(
+    url: &str,
+    config: &SimConfig,
+    cancel: CancelToken,
+    change: impl FnOnce(&mut ClientOptions),
+) -> Project {
     let credentials = Credentials::service_account(config.username.clone(), config.secret.clone());
     let mut options = ClientOptions::new(credentials);
     options.project_id = Some(config.project_id);
-    options.base_urls = BaseUrls::single_host(&simulator.base_url());
+    options.base_urls = BaseUrls::single_host(url);
     options.retry.base = std::time::Duration::from_millis(1);
     options.retry.cap = std::time::Duration::from_millis(5);
     options.retry.rate_limit_base = std::time::Duration::from_millis(1);

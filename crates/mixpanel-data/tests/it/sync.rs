@@ -4,9 +4,7 @@ use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use mixpanel_client::CancelToken;
 use mixpanel_client::time::{ClockMode, ProjectClock};
-use mixpanel_data::{
-    DayStatus, ErrorKind, FetchEvents, StorageEngine, SyncOptions, SyncState, Workspace,
-};
+use mixpanel_data::{DayStatus, ErrorKind, FetchEvents, StorageEngine, SyncOptions, SyncState, Workspace};
 use mixpanel_sim::{Fault, SimConfig, Simulator};
 
 use crate::support::{fingerprint, project, small_world, workspace};

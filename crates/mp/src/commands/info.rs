@@ -1,13 +1,13 @@
 //! `mp info`: what a database is and holds.
 
+use super::Reader;
 use crate::args;
-use crate::config::Env;
 use crate::error::Error;
 use crate::output::{self, Format};
-use crate::ui::Ui;
 
-pub(crate) fn run(args: &args::Info, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
-    let workspace = super::open(&args.database, env)?;
+pub(crate) fn run(args: &args::Info, reader: Reader<'_>) -> Result<(), Error> {
+    let ui = reader.ui;
+    let workspace = reader.existing(&args.database, &args.reading)?;
     let info = workspace.info()?;
     let tables = if info.tables.is_empty() { "none yet".to_owned() } else { info.tables.join(", ") };
     let mut pairs = vec![

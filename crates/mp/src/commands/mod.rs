@@ -11,16 +11,66 @@ pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tables;
 
-use mixpanel_data::Workspace;
+use std::path::Path;
+
+use jiff::Timestamp;
+use mixpanel_data::{ErrorKind, SnapshotOptions, Workspace};
 
 use crate::args;
-use crate::config::{Env, existing_database};
+use crate::config::{Env, existing_database, max_copy};
 use crate::error::Error;
+use crate::signals::Signals;
+use crate::ui::Ui;
 
-/// Opens the database that the command is about, for reading. No credentials are needed.
-fn open(database: &args::Database, env: Env<'_>) -> Result<Workspace, Error> {
-    let path = existing_database(database.db.as_deref(), env)?;
-    Ok(Workspace::open(path, true)?)
+/// What reading a database takes, apart from its path.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) env: Env<'a>,
+    pub(crate) ui: &'a Ui,
+    pub(crate) signals: &'a Signals,
+}
+
+impl Reader<'_> {
+    /// Opens the database that the command is about. No credentials are needed.
+    fn existing(self, database: &args::Database, reading: &args::Reading) -> Result<Workspace, Error> {
+        self.open(&existing_database(database.db.as_deref(), self.env)?, reading)
+    }
+
+    /// Opens a database, or a copy of its last committed state while another process writes it.
+    fn open(self, path: &Path, reading: &args::Reading) -> Result<Workspace, Error> {
+        let max_copy = max_copy(reading.max_copy, self.env)?;
+        let locked = match Workspace::open(path, true) {
+            Err(error) if matches!(error.kind(), ErrorKind::DatabaseLocked { .. }) => error,
+            opened => return Ok(opened?),
+        };
+        let ErrorKind::DatabaseLocked { pid, .. } = locked.kind() else { return Err(locked.into()) };
+        if reading.no_snapshot {
+            return Err(locked.into());
+        }
+        let now = Timestamp::now();
+        let options = SnapshotOptions::new().max_bytes(max_copy).cancel(self.signals.cancel());
+        let workspace = Workspace::open_snapshot(path, &options)?;
+        if let Some(snapshot) = workspace.storage().snapshot() {
+            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            let verb = if snapshot.shared { "shared" } else { "copied" };
+            self.ui.say(&format!(
+                "{} is being written by {who}: reading its last committed state of {}, {} {verb} in {:.1} s",
+                path.display(),
+                now.strftime("%T UTC"),
+                megabytes(if snapshot.shared { workspace.storage().size_bytes() } else { snapshot.bytes }),
+                snapshot.elapsed.as_secs_f64(),
+            ));
+        }
+        Ok(workspace)
+    }
+}
+
+/// Bytes as megabytes, with a figure behind the point where that matters.
+fn megabytes(bytes: u64) -> String {
+    match bytes as f64 / 1e6 {
+        small if small < 10.0 => format!("{small:.1} MB"),
+        large => format!("{large:.0} MB"),
+    }
 }
 
 /// A word for the shell: quoted if it must be.

@@ -7,8 +7,9 @@ use mixpanel_client::time::ProjectClock;
 use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, Workspace};
 use serde::Serialize;
 
+use super::Reader;
 use crate::args;
-use crate::config::{Connection, Env, local_database};
+use crate::config::{Connection, local_database};
 use crate::error::Error;
 use crate::output::{self, Format};
 use crate::ui::{Ui, thousands};
@@ -18,7 +19,8 @@ const REQUESTS_PER_HOUR: u64 = 60;
 /// What `mp` stores on two cores, as measured (docs/performance.md).
 const ROWS_PER_SECOND: u64 = 100_000;
 
-pub(crate) fn run(args: &args::Days, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Days, reading: &args::Reading, reader: Reader<'_>) -> Result<(), Error> {
+    let (env, ui) = (reader.env, reader.ui);
     let clock = Connection::clock(&args.connection, env)?;
     let options = options(args, &clock);
     let here = match local_database(&args.database, &args.connection, env) {
@@ -27,7 +29,7 @@ pub(crate) fn run(args: &args::Days, env: Env<'_>, ui: &Ui) -> Result<(), Error>
         Err(error) => return Err(error),
     };
     let workspace = match here {
-        Some(path) => Workspace::open(path, true)?,
+        Some(path) => reader.open(&path, reading)?,
         None if options.from.is_none() => {
             return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
         }

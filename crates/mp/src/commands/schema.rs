@@ -2,14 +2,14 @@
 
 use mixpanel_data::{ColumnInfo, Value};
 
+use super::Reader;
 use crate::args;
-use crate::config::Env;
 use crate::error::Error;
 use crate::output::{self, Column, Format};
-use crate::ui::Ui;
 
-pub(crate) fn run(args: &args::Schema, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
-    let schema = super::open(&args.database, env)?.table_schema(&args.table)?;
+pub(crate) fn run(args: &args::Schema, reader: Reader<'_>) -> Result<(), Error> {
+    let ui = reader.ui;
+    let schema = reader.existing(&args.database, &args.reading)?.table_schema(&args.table)?;
     let columns = ["column", "type", "nullable"].map(Column::text);
     let row = |column: ColumnInfo| {
         vec![Value::Text(column.name), Value::Text(column.sql_type), Value::Boolean(column.nullable)]

@@ -6,21 +6,22 @@ use std::path::PathBuf;
 
 use mixpanel_data::{ErrorKind, StorageEngine, Value, Workspace, rows_of};
 
+use super::Reader;
 use crate::args;
-use crate::config::{Env, existing_database};
+use crate::config::existing_database;
 use crate::error::Error;
 use crate::output::{self, Column, Format, Sink};
-use crate::signals::Signals;
 use crate::ui::{Ui, thousands};
 
 /// Rows of a table on a terminal, and in a file.
 const ON_TERMINAL: usize = 1_000;
 const IN_TABLE: usize = 10_000;
 
-pub(crate) fn run(args: &args::Sql, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
+    let Reader { ui, signals, .. } = reader;
     let query = query(args)?;
     let format = Format::or_default(args.format, ui);
-    let workspace = signals.guard(open(args, env)?);
+    let workspace = signals.guard(open(args, reader)?);
     signals.check()?;
     let storage = workspace.storage();
     let keeps_json = matches!(format, Format::Json | Format::Jsonl) && !args.write;
@@ -60,12 +61,15 @@ fn query(args: &args::Sql) -> Result<String, Error> {
     }
 }
 
-fn open(args: &args::Sql, env: Env<'_>) -> Result<Workspace, Error> {
+fn open(args: &args::Sql, reader: Reader<'_>) -> Result<Workspace, Error> {
     if args.memory {
         return Ok(Workspace::memory()?);
     }
-    let path = existing_database(args.database.db.as_deref(), env)?;
-    Ok(Workspace::open(path, !args.write)?)
+    if args.write {
+        let path = existing_database(args.database.db.as_deref(), reader.env)?;
+        return Ok(Workspace::open(path, false)?);
+    }
+    reader.existing(&args.database, &args.reading)
 }
 
 /// How many rows to show at most.

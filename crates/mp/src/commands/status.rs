@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
-use mixpanel_data::{Coverage, DayStatus, Value, Workspace};
+use mixpanel_data::{Coverage, DayStatus, Value};
 use serde::Serialize;
 
-use super::plan;
+use super::{Reader, plan};
 use crate::args;
-use crate::config::{Connection, Env, local_database};
+use crate::config::{Connection, local_database};
 use crate::error::Error;
 use crate::output::{self, Format};
-use crate::ui::{Ui, thousands};
+use crate::ui::thousands;
 
 const STATUSES: [(DayStatus, char, &str); 5] = [
     (DayStatus::Complete, '█', "complete"),
@@ -20,9 +20,10 @@ const STATUSES: [(DayStatus, char, &str); 5] = [
     (DayStatus::Missing, '_', "missing"),
 ];
 
-pub(crate) fn run(args: &args::Days, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
+pub(crate) fn run(look: &args::Look, reader: Reader<'_>) -> Result<(), Error> {
+    let (args, env, ui) = (&look.days, reader.env, reader.ui);
     let clock = Connection::clock(&args.connection, env)?;
-    let workspace = Workspace::open(local_database(&args.database, &args.connection, env)?, true)?;
+    let workspace = reader.open(&local_database(&args.database, &args.connection, env)?, &look.reading)?;
     let coverage = workspace.coverage(&clock, &plan::options(args, &clock))?;
     let rejects = workspace.storage().execute_rows(
         "SELECT count(*) FROM _quarantine WHERE table_name = ?",

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use mixpanel_data::{ErrorKind, SyncOptions, SyncResult, SyncState, Workspace, WorkspaceBuilder};
 use serde::Serialize;
 
-use super::plan;
+use super::{Reader, plan};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::ui::{Ui, thousands};
 pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let days = &args.days;
     if args.dry_run {
-        return plan::run(days, env, ui);
+        return plan::run(days, &args::Reading::default(), Reader { env, ui, signals });
     }
     let clock = Connection::clock(&days.connection, env)?;
     let options = SyncOptions {

@@ -2,14 +2,14 @@
 
 use mixpanel_data::{TableInfo, Value};
 
+use super::Reader;
 use crate::args;
-use crate::config::Env;
 use crate::error::Error;
 use crate::output::{self, Column, Format};
-use crate::ui::Ui;
 
-pub(crate) fn run(args: &args::Tables, env: Env<'_>, ui: &Ui) -> Result<(), Error> {
-    let tables = super::open(&args.database, env)?.tables()?;
+pub(crate) fn run(args: &args::Tables, reader: Reader<'_>) -> Result<(), Error> {
+    let ui = reader.ui;
+    let tables = reader.existing(&args.database, &args.reading)?.tables()?;
     if tables.is_empty() {
         ui.say("no tables yet: `mp fetch events --from DAY --to DAY` makes one");
     }

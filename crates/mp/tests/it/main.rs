@@ -4,6 +4,7 @@ mod bad_input;
 mod demo;
 mod fetch;
 mod signals;
+mod snapshot;
 mod sql;
 mod support;
 mod sync;

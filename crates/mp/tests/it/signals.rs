@@ -84,7 +84,7 @@ fn a_database_in_use_names_the_holder_and_sql_can_be_stopped() {
     let endless = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b WHERE a.range < b.range";
     for (stop, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let write = || place.start(["sql", "--write", "--db", DB, endless]);
-        let (holder, refused) = holder(write, || place.run(["info", "--db", DB]));
+        let (holder, refused) = holder(write, || place.run(["info", "--no-snapshot", "--db", DB]));
         let pid = format!("process {}", holder.id());
         refused.fails(7, &["in use", &pid]);
         place.run(fetch_all(&world)).fails(7, &[&pid]);

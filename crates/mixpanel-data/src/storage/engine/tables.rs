@@ -1,0 +1,204 @@
+//! Tables made, extended and removed: chunks into the one connection that writes.
+
+use std::fs;
+
+use super::{Progress, StorageEngine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::catalog::DEFAULT_MAX_COLUMNS;
+use crate::storage::chunk::{BatchSource, ChunkSpec, OnReject, Scope, Written};
+use crate::storage::ddl::{check_table_name, ident, literal, physical};
+use crate::storage::filters::Filters;
+use crate::storage::memory::compress_memory;
+use crate::storage::open;
+use crate::storage::pin::{Pin, checkpoint, compact};
+use crate::storage::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
+use crate::storage::refill::refill;
+use crate::storage::writer::write_chunk;
+use crate::types::{TableKind, TableMetadata};
+
+/// A log beyond this is written into the file after a chunk.
+const MAX_LOG_BYTES: u64 = 16 << 20;
+
+impl StorageEngine {
+    /// Makes a new events table from records or Arrow batches. Returns the
+    /// number of rows inserted: of several records with the same name, time,
+    /// user and insert id, the one that Mixpanel processed last is kept.
+    ///
+    /// Either all records are in, or the table does not exist. `progress` is
+    /// called with the rows written so far, after each batch.
+    ///
+    /// # Errors
+    /// [`TableExists`](ErrorKind::TableExists),
+    /// [`InvalidTableName`](ErrorKind::InvalidTableName),
+    /// [`InvalidRecord`](ErrorKind::InvalidRecord),
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) when a batch lacks a column.
+    pub fn create_events_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, EventRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Events, true, data.into(), metadata, progress)
+    }
+
+    /// Adds events to an existing table. Events that are there already are not
+    /// added again. Returns the number of rows that the table gained.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](ErrorKind::TableNotFound),
+    /// [`WrongTableKind`](ErrorKind::WrongTableKind), and as above.
+    pub fn append_events_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, EventRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Events, false, data.into(), metadata, progress)
+    }
+
+    /// Makes a new profiles table. Of several records of one `distinct_id` the
+    /// last is kept. Otherwise as [`create_events_table`](Self::create_events_table).
+    pub fn create_profiles_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, ProfileRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Profiles, true, data.into(), metadata, progress)
+    }
+
+    /// Adds profiles to an existing table; a profile that is there is replaced.
+    /// Returns the number of rows that the table gained.
+    pub fn append_profiles_table<'a>(
+        &self,
+        name: &str,
+        data: impl Into<Rows<'a, ProfileRecord>>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        self.write_records(name, TableKind::Profiles, false, data.into(), metadata, progress)
+    }
+
+    fn write_records<'a, R: Record + 'a>(
+        &self,
+        name: &str,
+        kind: TableKind,
+        create: bool,
+        rows: Rows<'a, R>,
+        metadata: &TableMetadata,
+        progress: Option<Progress<'_>>,
+    ) -> Result<u64> {
+        check_table_name(name)?;
+        if metadata.kind != kind {
+            let why = format!("it is about {}, the table is for {kind}", metadata.kind);
+            return Err(Error::argument("metadata", why));
+        }
+        if create && self.table_exists(name)? {
+            return Err(ErrorKind::TableExists { table: name.to_owned() }.into());
+        }
+        let name = if create { name.to_owned() } else { self.require(name, kind)? };
+        let filters = Filters::new(metadata.filter_events.as_deref(), metadata.filter_where.as_deref());
+        let spec = ChunkSpec {
+            table: &name,
+            create,
+            scope: if create { Scope::Everything(None) } else { Scope::Add(None) },
+            metadata,
+            filters: filters.text(),
+            filter_hash: filters.hash(),
+            max_columns: DEFAULT_MAX_COLUMNS,
+            on_reject: OnReject::Fail,
+            request_id: None,
+            now: metadata.fetched_at,
+        };
+        let mut source = RecordSource::new(rows);
+        let written = self.write(&spec, &mut source, progress.unwrap_or(&mut |_| {}))?;
+        self.finish(&name, kind)?;
+        Ok(written.rows)
+    }
+
+    /// Writes a chunk, and keeps the log short or, in memory, the tables compressed.
+    pub(crate) fn write(
+        &self,
+        spec: &ChunkSpec<'_>,
+        source: &mut dyn BatchSource,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Written> {
+        self.with_writer(|connection| {
+            let Some(path) = &self.path else {
+                let written = write_chunk(connection, spec, source, progress)?;
+                compress_memory(connection);
+                return Ok(written);
+            };
+            let pin = Pin::hold(connection)?;
+            let written = write_chunk(connection, spec, source, progress)?;
+            drop(pin);
+            if fs::metadata(open::log_of(path)).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
+                checkpoint(connection);
+            }
+            open::protect_log(path);
+            Ok(written)
+        })
+    }
+
+    /// What is to be done when the chunks of a table are in: columns that were
+    /// too narrow, the log, the space of deleted rows.
+    pub(crate) fn finish(&self, table: &str, kind: TableKind) -> Result<()> {
+        self.with_writer(|connection| {
+            if self.path.is_none() {
+                refill(connection, table, kind)?;
+                compress_memory(connection);
+                return Ok(());
+            }
+            let pin = Pin::hold(connection)?;
+            let refilled = refill(connection, table, kind);
+            drop(pin);
+            checkpoint(connection);
+            refilled?;
+            compact(connection, &ident(&physical(table)))
+        })
+    }
+
+    /// Checks that a table exists and holds `kind`; returns its name as created.
+    pub(crate) fn require(&self, name: &str, kind: TableKind) -> Result<String> {
+        let info = self.table(name)?;
+        if info.kind == kind {
+            Ok(info.name)
+        } else {
+            Err(ErrorKind::WrongTableKind { table: info.name, holds: info.kind, wanted: kind }.into())
+        }
+    }
+
+    /// Removes a table, its typed view and its records.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](ErrorKind::TableNotFound); also for tables that were
+    /// made by SQL, which SQL can drop.
+    pub fn drop_table(&self, name: &str) -> Result<()> {
+        let info = self.table(name)?;
+        let (name, text) = (&info.name, literal(&info.name));
+        self.with_writer(|connection| {
+            let result = connection.execute(&format!(
+                "BEGIN;
+                 DROP VIEW IF EXISTS {};
+                 DROP VIEW IF EXISTS {};
+                 DROP TABLE IF EXISTS {};
+                 DELETE FROM _tables WHERE table_name = {text};
+                 DELETE FROM _properties WHERE table_name = {text};
+                 DELETE FROM _ledger WHERE table_name = {text};
+                 DELETE FROM _quarantine WHERE table_name = {text};
+                 DELETE FROM _held WHERE table_name = {text};
+                 COMMIT;",
+                ident(&format!("{name}_flat")),
+                ident(name),
+                ident(&physical(name)),
+            ));
+            if result.is_err() {
+                let _ = connection.execute("ROLLBACK");
+            }
+            result
+        })
+    }
+}
