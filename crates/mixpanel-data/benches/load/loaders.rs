@@ -7,23 +7,25 @@ use mixpanel_client::time::ProjectClock;
 use mixpanel_client::{BaseUrls, Client, ClientOptions, Credentials};
 use mixpanel_data::{FetchEvents, Project, Workspace};
 
-use crate::queries;
+use crate::{floor, queries};
 
 pub(crate) fn run(role: &str, arguments: &[String]) {
     // As `mp` does; the reference gets the same.
     mixpanel_data::keep_freed_memory();
     match role {
         "count" | "reference" => reference(role, &arguments[0], &arguments[1]),
+        "gunzip" | "decode" => floor::read(role == "decode", &arguments[0]),
+        "rows" => floor::row_by_row(&arguments[0], &arguments[1], arguments[2].parse().unwrap()),
         mode => fetch(mode, &arguments[0], &arguments[1], arguments[2].parse().unwrap()),
     }
 }
 
-fn tell(name: &str, value: f64) {
+pub(crate) fn tell(name: &str, value: f64) {
     println!("{name} {value}");
 }
 
-/// Processor seconds and peak resident bytes of this process so far.
-fn usage() -> (f64, f64) {
+/// Processor seconds of this process so far.
+fn processor_seconds() -> f64 {
     // SAFETY: a zeroed rusage is valid, and the call fills it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -31,14 +33,22 @@ fn usage() -> (f64, f64) {
         usage
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 * 1024.0)
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
-fn tell_usage(started: Instant) {
-    let (cpu, peak) = usage();
+/// Peak resident bytes of this process. `getrusage` would tell its parent's, if
+/// that was larger when it started this one.
+fn peak_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    kib.map_or(f64::NAN, |kib: f64| kib * 1024.0)
+}
+
+pub(crate) fn tell_usage(started: Instant) {
     tell("wall", started.elapsed().as_secs_f64());
-    tell("cpu", cpu);
-    tell("peak", peak);
+    tell("cpu", processor_seconds());
+    tell("peak", peak_bytes());
 }
 
 /// DuckDB by itself: straightforward SQL over the local files.

@@ -10,6 +10,7 @@
 //! DuckDB's own `read_json` over the same days as local gzip files: no HTTP, no
 //! proof of completeness, no dedup, no typed columns.
 
+mod floor;
 mod loaders;
 mod queries;
 
@@ -68,6 +69,9 @@ fn main() {
         line(&format!("fetch_events, {mode}: HTTP, dedup, typed"), report, &reference, events);
     }
 
+    floor(&files, &ours[0].1, events);
+    row_by_row(&files, &path("rows.duckdb"), &ours[0].1, events);
+
     println!(
         "\n{:<26}{:>12}{:>14}{:>14}{:>16}{:>16}",
         "mode", "start ms", "load s", "size MB", "5 queries ms", "over text ms"
@@ -96,6 +100,42 @@ fn main() {
         "typed column is {:.0} times faster than the text of the same table, {:.0} times the reference's",
         persistent.get("plan_text_ms") / persistent.get("plan_typed_ms"),
         reference.get("plan_text_ms") / persistent.get("plan_typed_ms"),
+    );
+}
+
+/// Where processor time goes: what reading alone takes, against all of it.
+fn floor(files: &str, ours: &Report, events: u64) {
+    let (gunzip, decode) = (child(&["gunzip", files]), child(&["decode", files]));
+    println!("\n{:<44}{:>9}{:>12}{:>16}", "processor time, one thread", "CPU s", "us/event", "of the fetch");
+    for (name, report) in [
+        ("gunzip alone, CRC and length checked", &gunzip),
+        ("gunzip, lines, typed Arrow columns", &decode),
+        ("fetch_events, persistent", ours),
+    ] {
+        let cpu = report.get("cpu");
+        println!(
+            "{name:<44}{cpu:>9.2}{:>12.2}{:>15.0}%",
+            cpu / events as f64 * 1e6,
+            100.0 * cpu / ours.get("cpu")
+        );
+    }
+    println!(
+        "the fetch takes {:.1} times the processor time of gunzip alone, {:.1} times that of gunzip and parsing",
+        ours.get("cpu") / gunzip.get("cpu"),
+        ours.get("cpu") / decode.get("cpu"),
+    );
+}
+
+/// The way of the Python original, on the first events of the first day.
+fn row_by_row(files: &str, path: &str, ours: &Report, events: u64) {
+    let rows = events.min(10_000);
+    let slow = child(&["rows", files, path, &rows.to_string()]);
+    let (theirs, ours) = (slow.get("rows") / slow.get("wall"), events as f64 / ours.get("wall"));
+    println!(
+        "\nINSERT OR IGNORE row by row, 1,000 a transaction, primary key, {} rows: {theirs:.0} rows/s; \
+         fetch_events, persistent: {:.0} times as fast",
+        slow.get("rows"),
+        ours / theirs
     );
 }
 
@@ -130,6 +170,8 @@ impl Report {
 }
 
 fn child(arguments: &[&str]) -> Report {
+    // What the one before has left to write is not to be part of this one's time.
+    rustix::fs::sync();
     let output = Command::new(std::env::current_exe().unwrap()).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,9 +1,10 @@
-//! One chunk on its way: request → gunzip → lines → decoded batches, on a
-//! thread of its own, into a bounded channel.
+//! One chunk on its way: request → gunzip → lines → decoded batches, on two
+//! threads of its own, into a bounded channel.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use mixpanel_client::Client;
@@ -16,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::chunk::BatchSource;
 
 /// How many batches of a download wait for the writer.
-const WAITING: usize = 2;
+const WAITING: usize = 4;
 
 /// What a download says to the writer.
 pub(super) enum News {
@@ -153,7 +154,10 @@ impl Downloader<'_> {
         if self.news.send(News::Opened(opened)).is_err() {
             return Err(mixpanel_client::ErrorKind::Cancelled.into());
         }
-        self.decode(ExportSource::new(body, self.clock.clone(), self.hold_repeats), &sender)
+        thread::scope(|threads| {
+            let source = ExportSource::begin(threads, body, self.clock.clone(), self.hold_repeats);
+            self.decode(source, &sender)
+        })
     }
 
     fn decode(
@@ -168,7 +172,7 @@ impl Downloader<'_> {
                 source.set_plan(plan);
             }
             let batch = source.next_batch()?;
-            let bytes = (source.bytes_received(), source.bytes_decoded());
+            let bytes = source.bytes();
             self.traffic.received.fetch_add(bytes.0 - told.0, Ordering::Relaxed);
             self.traffic.decoded.fetch_add(bytes.1 - told.1, Ordering::Relaxed);
             told = bytes;

@@ -159,31 +159,32 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         traffic: &traffic,
         news: sender,
     };
-    let mut run = Run {
-        job,
-        planner,
-        traffic: &traffic,
-        outcome: RunOutcome::default(),
-        concurrency,
-        running: 0,
-        failures: 0,
-        doubtful: Vec::new(),
-        stopped: false,
-        progress: FetchProgress::default(),
-        committed: 0,
-        started: Instant::now(),
-        told: None,
-        on_progress,
-    };
-    let result = thread::scope(|threads| {
-        let result = run.drive(threads, &downloader, &news);
+    let (result, mut outcome) = thread::scope(|threads| {
+        let mut run = Run {
+            job,
+            threads,
+            downloader,
+            planner,
+            traffic: &traffic,
+            outcome: RunOutcome::default(),
+            concurrency,
+            running: 0,
+            failures: 0,
+            doubtful: Vec::new(),
+            stopped: false,
+            progress: FetchProgress::default(),
+            committed: 0,
+            started: Instant::now(),
+            told: None,
+            on_progress,
+        };
+        let result = run.drive(&news);
         cancel.cancel();
         // With it go the streams that nobody will read: their senders end.
         drop(news);
-        result
+        run.tell(true);
+        (result, run.outcome)
     });
-    run.tell(true);
-    let mut outcome = run.outcome;
     if result.is_ok() && !outcome.chunks.is_empty() {
         // The rows are in: what fails here only costs speed or space.
         let _ = job.storage.finish(job.table, TableKind::Events);
@@ -195,8 +196,10 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
     Ok(outcome)
 }
 
-struct Run<'r, 'p> {
+struct Run<'r, 'p, 's> {
     job: &'r Job<'r>,
+    threads: &'s Threads<'s, 'r>,
+    downloader: Downloader<'r>,
     planner: &'r mut Planner,
     traffic: &'r Traffic,
     outcome: RunOutcome,
@@ -217,23 +220,23 @@ struct Run<'r, 'p> {
     on_progress: &'r mut (dyn FnMut(&FetchProgress) + 'p),
 }
 
-impl<'r> Run<'r, '_> {
-    fn drive<'s>(
-        &mut self,
-        threads: &'s Threads<'s, '_>,
-        downloader: &Downloader<'s>,
-        news: &Receiver<News>,
-    ) -> Result<()> {
+impl<'r> Run<'r, '_, '_> {
+    /// Begins as many downloads as may run.
+    fn begin(&mut self) {
+        while !self.stopped
+            && self.doubtful.is_empty()
+            && self.running < self.concurrency
+            && let Some(chunk) = self.planner.next()
+        {
+            let downloader = self.downloader.clone();
+            self.threads.spawn(move || downloader.run(chunk));
+            self.running += 1;
+        }
+    }
+
+    fn drive(&mut self, news: &Receiver<News>) -> Result<()> {
         loop {
-            while !self.stopped
-                && self.doubtful.is_empty()
-                && self.running < self.concurrency
-                && let Some(chunk) = self.planner.next()
-            {
-                let downloader = downloader.clone();
-                threads.spawn(move || downloader.run(chunk));
-                self.running += 1;
-            }
+            self.begin();
             if self.running == 0 {
                 for (chunk, error) in std::mem::take(&mut self.doubtful) {
                     self.give_up(&chunk, error);
@@ -304,7 +307,7 @@ impl<'r> Run<'r, '_> {
             now: job.now,
         };
         self.progress.attempt = opened.attempt;
-        let mut source = Watched { run: self, inner: &mut opened };
+        let mut source = Watched { run: self, inner: &mut opened, rows: 0 };
         let written = job.storage.write(&spec, &mut source, &mut |_| {});
         match written {
             Ok(written) => {
@@ -437,22 +440,32 @@ fn answered(kind: &mixpanel_client::ErrorKind) -> bool {
 }
 
 /// A download that tells how far it is.
-struct Watched<'a, 'r, 'p> {
-    run: &'a mut Run<'r, 'p>,
+struct Watched<'a, 'r, 'p, 's> {
+    run: &'a mut Run<'r, 'p, 's>,
     inner: &'a mut Opened,
+    rows: u64,
 }
 
-impl BatchSource for Watched<'_, '_, '_> {
+impl BatchSource for Watched<'_, '_, '_, '_> {
     fn next_batch(&mut self) -> Result<Option<EventBatch>> {
         let batch = self.inner.stream.next_batch()?;
-        if let Some(batch) = &batch {
-            self.run.progress.rows += batch.rows.num_rows() as u64;
-            if let Some(time) = last_time(batch) {
-                self.run.progress.day = Some(self.run.job.clock.day_of(time));
-            }
+        let Some(batch) = batch else {
+            // While the database is still busy with the last rows, the next
+            // download may begin: its size can be guessed now.
+            let chunk = &self.inner.chunk;
+            let each = self.rows / u64::from(chunk.days()).max(1);
+            let guess = days_of(chunk.from, chunk.to).map(|day| (day, each)).collect();
+            self.run.planner.observe(&guess, self.inner.stream.bytes.1);
+            self.run.begin();
+            return Ok(None);
+        };
+        self.rows += batch.rows.num_rows() as u64;
+        self.run.progress.rows += batch.rows.num_rows() as u64;
+        if let Some(time) = last_time(&batch) {
+            self.run.progress.day = Some(self.run.job.clock.day_of(time));
         }
         self.run.tell(false);
-        Ok(batch)
+        Ok(Some(batch))
     }
 
     fn set_plan(&mut self, plan: ColumnPlan) {

@@ -1,16 +1,28 @@
-//! A running export as a source of decoded batches.
+//! A running export as a source of decoded batches. One thread decompresses and
+//! splits into lines, another one decodes: each is about a core's worth.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
 
 use mixpanel_client::Result;
 use mixpanel_client::export::{
-    ColumnPlan, DecodeOptions, Decompressed, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Lines,
-    Reject, RejectReason,
+    ColumnPlan, DecodeOptions, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Reject, RejectReason,
 };
 use mixpanel_client::time::ProjectClock;
 
 use crate::storage::{BATCH_BYTES, BATCH_ROWS};
 
+/// How many blocks of lines, half a megabyte each, wait for decoding.
+const WAITING: usize = 8;
+
+/// Lines, with the bytes received and decompressed up to them.
+type Block = Result<(Option<LineBlock>, (u64, u64))>;
+
 pub(super) struct ExportSource {
-    lines: Lines<Decompressed<ExportBody>>,
+    blocks: Receiver<Block>,
+    /// Bytes received and decompressed.
+    bytes: (u64, u64),
+    ended: bool,
     decoder: EventDecoder,
     /// A block of which some lines are still to be decoded, and how many were.
     rest: Option<(LineBlock, usize)>,
@@ -19,21 +31,50 @@ pub(super) struct ExportSource {
 }
 
 impl ExportSource {
-    /// If `hold_repeats`, batches have possible repeats apart from their rows.
-    pub(super) fn new(body: ExportBody, clock: ProjectClock, hold_repeats: bool) -> Self {
+    /// Begins to read the body, on a thread that ends with the body or with
+    /// this. If `hold_repeats`, batches have possible repeats apart from their
+    /// rows.
+    pub(super) fn begin<'scope>(
+        threads: &'scope Scope<'scope, '_>,
+        body: ExportBody,
+        clock: ProjectClock,
+        hold_repeats: bool,
+    ) -> Self {
         let mut decoder = EventDecoder::new(DecodeOptions { clock, plan: ColumnPlan::all() });
         if hold_repeats {
             decoder.hold_repeats();
         }
-        ExportSource { lines: body.into_lines(), decoder, rest: None, rows: 0, first_reject: None }
+        let (sender, blocks) = sync_channel(WAITING);
+        threads.spawn(move || {
+            let mut lines = body.into_lines();
+            loop {
+                let block = lines.next().transpose();
+                let bytes = (lines.get_ref().get_ref().bytes_received(), lines.bytes_seen());
+                let last = !matches!(block, Ok(Some(_)));
+                if sender.send(block.map(|block| (block, bytes))).is_err() || last {
+                    return;
+                }
+            }
+        });
+        ExportSource { blocks, bytes: (0, 0), ended: false, decoder, rest: None, rows: 0, first_reject: None }
     }
 
-    pub(super) fn bytes_received(&self) -> u64 {
-        self.lines.get_ref().get_ref().bytes_received()
+    /// Bytes received and decompressed so far.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        self.bytes
     }
 
-    pub(super) fn bytes_decoded(&self) -> u64 {
-        self.lines.bytes_seen()
+    /// The next lines; `None` when the body is complete, and proven so.
+    fn next_block(&mut self) -> Result<Option<LineBlock>> {
+        if self.ended {
+            return Ok(None);
+        }
+        // A thread that ends without a word has panicked.
+        let (block, bytes) =
+            self.blocks.recv().unwrap_or_else(|_| Err(mixpanel_client::ErrorKind::Cancelled.into()))?;
+        self.bytes = bytes;
+        self.ended = block.is_none();
+        Ok(block)
     }
 
     pub(super) fn set_plan(&mut self, plan: ColumnPlan) {
@@ -45,8 +86,8 @@ impl ExportSource {
         while !self.is_full() {
             match self.rest.take() {
                 Some((block, done)) => self.decode(block, done),
-                None => match self.lines.next() {
-                    Some(block) => self.decode(block?, 0),
+                None => match self.next_block()? {
+                    Some(block) => self.decode(block, 0),
                     None => break,
                 },
             }

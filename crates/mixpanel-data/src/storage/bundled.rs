@@ -19,13 +19,18 @@ pub(super) struct Bundled {
     database: Arc<Database>,
 }
 
+/// The first connection writes, and lets all threads do so; readers keep their
+/// order. A row group is compressed and written as soon as it is full: by default
+/// each thread collects five of them first, which takes twice the memory.
+const WRITER: &str = "SET SESSION preserve_insertion_order = false;
+                      SET SESSION write_buffer_row_group_count = 1;";
+
 /// Opens a database. `path` None is a fresh in-memory one.
 pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<Bundled> {
     let database = Database::open(path, settings).map_err(classify)?;
     let connection = database.connect().map_err(classify)?;
     super::functions::register(&connection).map_err(classify)?;
-    // This connection writes, and lets all threads do so; readers keep their order.
-    connection.execute_batch("SET SESSION preserve_insertion_order = false").map_err(classify)?;
+    connection.execute_batch(WRITER).map_err(classify)?;
     Ok(Bundled { connection, database })
 }
 

@@ -17,6 +17,11 @@ use crate::value::Value;
 /// How many properties of a table get a column, unless told otherwise.
 pub(crate) const DEFAULT_MAX_COLUMNS: usize = 100;
 
+/// A property that fewer rows have than one in so many gets no column. It would
+/// cost each row as much as any other column, and the first row to have it in a
+/// chunk would end one `INSERT` and begin another.
+const ROWS_PER_VALUE: u64 = 1_000;
+
 /// One property of a table.
 #[derive(Clone, Debug)]
 pub(crate) struct Property {
@@ -235,18 +240,20 @@ impl Catalog {
         any
     }
 
-    /// Chooses properties for the free columns: of those in `stats` that this
-    /// catalog does not know yet, the ones that most rows have. They are added
-    /// with `kind` and counted as not seen; [`observe`](Self::observe) counts.
+    /// Chooses properties for the free columns: of those in `stats`, counts of
+    /// `rows` rows, that this catalog does not know yet, the ones that most rows
+    /// have, and at least one in a thousand. They are added with `kind` and
+    /// counted as not seen; [`observe`](Self::observe) counts.
     pub(crate) fn promote(
         &mut self,
         stats: &[PropertyStats],
+        rows: u64,
         max_columns: usize,
     ) -> Vec<(String, ColumnKind)> {
         let free = max_columns.saturating_sub(self.promoted().count());
         let mut fresh: Vec<(&PropertyStats, ColumnKind)> = stats
             .iter()
-            .filter(|seen| self.get(&seen.name).is_none())
+            .filter(|seen| seen.rows >= rows / ROWS_PER_VALUE && self.get(&seen.name).is_none())
             .filter_map(|seen| Some((seen, seen.kind()?)))
             .collect();
         fresh.sort_by(|(a, _), (b, _)| b.rows.cmp(&a.rows).then_with(|| a.name.cmp(&b.name)));
@@ -307,13 +314,17 @@ mod tests {
     fn the_most_frequent_new_properties_are_promoted_up_to_the_limit() {
         let mut catalog = Catalog::new(TableKind::Events);
         let stats = [seen("rare", 1, 0), seen("often", 50, 0), seen("also", 0, 40)];
-        let columns = catalog.promote(&stats, 2);
+        let columns = catalog.promote(&stats, 100, 2);
         assert_eq!(columns, [("often".into(), ColumnKind::Varchar), ("also".into(), ColumnKind::BigInt)]);
         assert!(catalog.observe(&stats), "`rare` is new to the view");
         assert_eq!(catalog.get("often").unwrap().stats.rows, 50);
         assert!(!catalog.get("rare").unwrap().promoted);
-        assert!(catalog.promote(&[seen("later", 9, 0)], 2).is_empty());
+        assert!(catalog.promote(&[seen("later", 9, 0)], 9, 2).is_empty());
         assert_eq!(catalog.plan(2).room, 0);
+
+        let mut catalog = Catalog::new(TableKind::Events);
+        let stats = [seen("enough", 32, 0), seen("too few", 31, 0)];
+        assert_eq!(catalog.promote(&stats, 32_768, 100), [("enough".into(), ColumnKind::Varchar)]);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) fn write_chunk(
     if !spec.create && catalog.widen(&stats) {
         widen(connection, spec, &mut catalog)?;
     }
-    let new_columns = catalog.promote(&stats, spec.max_columns);
+    let new_columns = catalog.promote(&stats, rows as u64, spec.max_columns);
     make_columns(connection, spec, &new_columns)?;
     source.set_plan(catalog.plan(spec.max_columns));
 

@@ -121,9 +121,19 @@ fn a_stopped_sync_keeps_its_chunks_and_goes_on_from_there() {
     let (from, to) = (first.to_string(), last.to_string());
     let sync = ["sync", "--from", &from, "--to", &to, "--db", DB];
     let child = place.start(sync);
-    until("the last request", || {
-        let asked = format!("from_date={from}");
-        world.requests().iter().any(|request| request.target.contains(&asked)).then_some(())
+    let asked = format!("from_date={from}");
+    let hanging = until("the last request", || {
+        world.requests().into_iter().find(|request| request.target.contains(&asked))
+    });
+    // Everything newer is stored; the snapshot of a busy database tells.
+    let to_date = hanging.target.split("to_date=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let missing = format!(
+        "SELECT count(*) FROM range(DATE '{to_date}' + 1, DATE '{to}' + 1, INTERVAL 1 DAY) AS days(day)
+             WHERE CAST(day AS DATE) NOT IN (SELECT day FROM _ledger)"
+    );
+    until("the chunks before it", || {
+        let run = place.run(["sql", "--db", DB, "--format", "csv", "--quiet", &missing]);
+        (run.code == Some(0) && run.stdout.ends_with("\n0\n")).then_some(())
     });
     // Another sync of the same copy is told so, or waits if it is asked to.
     place.run(sync).fails(7, &["in use"]);
