@@ -28,9 +28,16 @@ pub enum DayStatus {
     /// The day was fetched before late events can all have arrived, and not
     /// again for a while.
     Stale,
+    /// The day lies before the history that the project's plan keeps: Mixpanel
+    /// said so less than thirty days ago.
+    Unavailable,
     /// The day was never fetched.
     Missing,
 }
+
+/// After so long a day that the plan did not reach is asked for once more: plans
+/// change.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// One project day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -125,6 +132,8 @@ pub(crate) fn coverage(
         };
         let status = match state.as_str() {
             "partial" => DayStatus::Partial,
+            "unavailable" if age(*fetched_at, now) < UNAVAILABLE_FOR => DayStatus::Unavailable,
+            "unavailable" => DayStatus::Missing,
             _ if is_stale(day, clock, now, *fetched_at, freshness) => DayStatus::Stale,
             "empty" => DayStatus::Empty,
             _ => DayStatus::Complete,
@@ -151,6 +160,12 @@ fn is_stale(
     fetched < settled && (now.as_microsecond() >= settled || age >= freshness.max_age.as_micros() as i64)
 }
 
+/// How old an entry is.
+fn age(fetched_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let age = fetched_at.map(|at| now.as_microsecond().saturating_sub(at.as_microsecond()));
+    Duration::from_micros(u64::try_from(age.unwrap_or(i64::MAX)).unwrap_or(0))
+}
+
 /// An instant that DuckDB gave as a timestamp without a zone.
 fn instant(value: &Value) -> Option<Timestamp> {
     match value {
@@ -164,7 +179,7 @@ fn instant(value: &Value) -> Option<Timestamp> {
 pub(crate) fn ledger_history(storage: &StorageEngine, table: &str) -> Result<History> {
     let rows = storage.execute_rows(
         "SELECT day, CAST(sum(row_count + duplicates) AS BIGINT), CAST(sum(bytes) AS BIGINT) FROM _ledger
-         WHERE table_name = ? AND state <> 'partial' GROUP BY day",
+         WHERE table_name = ? AND state NOT IN ('partial', 'unavailable') GROUP BY day",
         &[Value::Text(table.to_owned())],
     )?;
     let count = |value: &Value| value.as_i64().unwrap_or_default() as u64;

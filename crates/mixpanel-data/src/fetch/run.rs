@@ -189,6 +189,10 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         // The rows are in: what fails here only costs speed or space.
         let _ = job.storage.finish(job.table, TableKind::Events);
     }
+    if !outcome.unavailable.is_empty() && job.storage.table_exists(job.table)? {
+        let filters = Filters::new(Some(job.events), job.filter);
+        job.storage.record_unavailable(job.table, filters.hash(), &outcome.unavailable, job.now)?;
+    }
     result?;
     outcome.requests = traffic.requests.load(Ordering::Relaxed);
     outcome.bytes_received = traffic.received.load(Ordering::Relaxed);
@@ -335,7 +339,7 @@ impl<'r> Run<'r, '_, '_> {
     /// Whether some of the days are in the table under other filters, too.
     fn shares(&self, days: &DayRange, filter_hash: &str) -> Result<bool> {
         let others = self.job.storage.execute_rows(
-            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ?
+            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ? AND state <> 'unavailable'
                 AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
             &[
                 Value::Text(self.job.table.to_owned()),

@@ -199,7 +199,7 @@ fn needs(days: &Coverage) -> impl Iterator<Item = (Date, DayReason)> {
         DayStatus::Missing => Some((day.day, DayReason::Missing)),
         DayStatus::Partial => Some((day.day, DayReason::Partial)),
         DayStatus::Stale => Some((day.day, DayReason::Stale)),
-        DayStatus::Complete | DayStatus::Empty => None,
+        DayStatus::Complete | DayStatus::Empty | DayStatus::Unavailable => None,
     })
 }
 

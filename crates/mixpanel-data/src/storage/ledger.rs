@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::chunk::{ChunkSpec, DayRange, Scope};
 use super::connection::SqlConnection;
+use super::ddl::literal;
 use crate::error::Result;
 use crate::value::Value;
 
@@ -86,7 +87,8 @@ pub(crate) fn record_days(
         Scope::Days(_) => "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
         // What was complete stays so when rows are added.
         Scope::Add(_) => {
-            "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) AND state = 'partial'"
+            "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+             AND state IN ('partial', 'unavailable')"
         }
     };
     let days_asked = [text(spec.filter_hash), Value::Date(range.from), Value::Date(range.to)];
@@ -138,6 +140,34 @@ pub(crate) fn record_days(
         )?;
     }
     Ok(())
+}
+
+/// Notes that days lie before the history that the project's plan keeps. What is
+/// known of a day otherwise stays.
+pub(crate) fn record_unavailable(
+    connection: &mut dyn SqlConnection,
+    table: &str,
+    filter_hash: &str,
+    days: &[Date],
+    now: jiff::Timestamp,
+) -> Result<()> {
+    let days: Vec<String> = days.iter().map(|day| format!("(DATE '{day}')")).collect();
+    if days.is_empty() {
+        return Ok(());
+    }
+    let (table, hash) = (literal(table), literal(filter_hash));
+    connection.execute(&format!(
+        "BEGIN;
+         DELETE FROM _ledger
+             WHERE table_name = {table} AND filter_hash = {hash} AND state = 'unavailable' AND day IN ({list});
+         INSERT INTO _ledger
+             SELECT {table}, day, {hash}, 'unavailable', 0, 0, 0, 0, '', make_timestamp({now}), NULL
+             FROM (VALUES {list}) AS gone(day)
+             WHERE day NOT IN (SELECT day FROM _ledger WHERE table_name = {table} AND filter_hash = {hash});
+         COMMIT;",
+        list = days.join(", "),
+        now = now.as_microsecond(),
+    ))
 }
 
 /// Writes the table's own entry: its filters, its reach, its size.

@@ -128,13 +128,34 @@ fn when_nothing_answers_the_budget_is_not_burnt() {
 fn days_beyond_the_plans_history_are_skipped_and_named() {
     let config = SimConfig { max_history_days: Some(6), ..small_world() };
     let simulator = Simulator::start(config).unwrap();
-    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
-    let result = workspace.sync(&from(&simulator)).unwrap();
+    let today = simulator.config().today;
+    let folder = tempfile::tempdir().unwrap();
+    let sync = |now: Timestamp| {
+        let project = project(&simulator, CancelToken::new());
+        let builder = Workspace::builder().project(project).now(move || now);
+        let workspace = builder.open(folder.path().join("data.duckdb")).unwrap();
+        let options = SyncOptions { to: Some(today), ..from(&simulator) };
+        let result = workspace.sync(&options).unwrap();
+        let coverage = workspace.coverage(&ProjectClock::default(), &options).unwrap();
+        (result, coverage.ranges(DayStatus::Unavailable))
+    };
+    let (result, gone) = sync(noon(today));
     assert_eq!(result.state, SyncState::Complete);
     let first = simulator.world().first_day();
     assert_eq!(result.unavailable.first(), Some(&first));
     let days: usize = result.chunks.iter().map(|chunk| chunk.rows_by_day.len()).sum();
     assert_eq!(days + result.unavailable.len(), small_world().days as usize);
+    assert_eq!(gone, [(first, *result.unavailable.last().unwrap())]);
+
+    // They are not asked for again, until a month has passed.
+    let asked = |simulator: &Simulator, from: usize| {
+        simulator.requests()[from..].iter().filter(|request| request.status == 403).count()
+    };
+    let before = simulator.requests().len();
+    let (result, same) = sync(noon(today).checked_add(Span::new().hours(12)).unwrap());
+    assert_eq!((result.unavailable, same, asked(&simulator, before)), (vec![], gone, 0));
+    sync(noon(today).checked_add(Span::new().hours(31 * 24)).unwrap());
+    assert_eq!(asked(&simulator, before), 1);
 }
 
 #[test]

@@ -12,11 +12,12 @@ use crate::error::Error;
 use crate::output::{self, Format};
 use crate::ui::thousands;
 
-const STATUSES: [(DayStatus, char, &str); 5] = [
+const STATUSES: [(DayStatus, char, &str); 6] = [
     (DayStatus::Complete, '█', "complete"),
     (DayStatus::Empty, '·', "empty"),
     (DayStatus::Partial, '▒', "partial"),
     (DayStatus::Stale, '▓', "stale"),
+    (DayStatus::Unavailable, '×', "beyond the plan's history"),
     (DayStatus::Missing, '_', "missing"),
 ];
 
@@ -50,6 +51,7 @@ struct Shown<'a> {
     empty: usize,
     partial: usize,
     stale: usize,
+    unavailable: usize,
     missing: usize,
     rows: u64,
     rejects: u64,
@@ -68,6 +70,7 @@ impl<'a> Shown<'a> {
             empty: coverage.count(DayStatus::Empty),
             partial: coverage.count(DayStatus::Partial),
             stale: coverage.count(DayStatus::Stale),
+            unavailable: coverage.count(DayStatus::Unavailable),
             missing: coverage.count(DayStatus::Missing),
             rows: coverage.rows(),
             rejects,

@@ -2,12 +2,16 @@
 
 use std::fs;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+
 use super::{Progress, StorageEngine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::catalog::DEFAULT_MAX_COLUMNS;
 use crate::storage::chunk::{BatchSource, ChunkSpec, OnReject, Scope, Written};
 use crate::storage::ddl::{check_table_name, ident, literal, physical};
 use crate::storage::filters::Filters;
+use crate::storage::ledger;
 use crate::storage::memory::compress_memory;
 use crate::storage::open;
 use crate::storage::pin::{Pin, checkpoint, compact};
@@ -158,6 +162,24 @@ impl StorageEngine {
             checkpoint(connection);
             refilled?;
             compact(connection, &ident(&physical(table)))
+        })
+    }
+
+    /// Notes in the ledger that days lie before the history that the project's
+    /// plan keeps, so that they are not asked for again and again.
+    pub(crate) fn record_unavailable(
+        &self,
+        table: &str,
+        filter_hash: &str,
+        days: &[Date],
+        now: Timestamp,
+    ) -> Result<()> {
+        self.with_writer(|connection| {
+            let result = ledger::record_unavailable(connection, table, filter_hash, days, now);
+            if result.is_err() {
+                let _ = connection.execute("ROLLBACK");
+            }
+            result
         })
     }
 
