@@ -1,4 +1,5 @@
-//! The router: the export endpoint, the simulator's own control endpoints, and the log of requests.
+//! The router: the export endpoint, the simulator's own control endpoints, and the log of requests. All other
+//! endpoints are found by `api`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,24 +11,29 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use jiff::civil::Date;
+use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
 use crate::config::SimConfig;
 use crate::error::SimError;
+use crate::events::Events;
 use crate::export::params::Query;
 use crate::export::{export, plain_response};
 use crate::faults::{FaultQueue, ScriptedFault};
-use crate::limits::Limiter;
-use crate::world::{World, now};
+use crate::limits::{Limiter, Rates};
+use crate::world::now;
 
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: SimConfig,
-    pub(crate) world: World,
+    pub(crate) events: Events,
     pub(crate) clock: Clock,
+    /// Counts exports.
     pub(crate) limiter: Limiter,
+    /// Counts queries.
+    pub(crate) query_limiter: Limiter,
     pub(crate) faults: FaultQueue,
     log: Mutex<Vec<RequestLog>>,
 }
@@ -46,18 +52,39 @@ pub struct RequestLog {
     pub at: Timestamp,
     /// The scripted fault it met.
     pub fault: Option<&'static str>,
+    /// Whether it took a place in an hourly budget, the export's or the Query API's.
+    pub counted: bool,
 }
 
 /// Marks an answer that a fault was applied to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Injected(pub(crate) &'static str);
 
+/// Marks an answer to a request that an hourly limit has counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted;
+
 impl App {
     pub(crate) fn new(config: SimConfig) -> Result<App, SimError> {
-        let world = World::load(&config)?;
-        let clock = Clock::new(now(&config)?, config.pace);
-        let limiter = Limiter::new(config.limits);
-        Ok(App { config, world, clock, limiter, faults: FaultQueue::default(), log: Mutex::default() })
+        Ok(App {
+            events: Events::new(&config)?,
+            clock: Clock::new(now(&config)?, config.pace),
+            limiter: Limiter::new(Rates::export(&config.limits)),
+            query_limiter: Limiter::new(Rates::query(&config.limits)),
+            faults: FaultQueue::default(),
+            log: Mutex::default(),
+            config,
+        })
+    }
+
+    /// The date in the project's time zone.
+    pub(crate) fn today(&self) -> Date {
+        self.clock.now().to_zoned(self.events.zone().clone()).date()
+    }
+
+    /// The profile of a user, as `user["…"]` sees it.
+    pub(crate) fn profile(&self, distinct_id: &str) -> Option<Map<String, Value>> {
+        self.events.world.profile(distinct_id)
     }
 
     pub(crate) fn requests(&self) -> Vec<RequestLog> {
@@ -73,7 +100,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let logged = Router::new()
         .route("/api/2.0/export", get(export))
         .route("/api/2.0/export/", get(export))
-        .fallback(not_found)
+        .fallback(crate::api::dispatch)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), log));
     Router::new()
@@ -89,7 +116,8 @@ async fn log(State(app): State<Arc<App>>, request: Request, next: Next) -> Respo
     let at = app.clock.now();
     let response = next.run(request).await;
     let fault = response.extensions().get::<Injected>().map(|injected| injected.0);
-    app.record(RequestLog { method, target, status: response.status().as_u16(), at, fault });
+    let counted = response.extensions().get::<Counted>().is_some();
+    app.record(RequestLog { method, target, status: response.status().as_u16(), at, fault, counted });
     response
 }
 
@@ -97,12 +125,12 @@ fn answer(status: StatusCode, body: &Value) -> Response {
     plain_response(status, "application/json", body.to_string())
 }
 
-async fn not_found(uri: Uri) -> Response {
+pub(crate) async fn not_found(uri: Uri) -> Response {
     let error = format!("no such endpoint: {}", uri.path());
     answer(StatusCode::NOT_FOUND, &json!({"error": error, "status": "error"}))
 }
 
-async fn not_allowed() -> Response {
+pub(crate) async fn not_allowed() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed", "status": "error"}))
 }
 
@@ -143,8 +171,15 @@ async fn advance(State(app): State<Arc<App>>, uri: Uri) -> Response {
         }
     }
     let (last_hour, running) = app.limiter.usage(app.clock.elapsed());
-    let now = app.clock.now().to_string();
-    answer(StatusCode::OK, &json!({"now": now, "requests_last_hour": last_hour, "running": running}))
+    let (queries, queries_running) = app.query_limiter.usage(app.clock.elapsed());
+    let state = json!({
+        "now": app.clock.now().to_string(),
+        "requests_last_hour": last_hour,
+        "running": running,
+        "queries_last_hour": queries,
+        "queries_running": queries_running,
+    });
+    answer(StatusCode::OK, &state)
 }
 
 /// `GET /sim/requests`: the log.
@@ -156,6 +191,7 @@ async fn requests(State(app): State<Arc<App>>) -> Response {
             "status": entry.status,
             "at": entry.at.to_string(),
             "fault": entry.fault,
+            "counted": entry.counted,
         })
     });
     answer(StatusCode::OK, &Value::Array(entries.collect()))

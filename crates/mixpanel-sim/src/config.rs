@@ -45,13 +45,17 @@ pub struct SimConfig {
     pub timezone: String,
     /// What the project's `time` property means.
     pub clock_mode: ClockMode,
-    /// Request limits of the export endpoint.
+    /// A bearer token that is accepted too.
+    pub bearer_token: Option<String>,
+    /// Whether the project's plan has the Query API; without it, queries are answered with 402.
+    pub has_query_api: bool,
+    /// Request limits of the export endpoint and of the Query API.
     pub limits: Limits,
     /// Whether the virtual clock follows real time or stands still until it is advanced.
     pub pace: Pace,
-    /// Refuses ranges that begin more than this many days before `today` (403), as small plans do.
+    /// Refuses exports and queries that begin more than this many days before `today` (403), as small plans do.
     pub max_history_days: Option<u32>,
-    /// Refuses requests that span more days than this (400).
+    /// Refuses exports that span more days than this (400).
     pub max_range_days: Option<u32>,
     /// The deflate level of response bodies, 1 (fast) to 9 (small).
     pub gzip_level: u32,
@@ -94,24 +98,36 @@ pub enum Pace {
     Manual,
 }
 
-/// Request limits of the export endpoint, per project.
+/// Request limits of the export endpoint and of the Query API, per project; each counts its own requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests in any 60 minutes.
+    /// Exports in any 60 minutes.
     pub per_hour: u32,
-    /// Requests in any second.
+    /// Exports in any second.
     pub per_second: u32,
-    /// Requests that are being answered at one moment.
+    /// Exports that are being answered at one moment.
     pub concurrent: u32,
+    /// Queries in any 60 minutes. Failed ones count; those that were refused do not.
+    pub query_per_hour: u32,
+    /// Queries that are being answered at one moment.
+    pub query_concurrent: u32,
     /// Whether the limits are applied at all.
     pub enforced: bool,
-    /// Whether a 429 carries `Retry-After` (the real export endpoint often sends none).
+    /// Whether an export's 429 carries `Retry-After` (the real endpoint often sends none).
     pub retry_after: bool,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { per_hour: 60, per_second: 3, concurrent: 100, enforced: true, retry_after: false }
+        Limits {
+            per_hour: 60,
+            per_second: 3,
+            concurrent: 100,
+            query_per_hour: 60,
+            query_concurrent: 5,
+            enforced: true,
+            retry_after: false,
+        }
     }
 }
 
@@ -139,6 +155,8 @@ impl Default for SimConfig {
             source: Source::World,
             timezone: "UTC".to_owned(),
             clock_mode: ClockMode::Utc,
+            bearer_token: None,
+            has_query_api: true,
             limits: Limits::default(),
             pace: Pace::RealTime,
             max_history_days: None,

@@ -47,17 +47,20 @@
 //! the virtual clock, `GET /sim/requests` tells what was asked. A request may bring its own fault in the header
 //! `X-Sim-Fault`.
 
+mod api;
 mod app;
 mod body;
 mod clock;
 mod config;
 mod error;
+mod events;
 mod export;
 pub mod expr;
 mod faults;
 mod gzip;
 mod limits;
 mod line;
+mod query;
 mod random;
 mod recorded;
 mod server;
@@ -66,6 +69,6 @@ mod world;
 pub use app::RequestLog;
 pub use config::{ClockMode, Limits, Pace, SimConfig, Source};
 pub use error::SimError;
-pub use faults::{Fault, ScriptedFault};
+pub use faults::{Fault, QueryLimit, ScriptedFault};
 pub use server::Simulator;
 pub use world::{DayData, World};

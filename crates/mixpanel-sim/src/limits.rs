@@ -1,4 +1,4 @@
-//! The three limits of the export endpoint: requests per hour, per second, and at the same time.
+//! Limits of requests: per hour, per second (the export only), and at the same time.
 //!
 //! Both windows roll: a request frees its place exactly one window after it was admitted. A refused request
 //! takes no place.
@@ -12,10 +12,33 @@ use crate::config::Limits;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Counts requests against [`Limits`].
+/// How many requests are admitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    per_hour: u32,
+    per_second: Option<u32>,
+    concurrent: u32,
+    enforced: bool,
+}
+
+impl Rates {
+    /// Those of the export endpoint.
+    pub(crate) fn export(limits: &Limits) -> Rates {
+        let Limits { per_hour, per_second, concurrent, enforced, .. } = *limits;
+        Rates { per_hour, per_second: Some(per_second), concurrent, enforced }
+    }
+
+    /// Those of the Query API.
+    pub(crate) fn query(limits: &Limits) -> Rates {
+        let Limits { query_per_hour, query_concurrent, enforced, .. } = *limits;
+        Rates { per_hour: query_per_hour, per_second: None, concurrent: query_concurrent, enforced }
+    }
+}
+
+/// Counts requests against [`Rates`].
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    limits: Limits,
+    rates: Rates,
     state: Arc<Mutex<State>>,
 }
 
@@ -31,6 +54,9 @@ struct State {
 pub(crate) struct Refused {
     /// When a place will be free; unknown if too many requests are running.
     pub(crate) wait: Option<Duration>,
+    /// How many requests were admitted in the hour before.
+    pub(crate) last_hour: u32,
+    pub(crate) running: u32,
 }
 
 /// A place among the running requests; dropping it gives the place back.
@@ -48,8 +74,8 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: Limits) -> Limiter {
-        Limiter { limits, state: Arc::default() }
+    pub(crate) fn new(rates: Rates) -> Limiter {
+        Limiter { rates, state: Arc::default() }
     }
 
     /// Admits a request at virtual time `now`, or says why not.
@@ -58,14 +84,17 @@ impl Limiter {
         while state.admitted.front().is_some_and(|&at| at + HOUR <= now) {
             state.admitted.pop_front();
         }
-        if self.limits.enforced {
-            if state.running >= self.limits.concurrent {
-                return Err(Refused { wait: None });
+        let Rates { per_hour, per_second, concurrent, enforced } = self.rates;
+        if enforced {
+            let refused =
+                |wait| Refused { wait, last_hour: state.admitted.len() as u32, running: state.running };
+            if state.running >= concurrent {
+                return Err(refused(None));
             }
-            let windows = [(self.limits.per_second, SECOND), (self.limits.per_hour, HOUR)];
-            let wait = windows.iter().filter_map(|&(most, window)| state.wait(now, most, window)).max();
+            let windows = [(Some(per_hour), HOUR), (per_second, SECOND)];
+            let wait = windows.iter().filter_map(|&(most, window)| state.wait(now, most?, window)).max();
             if wait.is_some() {
-                return Err(Refused { wait });
+                return Err(refused(wait));
             }
         }
         state.admitted.push_back(now);
@@ -103,23 +132,23 @@ mod tests {
 
     #[test]
     fn three_per_second_in_a_rolling_window() {
-        let limiter = Limiter::new(Limits::default());
+        let limiter = Limiter::new(Rates::export(&Limits::default()));
         for at in [0, 400, 900] {
             limiter.admit(ms(at)).unwrap();
         }
-        assert_eq!(limiter.admit(ms(950)).unwrap_err(), Refused { wait: Some(ms(50)) });
+        assert_eq!(limiter.admit(ms(950)).unwrap_err().wait, Some(ms(50)));
         limiter.admit(ms(1000)).unwrap();
-        assert_eq!(limiter.admit(ms(1001)).unwrap_err(), Refused { wait: Some(ms(399)) });
+        assert_eq!(limiter.admit(ms(1001)).unwrap_err().wait, Some(ms(399)));
     }
 
     #[test]
     fn sixty_per_hour_in_a_rolling_window() {
-        let limiter = Limiter::new(Limits::default());
+        let limiter = Limiter::new(Rates::export(&Limits::default()));
         for minute in 0..60 {
             limiter.admit(ms(minute * 30_000)).unwrap();
         }
         let at = ms(60 * 30_000);
-        assert_eq!(limiter.admit(at).unwrap_err(), Refused { wait: Some(ms(1_800_000)) });
+        assert_eq!(limiter.admit(at).unwrap_err().wait, Some(ms(1_800_000)));
         assert_eq!(limiter.usage(at).0, 60);
         limiter.admit(ms(3_600_000)).unwrap();
         assert!(limiter.admit(ms(3_600_001)).is_err());
@@ -129,9 +158,9 @@ mod tests {
     #[test]
     fn a_hundred_at_once() {
         let limits = Limits { per_hour: 1000, per_second: 1000, ..Limits::default() };
-        let limiter = Limiter::new(limits);
+        let limiter = Limiter::new(Rates::export(&limits));
         let mut running: Vec<Running> = (0..100).map(|_| limiter.admit(ms(0)).unwrap()).collect();
-        assert_eq!(limiter.admit(ms(0)).unwrap_err(), Refused { wait: None });
+        assert_eq!(limiter.admit(ms(0)).unwrap_err().wait, None);
         running.pop();
         let again = limiter.admit(ms(0)).unwrap();
         assert_eq!(limiter.usage(ms(0)).1, 100);
@@ -141,7 +170,7 @@ mod tests {
 
     #[test]
     fn limits_can_be_off() {
-        let limiter = Limiter::new(Limits::off());
+        let limiter = Limiter::new(Rates::export(&Limits::off()));
         for _ in 0..500 {
             limiter.admit(ms(0)).unwrap();
         }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -49,5 +52,13 @@ impl<'a> Line<'a> {
     pub(crate) fn identity(&self) -> (&str, &str, &str, &str) {
         let text = |value: Option<&'a RawValue>| value.map_or("", RawValue::get);
         (&self.event, text(self.time), text(self.distinct_id), text(self.insert_id))
+    }
+
+    /// The date of the event's time, read as UTC; seconds or milliseconds.
+    pub(crate) fn date(&self) -> Option<Date> {
+        let number: f64 = self.time.as_ref()?.get().parse().ok()?;
+        let ms = if number.abs() >= 1e11 { number } else { number * 1000.0 };
+        let instant = Timestamp::from_millisecond(ms as i64).ok()?;
+        Some(instant.to_zoned(TimeZone::UTC).date())
     }
 }

@@ -9,9 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use crate::error::SimError;
 use crate::line::Line;
@@ -77,14 +75,4 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain)?;
     Ok(plain)
-}
-
-impl Line<'_> {
-    /// The date of the event's time, read as UTC; seconds or milliseconds.
-    fn date(&self) -> Option<Date> {
-        let number: f64 = self.time.as_ref()?.get().parse().ok()?;
-        let ms = if number.abs() >= 1e11 { number } else { number * 1000.0 };
-        let instant = Timestamp::from_millisecond(ms as i64).ok()?;
-        Some(instant.to_zoned(TimeZone::UTC).date())
-    }
 }

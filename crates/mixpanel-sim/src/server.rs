@@ -91,6 +91,11 @@ impl Simulator {
         format!("{}/api/2.0", self.base_url())
     }
 
+    /// The base below which the Query API is.
+    pub fn query_url(&self) -> String {
+        format!("{}/api/query", self.base_url())
+    }
+
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -103,10 +108,21 @@ impl Simulator {
 
     /// The data it serves.
     pub fn world(&self) -> &World {
-        &self.app.world
+        &self.app.events.world
     }
 
-    /// Queues a fault for the export requests to come.
+    /// Adds events to the project's data, all or none. Each is one line, an object with `event` and `properties`,
+    /// just as exports are to give it back; queries count it, too.
+    pub fn add_events<L: AsRef<[u8]>>(&self, lines: &[L]) -> Result<(), String> {
+        self.app.events.add(lines)
+    }
+
+    /// How many queries the hourly limit has counted in the last hour.
+    pub fn queries_last_hour(&self) -> usize {
+        self.app.query_limiter.usage(self.app.clock.elapsed()).0
+    }
+
+    /// Queues a fault for the requests to come, those for exports unless it names another endpoint.
     pub fn fault(&self, fault: impl Into<ScriptedFault>) {
         self.app.faults.push(fault.into());
     }

@@ -3,7 +3,6 @@
 //! A request passes, in this order: credentials (401, 403), limits (429; a request that fails later still
 //! counts), parameters (400), the history gate (403), scripted faults, selection, encoding.
 
-pub(crate) mod auth;
 pub(crate) mod params;
 mod select;
 
@@ -16,57 +15,45 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::app::{App, Injected};
-use crate::body::{Step, body};
+use crate::api::auth::{self, Project};
+use crate::api::refusal::{Refusal, bad};
+use crate::api::respond::{GZIP_ABOVE, accepts_gzip, stream};
+use crate::app::{App, Counted, Injected};
+use crate::body::Step;
 use crate::expr::ExprError;
-use crate::faults::Fault;
+use crate::faults::{Asked, Fault};
 use crate::gzip;
 use crate::limits::{Refused, Running};
-use crate::random::{Random, mix};
 use params::{Params, Query};
-
-/// Bodies up to this length are never compressed.
-pub(crate) const GZIP_ABOVE: usize = 1400;
-const CHUNK_STREAM: u64 = 4;
-
-/// A request that is not served, and why.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    error: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Refusal {
-        Refusal { status, error: error.into() }
-    }
-
-    /// The JSON that goes with it; complaints about parameters repeat the request.
-    fn into_response(self, uri: &Uri) -> Response {
-        let body = match self.status {
-            StatusCode::BAD_REQUEST => json!({"request": uri.to_string(), "error": self.error}),
-            _ => json!({"error": self.error, "status": "error"}),
-        };
-        (self.status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
-    }
-}
 
 pub(crate) async fn export(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
     let query = Query::parse(uri.query().unwrap_or_default());
-    if let Err(refusal) = auth::check(&app.config, &headers, &query) {
+    if let Err(refusal) = auth::check(&app.config, &headers, Project::Parameter(query.get("project_id"))) {
         return refusal.into_response(&uri);
     }
     let running = match app.limiter.admit(app.clock.elapsed()) {
         Ok(running) => running,
         Err(refused) => return too_many(&app, &refused),
     };
-    let params = match Params::read(&query).and_then(|params| within_history(&app, params)) {
-        Ok(params) => params,
-        Err(refusal) => return refusal.into_response(&uri),
+    let mut response = match Params::read(&query).and_then(|params| within_history(&app, params)) {
+        Ok(params) => admitted(app, &uri, &headers, params, running).await,
+        Err(refusal) => refusal.into_response(&uri),
     };
-    let fault = match app.faults.take(&headers, params.from, params.to) {
+    response.extensions_mut().insert(Counted);
+    response
+}
+
+async fn admitted(
+    app: Arc<App>,
+    uri: &Uri,
+    headers: &HeaderMap,
+    params: Params,
+    running: Running,
+) -> Response {
+    let asked = Asked { group: "export", endpoint: "export", days: Some((params.from, params.to)) };
+    let fault = match app.faults.take(headers, &asked) {
         Ok(fault) => fault,
-        Err(reason) => return Refusal::new(StatusCode::BAD_REQUEST, reason).into_response(&uri),
+        Err(reason) => return bad(reason).into_response(uri),
     };
     let mut response = match fault.as_ref().and_then(Fault::replacement) {
         Some(response) => response,
@@ -74,8 +61,13 @@ pub(crate) async fn export(State(app): State<Arc<App>>, uri: Uri, headers: Heade
             if let Some(Fault::SlowFirstByte { delay }) = &fault {
                 tokio::time::sleep(*delay).await;
             }
-            let request =
-                Request { gzip: accepts_gzip(&headers), uri, params, fault: fault.clone(), running };
+            let request = Request {
+                gzip: accepts_gzip(headers),
+                uri: uri.clone(),
+                params,
+                fault: fault.clone(),
+                running,
+            };
             request.answer(app).await
         }
     };
@@ -86,7 +78,7 @@ pub(crate) async fn export(State(app): State<Arc<App>>, uri: Uri, headers: Heade
 }
 
 fn within_history(app: &App, params: Params) -> Result<Params, Refusal> {
-    let latest = app.config.today.max(app.world.last_day());
+    let latest = app.config.today.max(app.events.world.last_day());
     if params.to > latest {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "to_date cannot be later than today"));
     }
@@ -123,18 +115,6 @@ pub(crate) fn too_many_requests(retry_after: Option<&str>) -> Response {
     response
 }
 
-/// Whether `Accept-Encoding` allows gzip.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let mut codings = values.flat_map(|value| value.split(','));
-    codings.any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let refused = parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)));
-        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
-    })
-}
-
 /// A request that will be served.
 struct Request {
     uri: Uri,
@@ -146,8 +126,7 @@ struct Request {
 
 impl Request {
     async fn answer(self, app: Arc<App>) -> Response {
-        let key = self.uri.to_string().bytes().fold(0, |key, byte| mix(key ^ u64::from(byte)));
-        let random = Random::keyed(app.config.seed, CHUNK_STREAM, key);
+        let seed = app.config.seed;
         let Request { uri, params, gzip, fault, running } = self;
         let encoding = tokio::task::spawn_blocking(move || encode(&app, &params, gzip, fault.as_ref()));
         let Encoded { gzip, parts, fault } = match encoding.await {
@@ -165,11 +144,8 @@ impl Request {
             Some(fault) => fault.on_encoded(parts, gzip),
             None => parts.into_iter().map(Step::Data).collect(),
         };
-        let mut response = Response::new(body(steps, random, Some(running)));
+        let mut response = stream(steps, seed, &uri, Some(running), gzip);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        if gzip {
-            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
         response
     }
 }
@@ -184,15 +160,16 @@ struct Encoded {
 fn encode(app: &App, params: &Params, gzip: bool, fault: Option<&Fault>) -> Result<Encoded, ExprError> {
     let fault = fault.cloned();
     let changes_text = fault.as_ref().is_some_and(Fault::changes_text);
-    if gzip && params.is_whole() && !changes_text {
-        let days = app.world.range(params.from, params.to);
-        let segments = app.world.segments(days);
+    let cached = params.is_whole() && !app.events.added.any(params.from, params.to);
+    if gzip && cached && !changes_text {
+        let days = app.events.world.range(params.from, params.to);
+        let segments = app.events.world.segments(days);
         let plain_len: u64 = segments.iter().map(|segment| segment.plain_len()).sum();
         if plain_len > GZIP_ABOVE as u64 {
             return Ok(Encoded { gzip, parts: gzip::stream(segments), fault });
         }
     }
-    let mut parts = select::select(&app.world, params)?;
+    let mut parts = select::select(&app.events, params)?;
     if let Some(fault) = fault.as_ref().filter(|_| changes_text) {
         parts = vec![fault.on_text(parts.concat().into())];
     }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use axum::http::StatusCode;
 use jiff::civil::Date;
 use percent_encoding::percent_decode_str;
 
-use super::Refusal;
+use crate::api::params::missing;
+use crate::api::refusal::{Refusal, bad};
 use crate::expr::Expr;
 
 /// More events than this cannot be asked for with `limit`.
@@ -33,6 +33,11 @@ impl<'a> Query<'a> {
         Query(pairs.collect())
     }
 
+    /// All names and values, in their order.
+    pub(crate) fn into_pairs(self) -> impl Iterator<Item = (String, String)> {
+        self.0.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned()))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
@@ -48,10 +53,6 @@ pub(crate) struct Params {
     pub(crate) events: Option<Vec<String>>,
     pub(crate) filter: Option<Expr>,
     pub(crate) time_in_ms: bool,
-}
-
-fn bad(error: impl Into<String>) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, error)
 }
 
 impl Params {
@@ -80,9 +81,13 @@ impl Params {
     }
 }
 
-/// A required date, strictly `yyyy-mm-dd`.
+/// A required date.
 fn date(query: &Query<'_>, name: &str) -> Result<Date, Refusal> {
-    let text = query.get(name).ok_or_else(|| bad(format!("Missing required parameter: {name}")))?;
+    read_date(name, query.get(name).ok_or_else(|| missing(name))?)
+}
+
+/// A date, strictly `yyyy-mm-dd` and not before 2000.
+pub(crate) fn read_date(name: &str, text: &str) -> Result<Date, Refusal> {
     let form = text.len() == 10
         && text.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',

@@ -4,42 +4,48 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::params::Params;
+use crate::events::Events;
 use crate::expr::{Context, ExprError};
 use crate::line::Line;
 use crate::random::mix;
-use crate::world::{DayData, World, parallel};
+use crate::world::{DayData, World, in_parallel};
 
 /// The text of the answer, in parts. Days without a filter are shared, not copied.
-pub(crate) fn select(world: &World, params: &Params) -> Result<Vec<Bytes>, ExprError> {
+pub(crate) fn select(events: &Events, params: &Params) -> Result<Vec<Bytes>, ExprError> {
+    let world = &events.world;
     let days = world.range(params.from, params.to);
+    let added = events.added.range(params.from, params.to);
+    let added = added.iter().map(|(_, text)| text);
     if params.is_whole() {
-        return Ok(parallel(days, |day| day.jsonl().clone()));
+        let mut parts = in_parallel(days, |day| day.jsonl().clone());
+        parts.extend(added.cloned());
+        return Ok(parts);
     }
     let Some(limit) = params.limit else {
-        let parts = parallel(days, |day| select_day(world, day, params, usize::MAX).map(|(text, _)| text));
-        return parts.into_iter().collect();
+        let all = |text: &Bytes| select_lines(world, text, params, usize::MAX).map(|(text, _)| text);
+        let parts = in_parallel(days, |day| all(day.jsonl()));
+        return parts.into_iter().chain(added.map(all)).collect();
     };
     let mut parts = Vec::new();
     let mut left = limit;
-    for day in days {
+    for text in days.iter().map(DayData::jsonl).chain(added) {
         if left == 0 {
             break;
         }
-        let (text, rows) = select_day(world, day, params, left)?;
+        let (text, rows) = select_lines(world, text, params, left)?;
         left -= rows;
         parts.push(text);
     }
     Ok(parts)
 }
 
-/// At most `limit` lines of a day, and how many they are.
-fn select_day(
+/// At most `limit` lines of a text, and how many they are.
+fn select_lines(
     world: &World,
-    day: &DayData,
+    text: &Bytes,
     params: &Params,
     limit: usize,
 ) -> Result<(Bytes, usize), ExprError> {
-    let text = day.jsonl();
     let mut selected = Vec::new();
     let mut rows = 0;
     let mut rest = &text[..];

@@ -12,17 +12,40 @@ use super::value::Value;
 
 type Object = Map<String, serde_json::Value>;
 
+/// Where the values of properties come from.
+pub(crate) trait Properties {
+    /// The value of a property that is there.
+    fn property(&self, name: &str) -> Option<Value>;
+}
+
+impl Properties for Object {
+    fn property(&self, name: &str) -> Option<Value> {
+        self.get(name).map(Value::from_json)
+    }
+}
+
 /// The event that an expression is evaluated against.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Context<'a> {
     name: &'a str,
-    properties: &'a Object,
+    properties: &'a dyn Properties,
     profile: Option<&'a Object>,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Context").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Context<'a> {
     /// An event and its properties, `time` (in seconds) among them.
     pub fn new(name: &'a str, properties: &'a Object) -> Context<'a> {
+        Context { name, properties, profile: None }
+    }
+
+    /// An event whose properties are somewhere else.
+    pub(crate) fn of(name: &'a str, properties: &'a dyn Properties) -> Context<'a> {
         Context { name, properties, profile: None }
     }
 
@@ -32,25 +55,29 @@ impl<'a> Context<'a> {
     }
 
     fn time(&self) -> Value {
-        let time = self.properties.get("time").map_or(Value::Undefined, Value::from_json);
-        match time.instant() {
+        match self.property("time").instant() {
             Some(ms) => Value::Datetime(ms),
             None => Value::Undefined,
         }
     }
 
+    fn property(&self, name: &str) -> Value {
+        self.properties.property(name).unwrap_or(Value::Undefined)
+    }
+
     fn select(&self, selector: Selector, keys: &[String]) -> Value {
-        let from = |object: &Object| object.get(&keys[0]).map_or(Value::Undefined, Value::from_json);
         let first = match (selector, keys[0].as_str()) {
-            (Selector::Properties, "$time") if !self.properties.contains_key("$time") => self.time(),
-            (Selector::Properties, _) => from(self.properties),
+            (Selector::Properties, "$time") => {
+                self.properties.property("$time").unwrap_or_else(|| self.time())
+            }
+            (Selector::Properties, name) => self.property(name),
             (Selector::Event, "$time" | "time") => self.time(),
             (Selector::Event, "$event_name") => Value::Text(self.name.to_owned()),
-            (Selector::Event, "distinct_id" | "$distinct_id") => {
-                self.properties.get("distinct_id").map_or(Value::Undefined, Value::from_json)
-            }
+            (Selector::Event, "distinct_id" | "$distinct_id") => self.property("distinct_id"),
             (Selector::Event, _) => Value::Undefined,
-            (Selector::User, _) => self.profile.map_or(Value::Undefined, from),
+            (Selector::User, name) => {
+                self.profile.and_then(|profile| profile.property(name)).unwrap_or(Value::Undefined)
+            }
             // The simulated project has no groups and no behaviours.
             (Selector::GroupProperties | Selector::Behaviors, _) => Value::Undefined,
         };

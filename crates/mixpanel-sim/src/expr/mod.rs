@@ -1,4 +1,4 @@
-//! The expression language of `where`.
+//! The expression language of `where` and `on`.
 //!
 //! A text is cut into tokens (`lex`), parsed into a tree (`parse`) and evaluated against one event (`eval`):
 //!
@@ -30,6 +30,7 @@ mod parse;
 mod value;
 
 pub use eval::Context;
+pub(crate) use eval::Properties;
 pub use value::Value;
 
 /// A parsed expression.
@@ -61,7 +62,24 @@ impl Expr {
 
     /// Whether the expression uses `user["…"]`.
     pub fn asks_for_profile(&self) -> bool {
-        self.0.selects(parse::Selector::User)
+        let mut asks = false;
+        self.0.each_select(&mut |selector, _| asks |= selector == parse::Selector::User);
+        asks
+    }
+
+    /// The names of the properties of an event that the expression reads, in no order.
+    pub fn properties(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.0.each_select(&mut |selector, keys| match (selector, keys[0].as_str()) {
+            (parse::Selector::Properties, "$time") => names.extend(["$time", "time"]),
+            (parse::Selector::Properties, name) => names.push(name),
+            (parse::Selector::Event, "distinct_id" | "$distinct_id") => names.push("distinct_id"),
+            (parse::Selector::Event, _) => names.push("time"),
+            _ => {}
+        });
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The expression's value for one event.

@@ -105,17 +105,23 @@ impl Function {
 }
 
 impl Node {
-    /// Whether a selector occurs anywhere in the tree.
-    pub(super) fn selects(&self, wanted: Selector) -> bool {
+    /// Shows all selections in the tree.
+    pub(super) fn each_select<'a>(&'a self, show: &mut impl FnMut(Selector, &'a [String])) {
         match self {
-            Node::Literal(_) | Node::Variable(..) => false,
-            Node::Select(selector, _) => *selector == wanted,
-            Node::Not(inner) | Node::Negate(inner) => inner.selects(wanted),
-            Node::Binary(_, left, right) => left.selects(wanted) || right.selects(wanted),
-            Node::List(items) | Node::Call(_, items) | Node::And(items) | Node::Or(items) => {
-                items.iter().any(|item| item.selects(wanted))
+            Node::Literal(_) | Node::Variable(..) => {}
+            Node::Select(selector, keys) => show(*selector, keys),
+            Node::Not(inner) | Node::Negate(inner) => inner.each_select(show),
+            Node::Binary(_, left, right) => {
+                left.each_select(show);
+                right.each_select(show);
             }
-            Node::Iterate { list, condition, .. } => list.selects(wanted) || condition.selects(wanted),
+            Node::List(items) | Node::Call(_, items) | Node::And(items) | Node::Or(items) => {
+                items.iter().for_each(|item| item.each_select(show));
+            }
+            Node::Iterate { list, condition, .. } => {
+                list.each_select(show);
+                condition.each_select(show);
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ impl Fault {
                 with_header(response, header::RETRY_AFTER, retry_after.as_deref())
             }
             Fault::TooManyRequests { retry_after } => too_many_requests(retry_after.as_deref()),
+            // What the Query API makes of it is the business of its own module.
+            Fault::QueryLimit(_) => too_many_requests(None),
             Fault::InBandError { message } => {
                 let body = json!({"error": message}).to_string();
                 plain_response(StatusCode::OK, "text/plain", body)

@@ -1,8 +1,8 @@
 //! Faults on demand: everything that has been seen to go wrong with an export, and some things that might.
 //!
 //! A [`Fault`] says what goes wrong; a [`ScriptedFault`] adds when: how many requests pass before it, how many
-//! it hits, and which day a request must cover. Faults wait in a queue, and each export request takes the first
-//! one that fits. They come from three places: [`Simulator::fault`](crate::Simulator::fault), `POST /sim/faults`
+//! it hits, which endpoint it is for (the export, unless it says otherwise), and which day a request must cover.
+//! Faults wait in a queue, and each request takes the first one that fits. They come from three places: [`Simulator::fault`](crate::Simulator::fault), `POST /sim/faults`
 //! (see [`ScriptedFault::from_json`]), and the request header `X-Sim-Fault: name` or `X-Sim-Fault: name:argument`.
 
 mod apply;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::civil::Date;
 
-pub(crate) use queue::FaultQueue;
+pub(crate) use queue::{Asked, FaultQueue};
 
 /// Something that goes wrong with one answer.
 ///
@@ -74,6 +74,8 @@ pub enum Fault {
         /// The value of `Retry-After`, seconds or an HTTP date; often there is none.
         retry_after: Option<String>,
     },
+    /// A 429 as the Query API sends it, though no limit was reached.
+    QueryLimit(QueryLimit),
     /// Status 200, and the body is a JSON object with an `error`.
     InBandError {
         /// The message.
@@ -97,6 +99,18 @@ pub enum Fault {
         /// The value of `Location`.
         location: String,
     },
+}
+
+/// The kinds of 429 of the Query API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueryLimit {
+    /// Too many queries in an hour: `RateLimit` headers, and `Retry-After` an hour.
+    Hourly,
+    /// Too many queries at once: `RateLimit` headers, and `Retry-After` a few seconds.
+    Concurrency,
+    /// The server is busy: no such headers at all.
+    LoadShedding,
 }
 
 const JSON: &str = "application/json";
@@ -132,6 +146,11 @@ impl Fault {
     pub fn on_day(self, day: Date) -> ScriptedFault {
         ScriptedFault { day: Some(day), ..self.into() }
     }
+
+    /// Hits requests to this endpoint; see [`ScriptedFault::endpoint`].
+    pub fn on_endpoint(self, endpoint: impl Into<String>) -> ScriptedFault {
+        ScriptedFault { endpoint: Some(endpoint.into()), ..self.into() }
+    }
 }
 
 /// A fault and the requests it is for.
@@ -153,11 +172,14 @@ pub struct ScriptedFault {
     pub times: u32,
     /// A day that a request's range must cover.
     pub day: Option<Date>,
+    /// Where: the path below `/api/query` or `/api/app`, such as `segmentation` or `projects/1/schemas`, which
+    /// stands for what is below it too; or `query` or `app` for all of these. Without it, the export.
+    pub endpoint: Option<String>,
 }
 
 impl From<Fault> for ScriptedFault {
     fn from(fault: Fault) -> ScriptedFault {
-        ScriptedFault { fault, after: 0, times: 1, day: None }
+        ScriptedFault { fault, after: 0, times: 1, day: None, endpoint: None }
     }
 }
 
@@ -175,5 +197,10 @@ impl ScriptedFault {
     /// Hits only requests whose range covers this day.
     pub fn on_day(self, day: Date) -> ScriptedFault {
         ScriptedFault { day: Some(day), ..self }
+    }
+
+    /// Hits requests to this endpoint; see [`ScriptedFault::endpoint`].
+    pub fn on_endpoint(self, endpoint: impl Into<String>) -> ScriptedFault {
+        ScriptedFault { endpoint: Some(endpoint.into()), ..self }
     }
 }

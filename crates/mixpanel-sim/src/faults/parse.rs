@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{Fault, JSON, ScriptedFault, status_body};
+use super::{Fault, JSON, QueryLimit, ScriptedFault, status_body};
 
 impl Fault {
     /// The name by which JSON, headers and logs call the fault.
@@ -23,6 +23,7 @@ impl Fault {
             Fault::Stall { .. } => "stall",
             Fault::Status { .. } => "status",
             Fault::TooManyRequests { .. } => "too_many_requests",
+            Fault::QueryLimit(_) => "query_limit",
             Fault::InBandError { .. } => "in_band_error",
             Fault::HtmlPage => "html_page",
             Fault::InsertLines { .. } => "insert_lines",
@@ -46,6 +47,7 @@ impl Fault {
                 "slow_first_byte" | "stall" => "delay_ms",
                 "status" => "status",
                 "too_many_requests" => "retry_after",
+                "query_limit" => "limit",
                 "in_band_error" => "message",
                 "redirect" => "location",
                 _ => return Err(format!("X-Sim-Fault: {name} takes no argument")),
@@ -59,8 +61,8 @@ impl Fault {
 }
 
 impl ScriptedFault {
-    /// Reads a fault from JSON: its name under `fault`, its fields beside it, and optionally `after`, `times`
-    /// and `day`.
+    /// Reads a fault from JSON: its name under `fault`, its fields beside it, and optionally `after`, `times`,
+    /// `day` and `endpoint`.
     ///
     /// Durations are `delay_ms`. Bytes are a string, or under the same name with `_base64` at its end.
     ///
@@ -88,7 +90,9 @@ impl ScriptedFault {
                 Some(day.ok_or("`day` must be yyyy-mm-dd")?)
             }
         };
-        Ok(ScriptedFault { fault: fault(fields)?, after: count("after", 0)?, times: count("times", 1)?, day })
+        let endpoint = fields.get("endpoint").and_then(text);
+        let (after, times) = (count("after", 0)?, count("times", 1)?);
+        Ok(ScriptedFault { fault: fault(fields)?, after, times, day, endpoint })
     }
 }
 
@@ -113,6 +117,14 @@ fn fault(fields: &Map<String, Value>) -> Result<Fault, String> {
         }
         "status" => status(fields)?,
         "too_many_requests" => Fault::TooManyRequests { retry_after: retry_after() },
+        "query_limit" => Fault::QueryLimit(match text_or(fields, "limit", "hourly").as_str() {
+            "hourly" => QueryLimit::Hourly,
+            "concurrency" => QueryLimit::Concurrency,
+            "load_shedding" => QueryLimit::LoadShedding,
+            other => {
+                return Err(format!("`limit` must be hourly, concurrency or load_shedding, not {other}"));
+            }
+        }),
         "in_band_error" => Fault::InBandError { message: text_or(fields, "message", "scripted fault") },
         "html_page" => Fault::HtmlPage,
         "insert_lines" => Fault::InsertLines {

@@ -7,6 +7,29 @@ use jiff::civil::Date;
 
 use super::{Fault, ScriptedFault};
 
+/// What a request asks for, as far as faults go by it.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// `export`, `query` or `app`.
+    pub(crate) group: &'a str,
+    /// The endpoint's path below the group's.
+    pub(crate) endpoint: &'a str,
+    /// The first and the last day, if the request has a range.
+    pub(crate) days: Option<(Date, Date)>,
+}
+
+impl Asked<'_> {
+    fn is_at(&self, endpoint: Option<&str>) -> bool {
+        let wanted = endpoint.unwrap_or("export").trim_matches('/');
+        let below = self.endpoint.strip_prefix(wanted);
+        self.group == wanted || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    fn covers(&self, day: Option<Date>) -> bool {
+        day.is_none_or(|day| self.days.is_some_and(|(from, to)| (from..=to).contains(&day)))
+    }
+}
+
 /// Faults that wait for their requests, in the order in which they were scripted.
 #[derive(Debug, Default)]
 pub(crate) struct FaultQueue(Mutex<Vec<ScriptedFault>>);
@@ -32,7 +55,7 @@ impl FaultQueue {
 
     /// The fault for a request: its own header's, or the first that waits for it. The error is about a header
     /// that makes no sense.
-    pub(crate) fn take(&self, headers: &HeaderMap, from: Date, to: Date) -> Result<Option<Fault>, String> {
+    pub(crate) fn take(&self, headers: &HeaderMap, asked: &Asked<'_>) -> Result<Option<Fault>, String> {
         if let Some(header) = headers.get("x-sim-fault") {
             let text = header.to_str().map_err(|_| "X-Sim-Fault is not text".to_owned())?;
             return Fault::from_header(text).map(Some);
@@ -40,7 +63,7 @@ impl FaultQueue {
         let mut queue = self.lock();
         let mut index = 0;
         while let Some(scripted) = queue.get_mut(index) {
-            let fits = scripted.day.is_none_or(|day| (from..=to).contains(&day));
+            let fits = asked.is_at(scripted.endpoint.as_deref()) && asked.covers(scripted.day);
             if fits && scripted.after == 0 {
                 scripted.times -= 1;
                 let fault = scripted.fault.clone();
@@ -64,9 +87,29 @@ mod tests {
 
     use super::*;
 
-    fn take(queue: &FaultQueue, day: i8) -> Option<&'static str> {
+    fn export(day: i8) -> Asked<'static> {
         let day = date(2025, 6, day);
-        queue.take(&HeaderMap::new(), day, day).unwrap().map(|fault| fault.name())
+        Asked { group: "export", endpoint: "export", days: Some((day, day)) }
+    }
+
+    fn take(queue: &FaultQueue, day: i8) -> Option<&'static str> {
+        queue.take(&HeaderMap::new(), &export(day)).unwrap().map(|fault| fault.name())
+    }
+
+    #[test]
+    fn faults_stay_at_their_endpoint() {
+        let queue = FaultQueue::default();
+        queue.push(Fault::HtmlPage.into());
+        queue.push(Fault::GzipBadCrc.on_endpoint("events"));
+        queue.push(Fault::NoFinalNewline.on_endpoint("query"));
+        let ask = |endpoint| {
+            let asked = Asked { group: "query", endpoint, days: None };
+            queue.take(&HeaderMap::new(), &asked).unwrap().map(|fault| fault.name())
+        };
+        assert_eq!(ask("events/names"), Some("gzip_bad_crc"));
+        assert_eq!(ask("eventsx"), Some("no_final_newline"));
+        assert_eq!(ask("segmentation"), None);
+        assert_eq!(take(&queue, 1), Some("html_page"));
     }
 
     #[test]
@@ -88,10 +131,9 @@ mod tests {
         queue.push(Fault::HtmlPage.into());
         let mut headers = HeaderMap::new();
         headers.insert("x-sim-fault", "status:503".parse().unwrap());
-        let day = date(2025, 6, 1);
-        assert_eq!(queue.take(&headers, day, day).unwrap().unwrap().name(), "status");
+        assert_eq!(queue.take(&headers, &export(1)).unwrap().unwrap().name(), "status");
         assert_eq!(queue.len(), 1);
         headers.insert("x-sim-fault", "nonsense".parse().unwrap());
-        assert!(queue.take(&headers, day, day).is_err());
+        assert!(queue.take(&headers, &export(1)).is_err());
     }
 }

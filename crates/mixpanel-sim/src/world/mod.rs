@@ -138,7 +138,7 @@ impl World {
 
     /// Writes and compresses all days of a range now, on all cores, so that later requests need not wait.
     pub fn prepare(&self, from: Date, to: Date) {
-        parallel(self.range(from, to), |day| {
+        in_parallel(self.range(from, to), |day| {
             day.jsonl();
             day.segment(self.gzip_level);
         });
@@ -146,7 +146,7 @@ impl World {
 
     /// The days as compressed segments, made now if need be.
     pub(crate) fn segments<'a>(&self, days: &'a [DayData]) -> Vec<&'a Segment> {
-        parallel(days, |day| {
+        in_parallel(days, |day| {
             day.segment(self.gzip_level);
         });
         days.iter().map(|day| day.segment(self.gzip_level)).collect()
@@ -158,21 +158,21 @@ impl World {
     }
 }
 
-/// What `work` makes of every day, in their order, on as many threads as there are cores.
-pub(crate) fn parallel<R: Send + Sync>(days: &[DayData], work: impl Fn(&DayData) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(days.len());
+/// What `work` makes of every item, in their order, on as many threads as there are cores.
+pub(crate) fn in_parallel<T: Sync, R: Send + Sync>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     if threads <= 1 {
-        return days.iter().map(work).collect();
+        return items.iter().map(work).collect();
     }
-    let results: Vec<OnceLock<R>> = days.iter().map(|_| OnceLock::new()).collect();
+    let results: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some(day), Some(result)) = (days.get(index), results.get(index)) else { break };
-                    let _ = result.set(work(day));
+                    let (Some(item), Some(result)) = (items.get(index), results.get(index)) else { break };
+                    let _ = result.set(work(item));
                 }
             });
         }
@@ -207,16 +207,18 @@ impl DayData {
         self.plain.get_or_init(|| self.write())
     }
 
+    /// The day's exported lines, kept only if something else has kept them already.
+    pub(crate) fn text(&self) -> Bytes {
+        self.plain.get().cloned().unwrap_or_else(|| self.write())
+    }
+
     fn write(&self) -> Bytes {
         self.generator.as_ref().map_or_else(Bytes::new, |(generator, index)| generator.day(*index).into())
     }
 
     /// The compressed day. The text is not kept if nothing else has asked for it.
     pub(crate) fn segment(&self, level: u32) -> &Segment {
-        self.segment.get_or_init(|| match self.plain.get() {
-            Some(plain) => Segment::compress(plain, level),
-            None => Segment::compress(&self.write(), level),
-        })
+        self.segment.get_or_init(|| Segment::compress(&self.text(), level))
     }
 
     /// Whether the day has no rows at all.
@@ -268,7 +270,8 @@ impl Generator {
     }
 }
 
-fn time_zone(config: &SimConfig) -> Result<TimeZone, SimError> {
+/// The project's time zone.
+pub(crate) fn time_zone(config: &SimConfig) -> Result<TimeZone, SimError> {
     TimeZone::get(&config.timezone).map_err(|error| SimError::Config(format!("time zone: {error}")))
 }
 

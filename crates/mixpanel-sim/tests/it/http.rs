@@ -41,7 +41,7 @@ fn both_spellings_of_the_path_and_no_other() {
     for path in ["/api/2.0/export", "/api/2.0/export/"] {
         assert_eq!(get(&simulator, &format!("{path}?{query}"), &headers).status, 200);
     }
-    for path in ["/", "/api/2.0/engage", "/api/2.0/exports", "/api/query/insights"] {
+    for path in ["/", "/api/2.0/nothing", "/api/2.0/exports", "/api/app/nothing"] {
         let answer = get(&simulator, path, &headers);
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.error().contains(path));

@@ -1,5 +1,6 @@
 //! The simulator as others see it: its world, and its server over a real socket.
 
+mod api;
 mod expr;
 mod faults;
 mod http;

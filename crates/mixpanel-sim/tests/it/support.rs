@@ -48,6 +48,13 @@ impl Answer {
         self.text().split_terminator('\n').map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
+    /// The body of a success, as JSON.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        serde_json::from_slice(&self.plain()).expect("JSON")
+    }
+
     /// The `error` of a JSON body.
     pub(crate) fn error(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body()).expect("a JSON body");
@@ -105,6 +112,26 @@ pub(crate) fn export_with(
     let mut all = vec![("Authorization", authorization.as_str())];
     all.extend_from_slice(headers);
     get(simulator, &format!("/api/2.0/export?{}", query(&parameters)), &all)
+}
+
+/// A query by the service account.
+pub(crate) fn ask(simulator: &Simulator, endpoint: &str, parameters: &[(&str, &str)]) -> Answer {
+    ask_with(simulator, endpoint, parameters, &[])
+}
+
+pub(crate) fn ask_with(
+    simulator: &Simulator,
+    endpoint: &str,
+    parameters: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut all = vec![("project_id", "12345")];
+    all.extend_from_slice(parameters);
+    let config = simulator.config();
+    let authorization = basic(&config.username, &config.secret);
+    let mut with = vec![("Authorization", authorization.as_str())];
+    with.extend_from_slice(headers);
+    get(simulator, &format!("/api/query/{endpoint}?{}", query(&all)), &with)
 }
 
 pub(crate) fn get(simulator: &Simulator, target: &str, headers: &[(&str, &str)]) -> Answer {
