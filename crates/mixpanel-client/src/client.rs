@@ -1,33 +1,29 @@
-//! The client: what it is made of, and the one place that sends a request.
+//! The client: what it is made of, and the one loop that every request goes through.
 
-use std::error::Error as StdError;
-use std::io;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-};
-use reqwest::{Certificate, Proxy, Response, StatusCode, Url};
-use tokio::time::{Instant, timeout_at};
+use reqwest::header::HeaderValue;
+use reqwest::{Certificate, Method, Proxy, Response};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
-use crate::budget::{RequestBudget, Said};
+use crate::api::{Answer, ApiRequest};
+use crate::budget::{ApiFamily, RequestBudget, Ticket};
 use crate::cancel::CancelToken;
-use crate::credentials::{Credentials, Scrubber, Secret};
-use crate::error::{Error, ErrorKind, Phase, Result, Truncation};
-use crate::export::{ExportBody, ExportRequest, Opening, read_refusal};
-use crate::redact::{RedactedUrl, host_of};
+use crate::credentials::{Credentials, Secret};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{ExportBody, ExportRequest, Opening};
+use crate::http::{Http, Outgoing};
+use crate::redact::RedactedUrl;
 use crate::region::{BaseUrls, ParsedUrls};
-use crate::retry::{Clock, Jitter, Retrier, RetryObserver, RetryPolicy, SystemClock, parse_retry_after};
+use crate::retry::{Clock, Jitter, Retrier, RetryObserver, RetryPolicy, SystemClock};
 use crate::runtime::Runtime;
-use crate::status::{MAX_REPORT, Report, refusal};
 
 /// What the client calls itself if nobody says otherwise.
 const USER_AGENT: &str = concat!("mixpanel-data/", env!("CARGO_PKG_VERSION"));
-
-/// How long the explanation of a refusal may take to arrive.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything a [`Client`] depends on.
 #[derive(Clone, Debug)]
@@ -35,7 +31,8 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 pub struct ClientOptions {
     /// Who we are.
     pub credentials: Credentials,
-    /// The project; required with a service account, and only sent with one.
+    /// The project. A service account needs it for everything; a project secret, which stands for
+    /// its project, needs it where it is part of the address: bookmarks, schemas, annotations.
     pub project_id: Option<u64>,
     /// Where to send requests.
     pub base_urls: BaseUrls,
@@ -51,6 +48,8 @@ pub struct ClientOptions {
     /// Limit from sending a request to the first byte of the body. Mixpanel may work for minutes
     /// on a big day before it answers.
     pub first_byte_timeout: Duration,
+    /// Limit from sending a request of the query and app APIs to the end of its answer.
+    pub query_timeout: Duration,
     /// Limit for silence within a body.
     pub idle_timeout: Duration,
     /// Limit for all the time a body keeps us waiting, so that a server that drips does not hold
@@ -88,6 +87,7 @@ impl ClientOptions {
             root_certificates: None,
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(600),
+            query_timeout: Duration::from_secs(180),
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(6 * 3600),
             min_rate: MinRate::default(),
@@ -100,16 +100,6 @@ impl ClientOptions {
             observer: None,
             io_threads: 2,
         }
-    }
-
-    fn project_pair(&self) -> Result<Option<String>> {
-        if !self.credentials.needs_project_id() {
-            return Ok(None);
-        }
-        let missing =
-            || ErrorKind::InvalidRequest { what: "a service account needs a project id".to_owned() };
-        let id = self.project_id.ok_or_else(missing)?;
-        Ok(Some(id.to_string()))
     }
 
     fn http_client(&self, urls: &ParsedUrls) -> Result<reqwest::Client> {
@@ -170,6 +160,7 @@ impl Default for MinRate {
 pub(crate) struct Timeouts {
     pub(crate) connect: Duration,
     pub(crate) first_byte: Duration,
+    pub(crate) query: Duration,
     pub(crate) idle: Duration,
     pub(crate) body: Duration,
     pub(crate) min_rate: MinRate,
@@ -183,21 +174,6 @@ pub struct Client {
     retrier: Retrier,
 }
 
-/// What a request needs.
-#[derive(Debug)]
-struct Http {
-    client: reqwest::Client,
-    authorization: HeaderValue,
-    scrubber: Scrubber,
-    urls: ParsedUrls,
-    project_id: Option<String>,
-    timeouts: Timeouts,
-    budget: Option<Arc<RequestBudget>>,
-    max_budget_wait: Option<Duration>,
-    sent: AtomicU64,
-    clock: Arc<dyn Clock>,
-}
-
 impl Client {
     /// Checks the options and starts the network threads. Nothing is sent yet.
     ///
@@ -206,6 +182,15 @@ impl Client {
     /// [`ErrorKind::InvalidRequest`] if credentials, project or addresses cannot be used;
     /// [`ErrorKind::Setup`] if the system does not provide what is needed.
     pub fn new(options: ClientOptions) -> Result<Self> {
+        if options.credentials.needs_project_id() && options.project_id.is_none() {
+            let what = "a service account needs a project id".to_owned();
+            return Err(ErrorKind::InvalidRequest { what }.into());
+        }
+        Self::of_account(options)
+    }
+
+    /// The same without a project, for what an account may ask about itself.
+    pub(crate) fn of_account(options: ClientOptions) -> Result<Self> {
         options.credentials.validate()?;
         let urls = options.base_urls.parse()?;
         let client = options.http_client(&urls)?;
@@ -217,10 +202,12 @@ impl Client {
             authorization,
             scrubber: options.credentials.scrubber(),
             urls,
-            project_id: options.project_pair()?,
+            project_id: options.project_id,
+            names_project: options.credentials.needs_project_id(),
             timeouts: Timeouts {
                 connect: options.connect_timeout,
                 first_byte: options.first_byte_timeout,
+                query: options.query_timeout,
                 idle: options.idle_timeout,
                 body: options.body_timeout,
                 min_rate: options.min_rate,
@@ -255,17 +242,6 @@ impl Client {
         self.http.sent.load(Ordering::Relaxed)
     }
 
-    /// Takes a request out of the budget. The observer is told of waits.
-    fn take_from_budget(&self) -> Result<()> {
-        let Some(budget) = &self.http.budget else { return Ok(()) };
-        let Retrier { clock, cancel, observer, .. } = &self.retrier;
-        budget.take(&**clock, cancel, self.http.max_budget_wait, |wait, why| {
-            if let Some(observer) = observer {
-                observer.tell(&ErrorKind::BudgetExhausted { wait, why }.into(), 0, wait);
-            }
-        })
-    }
-
     /// Gives a client that listens to another token, and shares everything else.
     pub fn with_cancel(&self, cancel: CancelToken) -> Self {
         let mut other = self.clone();
@@ -283,128 +259,99 @@ impl Client {
     /// Any [`ErrorKind`] except those about the content of a body.
     pub fn export(&self, request: &ExportRequest) -> Result<ExportBody> {
         request.validate()?;
-        let url = self.http.url(&self.http.urls.export, "export", request.query_pairs());
-        let label = RedactedUrl::new(&url);
-        let cancel = &self.retrier.cancel;
-        let opening = self.retrier.run(|| {
-            self.take_from_budget()?;
-            self.http.sent.fetch_add(1, Ordering::Relaxed);
-            let attempt = attempt(self.http.clone(), url.clone(), cancel.clone());
-            let outcome = self.runtime.wait(attempt);
-            outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()))
-        })?;
-        let Http { scrubber, timeouts, .. } = &*self.http;
-        Ok(opening.start(&self.runtime, label, scrubber.clone(), cancel.clone(), *timeouts))
-    }
-}
-
-/// One request, until the first bytes of its answer.
-async fn attempt(http: Arc<Http>, url: Url, cancel: CancelToken) -> Result<Opening> {
-    let after = http.timeouts.first_byte;
-    let deadline = Instant::now() + after;
-    let exchange = async {
-        let response = http.send(url, deadline).await?;
-        Opening::read(response, deadline, after, &http.scrubber).await
-    };
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(ErrorKind::Cancelled.into()),
-        outcome = exchange => outcome,
-    }
-}
-
-impl Http {
-    fn url(&self, base: &Url, path: &str, pairs: Vec<(&'static str, String)>) -> Url {
-        let mut url = base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push(path);
-        }
-        {
-            let mut query = url.query_pairs_mut();
-            if let Some(id) = &self.project_id {
-                query.append_pair("project_id", id);
-            }
-            query.extend_pairs(pairs);
-        }
-        url
-    }
-
-    /// Sends one request and gives the response if its status is 200. Every request of this
-    /// crate goes through here.
-    async fn send(&self, url: Url, deadline: Instant) -> Result<Response> {
-        let host = host_of(&url);
-        let request = self
-            .client
-            .get(url)
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        let mut response = match timeout_at(deadline, request.send()).await {
-            Err(_) => {
-                return Err(
-                    ErrorKind::Timeout { phase: Phase::FirstByte, after: self.timeouts.first_byte }.into()
-                );
-            }
-            Ok(Err(error)) => return Err(transport(error, host, self.timeouts.connect)),
-            Ok(Ok(response)) => response,
+        let http = &self.http;
+        let pairs = request.query_pairs();
+        let pairs = pairs.iter().map(|(key, value)| (*key, value.as_str()));
+        let outgoing = Outgoing {
+            method: Method::GET,
+            url: http.url(&http.urls.export, ["export"], true, pairs),
+            body: None,
+            family: Some(ApiFamily::Export),
+            patience: http.timeouts.first_byte,
         };
-        let status = response.status();
-        let retry_after = text(response.headers(), RETRY_AFTER)
-            .and_then(|value| parse_retry_after(value, self.clock.now()));
-        if let Some(budget) = &self.budget {
-            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-            let asked = retry_after.filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
-            let said = Said::new(asked, header("ratelimit"), header("ratelimit-policy"));
-            budget.heard(&said, self.clock.now());
-        }
-        if status == StatusCode::OK {
-            return Ok(response);
-        }
-        if status.is_redirection() {
-            let host = text(response.headers(), LOCATION).and_then(|location| {
-                let target = response.url().join(location).ok()?;
-                target.has_host().then(|| host_of(&target))
-            });
-            return Err(ErrorKind::Redirected { status: status.as_u16(), host }.into());
-        }
-        let gzip = text(response.headers(), CONTENT_ENCODING).is_some_and(|value| value.contains("gzip"));
-        let body = read_refusal(&mut response, MAX_REPORT, REFUSAL_PATIENCE).await;
-        let message = Report::from_body(&body, gzip, &self.scrubber);
-        Err(refusal(status.as_u16(), message, retry_after).into())
+        let label = RedactedUrl::new(&outgoing.url);
+        let opening = self.retrier.run(|| {
+            self.attempt(&outgoing, &label, |http, response, deadline| async move {
+                Opening::read(response, deadline, http.timeouts.first_byte, &http.scrubber).await
+            })
+        })?;
+        let Http { scrubber, timeouts, .. } = &**http;
+        Ok(opening.start(&self.runtime, label, scrubber.clone(), self.retrier.cancel.clone(), *timeouts))
     }
-}
 
-fn text(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Sorts the failures of a request that got no answer.
-fn transport(error: reqwest::Error, host: String, after: Duration) -> Error {
-    let kind = if error.is_connect() && error.is_timeout() {
-        ErrorKind::Timeout { phase: Phase::Connect, after }
-    } else if error.is_connect() && is_untrusted(&error) {
-        ErrorKind::Tls { host }
-    } else if error.is_connect() {
-        ErrorKind::Connect { host }
-    } else {
-        ErrorKind::Truncated { what: Truncation::Connection, bytes: 0 }
-    };
-    Error::new(kind).with_source(error.without_url())
-}
-
-/// TLS reports what it does not accept as invalid data, wrapped in several layers.
-fn is_untrusted(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if inner.downcast_ref().is_some_and(is_invalid_data) {
-            return true;
-        }
-        cause = inner.source();
+    /// Asks the query, engage or app API, and reads the whole answer.
+    ///
+    /// Failures are retried as the policy allows, all of them: what these requests do can be done
+    /// twice. Status 200 with `{"error": "…"}` is a failure as well.
+    ///
+    /// `T` may be a [`RawValue`](serde_json::value::RawValue) in a box, for the text of the answer.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`] except those about exports.
+    pub fn json<T: DeserializeOwned>(&self, request: &ApiRequest) -> Result<T> {
+        let outgoing = request.prepare(&self.http)?;
+        let label = RedactedUrl::new(&outgoing.url);
+        let (limit, patience) = (request.body_limit(), outgoing.patience);
+        self.retrier.run(|| {
+            let answer = self.attempt(&outgoing, &label, move |http, response, deadline| async move {
+                Answer::read(response, deadline, patience, limit, &http.scrubber).await
+            })?;
+            answer.parse(&self.http.scrubber).map_err(|error| error.with_url(label.clone()))
+        })
     }
-    false
-}
 
-/// An I/O error may hold another one, which its `source` steps over.
-fn is_invalid_data(error: &io::Error) -> bool {
-    let held = error.get_ref().and_then(|held| held.downcast_ref());
-    error.kind() == io::ErrorKind::InvalidData || held.is_some_and(is_invalid_data)
+    /// The project, if one is set.
+    pub fn project_id(&self) -> Option<u64> {
+        self.http.project_id
+    }
+
+    /// Where time comes from.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.http.clock
+    }
+
+    /// One request: counted, sent, and read as far as `read` does.
+    fn attempt<T, R>(
+        &self,
+        outgoing: &Outgoing,
+        label: &RedactedUrl,
+        read: impl FnOnce(Arc<Http>, Response, Instant) -> R + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        R: Future<Output = Result<T>> + Send,
+    {
+        let ticket = self.take_from_budget(outgoing.family)?;
+        self.http.sent.fetch_add(1, Ordering::Relaxed);
+        let (http, outgoing, cancel) = (self.http.clone(), outgoing.clone(), self.retrier.cancel.clone());
+        let outcome = self.runtime.wait(async move {
+            let deadline = Instant::now() + outgoing.patience;
+            let exchange = async {
+                let response = http.send(&outgoing, deadline).await?;
+                read(http.clone(), response, deadline).await
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Error::from(ErrorKind::Cancelled)),
+                outcome = exchange => outcome,
+            }
+        });
+        if let (Err(error), Some(budget), Some(ticket)) = (&outcome, &self.http.budget, ticket) {
+            budget.refused(ticket, error.kind());
+        }
+        outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()))
+    }
+
+    /// Takes a request out of the budget. The observer is told of waits.
+    fn take_from_budget(&self, family: Option<ApiFamily>) -> Result<Option<Ticket>> {
+        let (Some(budget), Some(family)) = (&self.http.budget, family) else { return Ok(None) };
+        let Retrier { clock, cancel, observer, .. } = &self.retrier;
+        let ticket = budget.take(family, &**clock, cancel, self.http.max_budget_wait, |wait, why| {
+            if let Some(observer) = observer {
+                observer.tell(&ErrorKind::BudgetExhausted { wait, why }.into(), 0, wait);
+            }
+        })?;
+        Ok(Some(ticket))
+    }
 }

@@ -68,7 +68,14 @@ pub enum ErrorKind {
         /// For dates beyond the plan's history: how many days back it reaches.
         history_days: Option<u32>,
     },
-    /// The server refused the request as such (another 4xx status). Not transient.
+    /// There is no such thing (status 404): a funnel, a bookmark, a cohort, a schema. Not transient.
+    #[error("not found: {message}")]
+    NotFound {
+        /// What the server said.
+        message: String,
+    },
+    /// The server refused the request as such: another 4xx status, or status 200 with an error in
+    /// the answer of a query. Not transient.
     #[error("the server refused the request (HTTP {status}): {message}")]
     BadRequest {
         /// The HTTP status.
@@ -132,7 +139,7 @@ pub enum ErrorKind {
         /// How many compressed bytes had been read.
         bytes: u64,
     },
-    /// Status 200, but the body reports an error. Transient.
+    /// Status 200, but a line of an export reports an error. Transient.
     #[error("the server reported an error inside its answer: {message}")]
     InBand {
         /// What the server said.
@@ -145,6 +152,28 @@ pub enum ErrorKind {
         content_type: Option<String>,
         /// How the body begins.
         snippet: String,
+    },
+    /// Status 200, but not JSON, for instance the HTML page of a proxy. Transient.
+    #[error("the answer is not JSON ({}): {snippet}", .content_type.as_deref().unwrap_or("no content type"))]
+    NotJson {
+        /// The content type, if the server gave one.
+        content_type: Option<String>,
+        /// How the body begins.
+        snippet: String,
+    },
+    /// The answer is JSON, but not what this request is answered with. Not transient.
+    #[error("the answer has an unexpected shape ({what}): {snippet}")]
+    UnexpectedAnswer {
+        /// What is wrong with it.
+        what: String,
+        /// How the body begins.
+        snippet: String,
+    },
+    /// The answer is larger than we are ready to hold in memory. Not transient.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
     },
     /// The body has an encoding that we did not ask for. Not transient.
     #[error("the body has the unexpected content encoding `{encoding}`")]
@@ -192,7 +221,8 @@ impl ErrorKind {
             | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::InBand { .. }
-            | Self::NotExport { .. } => true,
+            | Self::NotExport { .. }
+            | Self::NotJson { .. } => true,
             Self::Server { status, .. } => !matches!(status, 501 | 505),
             Self::Truncated { what, .. } => *what != Truncation::Unprovable,
             Self::Corrupt { what, .. } => *what != Corruption::Bomb,
@@ -201,7 +231,10 @@ impl ErrorKind {
             | Self::Authentication { .. }
             | Self::PlanLimit { .. }
             | Self::Forbidden { .. }
+            | Self::NotFound { .. }
             | Self::BadRequest { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::TooLarge { .. }
             | Self::Tls { .. }
             | Self::UnexpectedEncoding { .. }
             | Self::Redirected { .. }
@@ -279,12 +312,17 @@ impl Error {
             ErrorKind::Authentication { message: text, .. }
             | ErrorKind::PlanLimit { message: text }
             | ErrorKind::Forbidden { message: text, .. }
+            | ErrorKind::NotFound { message: text }
             | ErrorKind::BadRequest { message: text, .. }
             | ErrorKind::RateLimited { message: text, .. }
             | ErrorKind::Server { message: text, .. }
             | ErrorKind::InBand { message: text }
             | ErrorKind::UnexpectedEncoding { encoding: text } => *text = map(std::mem::take(text)),
-            ErrorKind::NotExport { content_type, snippet } => {
+            ErrorKind::UnexpectedAnswer { what, snippet } => {
+                *what = map(std::mem::take(what));
+                *snippet = map(std::mem::take(snippet));
+            }
+            ErrorKind::NotExport { content_type, snippet } | ErrorKind::NotJson { content_type, snippet } => {
                 *snippet = map(std::mem::take(snippet));
                 *content_type = content_type.take().map(map);
             }
@@ -296,6 +334,7 @@ impl Error {
             | ErrorKind::Timeout { .. }
             | ErrorKind::Truncated { .. }
             | ErrorKind::Corrupt { .. }
+            | ErrorKind::TooLarge { .. }
             | ErrorKind::BudgetExhausted { .. }
             | ErrorKind::Cancelled => {}
         }

@@ -1,4 +1,5 @@
-//! Talks to Mixpanel: credentials, regions, retries, and the raw event export as a stream.
+//! Talks to Mixpanel: credentials, regions, retries, the raw event export as a stream, and answers
+//! in JSON.
 //!
 //! Requests enter, bytes and lines that are proven complete leave. The crate knows nothing about
 //! storage, command lines, environment variables or printing; clock, random seed, credentials and
@@ -34,6 +35,7 @@
 //! the last byte is a line feed, and no line says that the export was `terminated early`.
 //! Everything else is an [`Error`], and what had been read before it must be thrown away.
 
+pub mod api;
 pub mod budget;
 mod cancel;
 mod client;
@@ -41,6 +43,7 @@ mod credentials;
 mod error;
 pub mod export;
 mod fault;
+mod http;
 mod redact;
 mod region;
 pub mod retry;

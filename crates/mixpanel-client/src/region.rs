@@ -102,12 +102,11 @@ impl BaseUrls {
 
     pub(crate) fn parse(&self) -> Result<ParsedUrls> {
         let export = parse("export", &self.export)?;
-        let others = [("query", &self.query), ("engage", &self.engage), ("app", &self.app)];
-        let mut needs_tls = export.scheme() == "https";
-        for (name, url) in others {
-            needs_tls |= parse(name, url)?.scheme() == "https";
-        }
-        Ok(ParsedUrls { export, needs_tls })
+        let query = parse("query", &self.query)?;
+        let engage = parse("engage", &self.engage)?;
+        let app = parse("app", &self.app)?;
+        let needs_tls = [&export, &query, &engage, &app].iter().any(|url| url.scheme() == "https");
+        Ok(ParsedUrls { export, query, engage, app, needs_tls })
     }
 }
 
@@ -121,6 +120,9 @@ impl Default for BaseUrls {
 #[derive(Clone, Debug)]
 pub(crate) struct ParsedUrls {
     pub(crate) export: Url,
+    pub(crate) query: Url,
+    pub(crate) engage: Url,
+    pub(crate) app: Url,
     /// At least one address uses https.
     pub(crate) needs_tls: bool,
 }

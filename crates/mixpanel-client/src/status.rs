@@ -67,21 +67,24 @@ pub(crate) fn history_days(message: &str) -> Option<u32> {
     days.trim().parse().ok()
 }
 
-/// Decides what a status other than 200 means.
+/// Decides what a refusal means: a status other than 200, or 200 with an error in the answer.
 pub(crate) fn refusal(status: u16, message: String, retry_after: Option<Duration>) -> ErrorKind {
     let history_days = history_days(&message);
     match status {
         401 => ErrorKind::Authentication { status, message },
         // The export answers bad credentials with 400 at times.
-        400 if message.contains("Unable to authenticate request") => {
+        200 | 400 if message.contains("Unable to authenticate request") => {
             ErrorKind::Authentication { status, message }
         }
         402 => ErrorKind::PlanLimit { message },
         403 => ErrorKind::Forbidden { status, message, history_days },
-        400 if history_days.is_some() => ErrorKind::Forbidden { status, message, history_days },
+        404 => ErrorKind::NotFound { message },
+        // It came with 200 and 400 in older times.
+        200 | 400 if history_days.is_some() => ErrorKind::Forbidden { status, message, history_days },
         429 => ErrorKind::RateLimited { retry_after, message },
         408 | 425 | 500.. => ErrorKind::Server { status, message, retry_after },
-        400..=499 => ErrorKind::BadRequest { status, message },
+        200 if message.contains("rate limit exceeded") => ErrorKind::RateLimited { retry_after, message },
+        200 | 400..=499 => ErrorKind::BadRequest { status, message },
         _ => ErrorKind::NotExport { content_type: None, snippet: message },
     }
 }
@@ -140,7 +143,7 @@ mod tests {
         assert!(matches!(kind(401), ErrorKind::Authentication { .. }));
         assert!(matches!(kind(402), ErrorKind::PlanLimit { .. }));
         assert!(matches!(kind(403), ErrorKind::Forbidden { history_days: None, .. }));
-        assert!(matches!(kind(404), ErrorKind::BadRequest { .. }));
+        assert!(matches!(kind(404), ErrorKind::NotFound { .. }));
         assert!(matches!(kind(429), ErrorKind::RateLimited { .. }));
         assert!(matches!(kind(204), ErrorKind::NotExport { .. }));
         for status in [408, 425, 500, 502, 503, 504, 599] {

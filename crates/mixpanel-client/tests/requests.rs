@@ -131,7 +131,7 @@ fn refusals_are_typed_and_permanent_ones_tried_once() {
             matches!(kind, ErrorKind::Forbidden { history_days: Some(90), .. })
         }),
         ("403 Forbidden", "", |kind| matches!(kind, ErrorKind::Forbidden { history_days: None, .. })),
-        ("404 Not Found", "<html>", |kind| matches!(kind, ErrorKind::BadRequest { status: 404, .. })),
+        ("404 Not Found", "<html>", |kind| matches!(kind, ErrorKind::NotFound { .. })),
         ("501 Not Implemented", "", |kind| matches!(kind, ErrorKind::Server { status: 501, .. })),
     ];
     for (status, body, test) in cases {
@@ -335,7 +335,7 @@ fn attempts_are_counted_and_the_servers_limits_are_believed() {
     let full = "RateLimit: \"project\";r=0;t=600\r\nRateLimit-Policy: \"project\";q=60;w=3600\r\n";
     let server = Server::start([refused("429 Too Many Requests", full, "{}"), ok(EVENT), ok(EVENT)]);
     let clock = Arc::new(Hands::default());
-    let budget = Arc::new(RequestBudget::in_memory(ApiFamily::Export));
+    let budget = Arc::new(RequestBudget::in_memory());
     let mut options = options(&server.base());
     options.clock = clock.clone();
     options.retry = RetryPolicy { max_retries: 3, ..RetryPolicy::default() };
@@ -343,7 +343,7 @@ fn attempts_are_counted_and_the_servers_limits_are_believed() {
     let client = Client::new(options).unwrap();
     client.export(&new_year()).unwrap();
     client.export(&new_year()).unwrap();
-    assert_eq!((client.requests_sent(), budget.state(clock.now()).used), (3, 3));
+    assert_eq!((client.requests_sent(), budget.state(ApiFamily::Export, clock.now()).used), (3, 3));
     let waited: Duration = clock.monotonic();
     assert!(waited >= Duration::from_secs(600), "{waited:?}");
     assert_eq!(server.requests().len(), 3);

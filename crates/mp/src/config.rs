@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mixpanel_client::budget::{ApiFamily, RequestBudget};
+use mixpanel_client::budget::RequestBudget;
 use mixpanel_client::retry::{RetryNotice, RetryObserver};
 use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_client::{BaseUrls, Client, ClientOptions, Credentials, Region};
@@ -84,8 +84,8 @@ fn budget(folder: Option<&Path>, options: &ClientOptions) -> RequestBudget {
     };
     let project = format!("{} {project}", options.base_urls.export);
     folder
-        .and_then(|folder| RequestBudget::in_folder(&folder.join("budget"), &project, ApiFamily::Export).ok())
-        .unwrap_or_else(|| RequestBudget::in_memory(ApiFamily::Export))
+        .and_then(|folder| RequestBudget::in_folder(&folder.join("budget"), &project).ok())
+        .unwrap_or_else(RequestBudget::in_memory)
 }
 
 /// `$XDG_STATE_HOME/mixpanel_data`, or the same below `~/.local/state`.

@@ -259,6 +259,7 @@ fn api_advice(kind: &Api) -> (u8, Option<String>) {
             (3, Some(format!("the project's plan reaches back {days} days: a later --from")))
         }
         Api::Forbidden { .. } => (6, hint("check MP_PROJECT_ID, and that the account may see this project")),
+        Api::NotFound { .. } => (4, None),
         Api::BadRequest { .. } => (3, hint("check --where, --events and the dates")),
         Api::RateLimited { retry_after: Some(wait), .. } => {
             (5, Some(format!("again in {} seconds; Mixpanel allows 60 exports an hour", wait.as_secs() + 1)))

@@ -12,10 +12,15 @@ pub(crate) struct Said {
     pub(crate) policy: Option<(u32, Duration)>,
     /// Requests that are left, and when the count begins anew.
     pub(crate) left: Option<(u32, Option<Duration>)>,
+    /// Requests that may run at once.
+    pub(crate) concurrent: Option<u32>,
 }
 
-/// The name of the limit per project, among others such as concurrency.
+/// The names of the limits: requests per project, and how many of them at once.
 const PROJECT: &str = "project";
+const CONCURRENCY: &str = "project-concurrency";
+/// More places at once than this are not believed.
+const MOST_AT_ONCE: u64 = 100;
 /// Windows beyond a day are not believed.
 const LONGEST: u64 = 24 * 3600;
 
@@ -27,12 +32,16 @@ impl Said {
             let item = item(text, PROJECT)?;
             Some((number(parameter(item, "r")?), seconds(parameter(item, "t"))))
         });
+        let concurrent = policy
+            .and_then(|text| parameter(item(text, CONCURRENCY)?, "q"))
+            .filter(|places| (1..=MOST_AT_ONCE).contains(places))
+            .map(number);
         let policy = policy.and_then(|text| {
             let item = item(text, PROJECT)?;
             let (quota, window) = (parameter(item, "q")?, parameter(item, "w")?);
             (quota > 0 && window > 0).then(|| (number(quota), Duration::from_secs(window.min(LONGEST))))
         });
-        Self { retry_after: retry_after.filter(|wait| !wait.is_zero()), policy, left }
+        Self { retry_after: retry_after.filter(|wait| !wait.is_zero()), policy, left, concurrent }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
@@ -71,7 +80,12 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(
             said,
-            Said { retry_after: Some(hour), policy: Some((60, hour)), left: Some((0, Some(hour))) }
+            Said {
+                retry_after: Some(hour),
+                policy: Some((60, hour)),
+                left: Some((0, Some(hour))),
+                concurrent: Some(5)
+            }
         );
         let said = Said::new(None, Some(r#""project";r=12, "project-concurrency";r=0;t=10"#), None);
         assert_eq!(said, Said { left: Some((12, None)), ..Said::default() });

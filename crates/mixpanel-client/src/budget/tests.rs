@@ -1,6 +1,10 @@
+use super::log::{LONGEST_BLOCK, Log};
 use super::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+const EXPORT: ApiFamily = ApiFamily::Export;
+const QUERY: ApiFamily = ApiFamily::Query;
 
 /// A clock that sleeping moves.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +25,7 @@ impl Clock for Hands {
 }
 
 fn take(budget: &RequestBudget, clock: &Hands) {
-    budget.take(clock, &CancelToken::new(), None, |_, _| {}).unwrap();
+    budget.take(EXPORT, clock, &CancelToken::new(), None, |_, _| {}).unwrap();
 }
 
 /// Whether any window of the length has more than the limit.
@@ -35,7 +39,7 @@ fn most_within(times: &[u64], window: u64) -> usize {
 
 #[test]
 fn no_window_has_more_than_its_limit() {
-    let (budget, clock) = (RequestBudget::in_memory(ApiFamily::Export), Hands::default());
+    let (budget, clock) = (RequestBudget::in_memory(), Hands::default());
     let mut times = Vec::new();
     for _ in 0..150 {
         take(&budget, &clock);
@@ -45,14 +49,14 @@ fn no_window_has_more_than_its_limit() {
     assert_eq!(most_within(&times, 3_600_000), 60);
     // And none is wasted: the 61st goes an hour after the first.
     assert_eq!(times[60], 3_600_000);
-    let state = budget.state(clock.now());
+    let state = budget.state(EXPORT, clock.now());
     assert_eq!((state.limit, state.window), (60, Duration::from_secs(3600)));
 }
 
 #[test]
 fn processes_share_one_budget_and_damage_heals() {
     let folder = std::env::temp_dir().join(format!("mp-budget-{}", std::process::id()));
-    let open = || RequestBudget::in_folder(&folder, "12345", ApiFamily::Export).unwrap();
+    let open = || RequestBudget::in_folder(&folder, "12345").unwrap();
     // Two handles on one file, as two processes have; real time, real locks.
     let clock = crate::retry::SystemClock::new();
     std::thread::scope(|scope| {
@@ -60,35 +64,32 @@ fn processes_share_one_budget_and_damage_heals() {
             scope.spawn(|| {
                 let budget = open();
                 for _ in 0..4 {
-                    budget.take(&clock, &CancelToken::new(), None, |_, _| {}).unwrap();
+                    budget.take(EXPORT, &clock, &CancelToken::new(), None, |_, _| {}).unwrap();
                 }
             });
         }
     });
-    let times = open().update(|log| log.sent.clone()).unwrap();
+    let times = open().store(EXPORT).update(|log| log.sent.clone()).unwrap();
     assert!(most_within(&times, 1_000) <= 3, "{times:?}");
-    assert_eq!(open().state(clock.now()).used, 8);
-    assert_eq!(
-        RequestBudget::in_folder(&folder, "other", ApiFamily::Export).unwrap().state(clock.now()).used,
-        0
-    );
+    assert_eq!(open().state(EXPORT, clock.now()).used, 8);
+    assert_eq!(RequestBudget::in_folder(&folder, "other").unwrap().state(EXPORT, clock.now()).used, 0);
     for entry in fs::read_dir(&folder).unwrap().flatten() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
         assert!(!entry.file_name().to_string_lossy().contains("12345"));
         fs::write(entry.path(), "{damaged").unwrap();
     }
-    assert_eq!(open().state(clock.now()).used, 0);
+    assert_eq!(open().state(EXPORT, clock.now()).used, 0);
     fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
 fn the_servers_word_comes_first() {
-    let (budget, clock) = (RequestBudget::in_memory(ApiFamily::Export), Hands::default());
-    let hear = |said: Said| budget.heard(&said, clock.now());
+    let (budget, clock) = (RequestBudget::in_memory(), Hands::default());
+    let hear = |said: Said| budget.heard(EXPORT, &said, clock.now());
     hear(Said { retry_after: Some(Duration::from_secs(90)), ..Said::default() });
     let mut waits = Vec::new();
-    budget.take(&clock, &CancelToken::new(), None, |wait, why| waits.push((wait, why))).unwrap();
+    budget.take(EXPORT, &clock, &CancelToken::new(), None, |wait, why| waits.push((wait, why))).unwrap();
     assert_eq!(waits, [(Duration::from_secs(90), "the server asked to wait")]);
     assert_eq!(clock.monotonic(), Duration::from_secs(90));
     // Two left, says the server, whatever we have counted.
@@ -104,16 +105,86 @@ fn the_servers_word_comes_first() {
     assert!((clock.monotonic() - start).as_secs() <= 21);
     let error = {
         hear(Said { retry_after: Some(Duration::from_secs(50)), ..Said::default() });
-        budget.take(&clock, &CancelToken::new(), Some(Duration::from_secs(5)), |_, _| {}).unwrap_err()
+        budget.take(EXPORT, &clock, &CancelToken::new(), Some(Duration::from_secs(5)), |_, _| {}).unwrap_err()
     };
     assert!(matches!(error.kind(), ErrorKind::BudgetExhausted { .. }) && !error.is_retryable());
 }
 
 #[test]
 fn a_clock_that_was_set_back_blocks_nobody_for_long() {
-    let log = Log { sent: vec![5_000_000_000; 60], blocked_until: 9_000_000_000_000, ..Log::default() };
+    let log = Log { sent: vec![5_000_000_000; 60], blocked_until: 9_000_000_000_000, ..Log::new(EXPORT) };
     let mut later = log.clone();
     later.tidy(1_000_000_000);
     assert!(later.sent.is_empty());
     assert!(later.wait(1_000_000_000, 3).0 <= LONGEST_BLOCK);
+}
+
+#[test]
+fn families_are_counted_apart() {
+    let (budget, clock) = (RequestBudget::in_memory(), Hands::default());
+    take(&budget, &clock);
+    let used = |family| budget.state(family, clock.now()).used;
+    assert_eq!(ApiFamily::ALL.map(used), [1, 0, 0]);
+    let lexicon = budget.state(ApiFamily::Lexicon, clock.now());
+    assert_eq!((lexicon.limit, lexicon.window), (5, Duration::from_secs(60)));
+}
+
+fn query(budget: &RequestBudget, clock: &Hands) -> Ticket {
+    budget.take(QUERY, clock, &CancelToken::new(), None, |_, _| {}).unwrap()
+}
+
+#[test]
+fn five_queries_run_at_once_and_the_sixth_waits_for_one_to_end() {
+    let folder = std::env::temp_dir().join(format!("mp-slots-{}", std::process::id()));
+    let shared = || RequestBudget::in_folder(&folder, "12345").unwrap();
+    // Two handles on the same files are as good as two processes: the locks belong to open files.
+    for (one, other) in [(shared(), Some(shared())), (RequestBudget::in_memory(), None)] {
+        let other = other.as_ref().unwrap_or(&one);
+        let clock = Hands::default();
+        let mut running: Vec<Ticket> = (0..5).map(|_| query(&one, &clock)).collect();
+        assert!(other.slot(QUERY).is_none());
+        // A cancelled wait ends, and takes nothing.
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        assert!(other.take(QUERY, &clock, &cancel, None, |_, _| {}).is_err());
+        running.pop();
+        let sixth = query(other, &clock);
+        assert!(one.slot(QUERY).is_none());
+        assert_eq!(one.state(QUERY, clock.now()).used, 6);
+        // The server grants more to this project.
+        one.heard(QUERY, &Said { concurrent: Some(7), ..Said::default() }, clock.now());
+        drop((query(other, &clock), query(&one, &clock), sixth));
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn an_hour_of_queries_holds_no_place() {
+    let (budget, clock) = (RequestBudget::in_memory(), Hands::default());
+    (0..60).for_each(|_| drop(query(&budget, &clock)));
+    let patience = Some(Duration::from_secs(60));
+    let error = budget.take(QUERY, &clock, &CancelToken::new(), patience, |_, _| {}).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::BudgetExhausted { .. }), "{error}");
+    let held: Vec<_> = std::iter::from_fn(|| budget.slot(QUERY)).collect();
+    assert_eq!(held.len(), 5);
+}
+
+#[test]
+fn refusals_that_mixpanel_does_not_count_are_given_back() {
+    let (budget, clock) = (RequestBudget::in_memory(), Hands::default());
+    let message = String::new;
+    let free = [
+        ErrorKind::Authentication { status: 401, message: message() },
+        ErrorKind::PlanLimit { message: message() },
+        ErrorKind::RateLimited { retry_after: None, message: message() },
+    ];
+    for kind in &free {
+        budget.refused(query(&budget, &clock), kind);
+    }
+    assert_eq!(budget.state(QUERY, clock.now()).used, 0);
+    budget.refused(query(&budget, &clock), &ErrorKind::BadRequest { status: 400, message: message() });
+    assert_eq!(budget.state(QUERY, clock.now()).used, 1);
+    let export = budget.take(EXPORT, &clock, &CancelToken::new(), None, |_, _| {}).unwrap();
+    budget.refused(export, &free[0]);
+    assert_eq!(budget.state(EXPORT, clock.now()).used, 1);
 }

@@ -213,7 +213,7 @@ async fn pump(
 }
 
 /// Waits for the next bytes; `None` at the end that the framing promised.
-async fn next_block(
+pub(crate) async fn next_block(
     response: &mut Response,
     received: u64,
     deadline: Instant,
@@ -254,11 +254,11 @@ fn check_headers(version: Version, headers: &HeaderMap) -> Result<ContentEncodin
     }
 }
 
-fn is_html(content_type: &str) -> bool {
+pub(crate) fn is_html(content_type: &str) -> bool {
     content_type.trim_start().get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 

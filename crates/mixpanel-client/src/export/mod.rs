@@ -35,4 +35,4 @@ pub use gunzip::{ContentEncoding, Decompressed, Gunzip, RatioLimit};
 pub use lines::{Line, LineBlock, LineIter, Lines};
 pub use request::ExportRequest;
 
-pub(crate) use body::{Opening, read_refusal};
+pub(crate) use body::{Opening, header, is_html, next_block, read_refusal};

@@ -72,7 +72,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The heads of all requests so far.
+    /// All requests so far, heads and bodies.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -116,6 +116,10 @@ fn serve(
             _ => break,
         }
     }
+    let mut body = vec![0; length(&head)];
+    if stream.read_exact(&mut body).is_ok() {
+        head.extend(body);
+    }
     if !head.is_empty() {
         heads.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
     }
@@ -147,6 +151,13 @@ fn serve(
             }
         }
     }
+}
+
+/// The length that a request promises for its body.
+fn length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let value = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
 pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Step {
