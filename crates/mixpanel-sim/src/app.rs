@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
 use crate::config::SimConfig;
+use crate::engage::Sessions;
 use crate::error::SimError;
 use crate::events::Events;
 use crate::export::params::Query;
@@ -35,6 +36,8 @@ pub(crate) struct App {
     /// Counts queries.
     pub(crate) query_limiter: Limiter,
     pub(crate) faults: FaultQueue,
+    /// Results of profile queries.
+    pub(crate) sessions: Sessions,
     log: Mutex<Vec<RequestLog>>,
 }
 
@@ -72,6 +75,7 @@ impl App {
             limiter: Limiter::new(Rates::export(&config.limits)),
             query_limiter: Limiter::new(Rates::query(&config.limits)),
             faults: FaultQueue::default(),
+            sessions: Sessions::new(config.seed, config.engage.session_lifetime),
             log: Mutex::default(),
             config,
         })

@@ -1,6 +1,7 @@
 //! What a simulator is told before it starts.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::civil::{Date, date};
 
@@ -37,6 +38,9 @@ pub struct SimConfig {
     pub total_events: Option<u64>,
     /// How many users exist; chosen to fit the number of events when absent.
     pub users: Option<u32>,
+    /// How many user profiles exist; as many as users when absent. More are people without events, fewer leave
+    /// users without profiles.
+    pub profiles: Option<u32>,
     /// Gives every event 25 to 35 properties (about 1 KB) in place of 15 to 30.
     pub wide_events: bool,
     /// Where events come from.
@@ -49,6 +53,8 @@ pub struct SimConfig {
     pub bearer_token: Option<String>,
     /// Whether the project's plan has the Query API; without it, queries are answered with 402.
     pub has_query_api: bool,
+    /// How profiles are served.
+    pub engage: EngageSettings,
     /// Request limits of the export endpoint and of the Query API.
     pub limits: Limits,
     /// Whether the virtual clock follows real time or stands still until it is advanced.
@@ -61,6 +67,21 @@ pub struct SimConfig {
     pub gzip_level: u32,
     /// Threads that serve connections. Generating and filtering use further ones when needed.
     pub threads: usize,
+}
+
+/// How profiles are served, where the documentation is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngageSettings {
+    /// How long pages can be asked for after the first one, by the virtual clock.
+    pub session_lifetime: Duration,
+    /// Whether `total` stands on every page, not only on the first.
+    pub total_on_every_page: bool,
+}
+
+impl Default for EngageSettings {
+    fn default() -> EngageSettings {
+        EngageSettings { session_lifetime: Duration::from_secs(3600), total_on_every_page: false }
+    }
 }
 
 /// Where a simulator's events come from.
@@ -151,12 +172,14 @@ impl Default for SimConfig {
             events_per_day: 2_000,
             total_events: None,
             users: None,
+            profiles: None,
             wide_events: false,
             source: Source::World,
             timezone: "UTC".to_owned(),
             clock_mode: ClockMode::Utc,
             bearer_token: None,
             has_query_api: true,
+            engage: EngageSettings::default(),
             limits: Limits::default(),
             pace: Pace::RealTime,
             max_history_days: None,
@@ -195,5 +218,9 @@ impl SimConfig {
 
     pub(crate) fn user_count(&self) -> u32 {
         self.users.unwrap_or_else(|| (self.total() / 36).clamp(50, 500_000) as u32).max(1)
+    }
+
+    pub(crate) fn profile_count(&self) -> u32 {
+        self.profiles.unwrap_or_else(|| self.user_count())
     }
 }

@@ -28,6 +28,7 @@
 //! |---|---|
 //! | data: a shop's events from a seed, or recorded files | [`World`], [`Source`] |
 //! | `GET /api/2.0/export` with all its parameters, credentials, gzip | [`SimConfig`] |
+//! | profiles of users and companies: `engage` with sessions, cohorts and behaviours, `engage/stats`, `engage/properties`, `cohorts/list` | [`EngageSettings`], [`SimConfig::profiles`], [`Simulator::data_group_id`] |
 //! | the expression language of `where` | [`expr`] |
 //! | limits of 60 requests per hour, 3 per second, 100 at once | [`Limits`], [`Simulator::advance`] |
 //! | failures on demand | [`Fault`] |
@@ -41,6 +42,10 @@
 //! scripts both raw and escaped, line separators inside strings, repeated rows (0.5 %), rows that were processed
 //! days late, rows in no order, a day or two without any event, and a `today` that is only partly there.
 //!
+//! Profiles say what the events of the same user say, and bring their own traps: identifiers that are numbers, that
+//! differ only in case or have an emoji, profiles without any property or without `$last_seen`, users with events
+//! and no profile, and people with a profile and no events.
+//!
 //! # Controlling it from another process
 //!
 //! `POST /sim/faults` scripts faults, `DELETE /sim/faults` forgets them, `POST /sim/clock?advance_s=N` moves
@@ -52,6 +57,7 @@ mod app;
 mod body;
 mod clock;
 mod config;
+mod engage;
 mod error;
 mod events;
 mod export;
@@ -60,6 +66,7 @@ mod faults;
 mod gzip;
 mod limits;
 mod line;
+mod profiles;
 mod query;
 mod random;
 mod recorded;
@@ -67,7 +74,7 @@ mod server;
 mod world;
 
 pub use app::RequestLog;
-pub use config::{ClockMode, Limits, Pace, SimConfig, Source};
+pub use config::{ClockMode, EngageSettings, Limits, Pace, SimConfig, Source};
 pub use error::SimError;
 pub use faults::{Fault, QueryLimit, ScriptedFault};
 pub use server::Simulator;

@@ -122,6 +122,11 @@ impl Simulator {
         self.app.query_limiter.usage(self.app.clock.elapsed()).0
     }
 
+    /// The `data_group_id` of a group key. The profiles of the companies are those of the key `company_id`.
+    pub fn data_group_id(&self, group_key: &str) -> u64 {
+        crate::profiles::group_id(group_key)
+    }
+
     /// Queues a fault for the requests to come, those for exports unless it names another endpoint.
     pub fn fault(&self, fault: impl Into<ScriptedFault>) {
         self.app.faults.push(fault.into());

@@ -70,7 +70,7 @@ fn family(path: &str) -> Option<(Family, &str)> {
 /// The endpoint at a path. This is the one place where endpoints are found.
 fn endpoint(family: Family, path: &str) -> Option<Endpoint> {
     match family {
-        Family::Query => crate::query::endpoint(path),
+        Family::Query => crate::query::endpoint(path).or_else(|| crate::engage::endpoint(path)),
         Family::App => None,
     }
 }

@@ -10,9 +10,9 @@ mod shard;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use crate::config::{ClockMode, SimConfig};
 use crate::error::SimError;
@@ -58,6 +58,15 @@ impl Events {
     /// The project's time zone.
     pub(crate) fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// An instant as event times are stored, in milliseconds.
+    pub(crate) fn stored_ms(&self, instant: Timestamp) -> i64 {
+        let offset = match self.mode {
+            ClockMode::Utc => 0,
+            ClockMode::LocalAsUtc => i64::from(self.zone.to_offset(instant).seconds()),
+        };
+        instant.as_millisecond() + offset * 1000
     }
 
     /// Adds events, all or none: each an object with `event` and `properties`, on one line, just as an export

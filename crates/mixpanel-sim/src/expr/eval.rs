@@ -30,6 +30,7 @@ pub struct Context<'a> {
     name: &'a str,
     properties: &'a dyn Properties,
     profile: Option<&'a Object>,
+    behaviors: Option<&'a Object>,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -41,17 +42,22 @@ impl std::fmt::Debug for Context<'_> {
 impl<'a> Context<'a> {
     /// An event and its properties, `time` (in seconds) among them.
     pub fn new(name: &'a str, properties: &'a Object) -> Context<'a> {
-        Context { name, properties, profile: None }
+        Context { name, properties, profile: None, behaviors: None }
     }
 
     /// An event whose properties are somewhere else.
     pub(crate) fn of(name: &'a str, properties: &'a dyn Properties) -> Context<'a> {
-        Context { name, properties, profile: None }
+        Context { name, properties, profile: None, behaviors: None }
     }
 
     /// Adds the profile of the event's user, for `user["…"]`.
     pub fn with_profile(self, profile: Option<&'a Object>) -> Context<'a> {
         Context { profile, ..self }
+    }
+
+    /// Adds how often the user did what, for `behaviors["…"]`.
+    pub fn with_behaviors(self, behaviors: Option<&'a Object>) -> Context<'a> {
+        Context { behaviors, ..self }
     }
 
     fn time(&self) -> Value {
@@ -78,8 +84,11 @@ impl<'a> Context<'a> {
             (Selector::User, name) => {
                 self.profile.and_then(|profile| profile.property(name)).unwrap_or(Value::Undefined)
             }
-            // The simulated project has no groups and no behaviours.
-            (Selector::GroupProperties | Selector::Behaviors, _) => Value::Undefined,
+            (Selector::Behaviors, name) => {
+                self.behaviors.and_then(|behaviors| behaviors.property(name)).unwrap_or(Value::Undefined)
+            }
+            // Events of the simulated project name no groups.
+            (Selector::GroupProperties, _) => Value::Undefined,
         };
         keys[1..].iter().fold(first, |value, key| value.field(key))
     }

@@ -44,6 +44,30 @@ pub(super) const PLACES: [Place; 20] = [
     place("NG", "Lagos", "Lagos", "en-NG", "NGN"),
 ];
 
+/// The time zones of [`PLACES`], in their order.
+pub(super) const TIME_ZONES: [&str; PLACES.len()] = [
+    "America/New_York",
+    "America/Los_Angeles",
+    "America/Chicago",
+    "Europe/Berlin",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Paris",
+    "Asia/Kolkata",
+    "America/Sao_Paulo",
+    "Asia/Tokyo",
+    "America/Toronto",
+    "Europe/Madrid",
+    "Europe/Amsterdam",
+    "Australia/Sydney",
+    "Europe/Warsaw",
+    "Asia/Seoul",
+    "America/Mexico_City",
+    "Europe/Stockholm",
+    "Europe/Istanbul",
+    "Africa/Lagos",
+];
+
 /// Operating system, browser, browser version, screen height and width.
 pub(super) const DESKTOPS: [(&str, &str, u64, u64, u64); 7] = [
     ("Windows", "Chrome", 137, 1080, 1920),
@@ -150,3 +174,5 @@ pub(super) const FIRST_NAMES: [&str; 12] = [
 ];
 pub(super) const LAST_NAMES: [&str; 10] =
     ["Adler", "Brown", "Costa", "Dubois", "Eriksson", "Fischer", "García", "Hansen", "Ito", "Kowalski"];
+pub(super) const INDUSTRIES: [&str; 6] =
+    ["Retail", "Software", "Food & Drink", "Médias", "建設", "non-profit / \"other\""];

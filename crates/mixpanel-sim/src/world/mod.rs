@@ -8,6 +8,7 @@ mod catalog;
 mod day;
 mod journey;
 mod people;
+mod profile;
 mod render;
 mod session;
 
@@ -23,11 +24,15 @@ use serde_json::{Map, Value};
 use crate::config::{ClockMode, SimConfig, Source};
 use crate::error::SimError;
 use crate::gzip::Segment;
+use crate::profiles::{Profiles, Subject};
 use crate::random::Random;
 use calendar::Planned;
 use day::{DayClock, DayWriter, epoch_second};
 use journey::Setting;
 use people::People;
+use profile::Census;
+use profile::Kind;
+pub(crate) use profile::{Seeded, SeededId};
 
 const DAY_STREAM: u64 = 3;
 /// The hour at which the simulator lives.
@@ -49,7 +54,7 @@ const TODAY_ENDS: u32 = 9 * 3600 + 45 * 60;
 #[derive(Debug)]
 pub struct World {
     days: Vec<DayData>,
-    generator: Option<Arc<Generator>>,
+    profiles: Profiles,
     gzip_level: u32,
 }
 
@@ -80,7 +85,8 @@ impl World {
             Source::World => World::seeded(config),
             Source::Recorded(folder) => {
                 let days = crate::recorded::load(folder)?;
-                Ok(World { days, generator: None, gzip_level: config.gzip_level })
+                let profiles = Profiles::new(Seeded::none(), Seeded::none());
+                Ok(World { days, profiles, gzip_level: config.gzip_level })
             }
         }
     }
@@ -95,7 +101,9 @@ impl World {
             plain: OnceLock::new(),
             segment: OnceLock::new(),
         });
-        Ok(World { days: days.collect(), generator: Some(generator), gzip_level: config.gzip_level })
+        let seeded = |kind| Seeded::new(Some(&generator), kind);
+        let profiles = Profiles::new(seeded(Kind::People), seeded(Kind::Companies));
+        Ok(World { days: days.collect(), profiles, gzip_level: config.gzip_level })
     }
 
     /// All days, oldest first, without gaps.
@@ -152,9 +160,15 @@ impl World {
         days.iter().map(|day| day.segment(self.gzip_level)).collect()
     }
 
+    /// All profiles.
+    pub(crate) fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// The properties of a user's profile.
     pub(crate) fn profile(&self, distinct_id: &str) -> Option<Map<String, Value>> {
-        let generator = self.generator.as_ref()?;
-        generator.people.profile(distinct_id, generator.plan.len() as i32 - 1)
+        let users = self.profiles.snapshot(&Subject::Users);
+        users.find(distinct_id).map(|key| users.properties(key))
     }
 }
 
@@ -237,6 +251,7 @@ struct Generator {
     now_ms: i64,
     plan: Vec<Planned>,
     people: People,
+    census: Census,
 }
 
 impl Generator {
@@ -245,8 +260,9 @@ impl Generator {
         let plan = calendar::plan(config);
         let people = People::new(config.seed, config.user_count(), &plan);
         let now_ms = now(config)?.as_millisecond();
+        let census = Census::new(config.seed, config.profile_count(), config.user_count(), &plan, now_ms);
         let (seed, wide, mode) = (config.seed, config.wide_events, config.clock_mode);
-        Ok(Generator { seed, wide, zone, mode, now_ms, plan, people })
+        Ok(Generator { seed, wide, zone, mode, now_ms, plan, people, census })
     }
 
     fn day(&self, index: usize) -> Vec<u8> {

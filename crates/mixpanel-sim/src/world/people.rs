@@ -3,12 +3,8 @@
 //! Users are numbered in the order in which they came. Only that order is stored; everything else about a user
 //! follows from the seed and the number.
 
-use jiff::ToSpan;
-use jiff::civil::Date;
-use serde_json::{Map, Value, json};
-
 use super::calendar::Planned;
-use super::catalog::{DESKTOPS, FIRST_NAMES, LAST_NAMES, PHONES, PLACES, Place};
+use super::catalog::{DESKTOPS, PHONES, PLACES, Place};
 use crate::random::{Random, mix};
 
 const STREAM: u64 = 2;
@@ -19,7 +15,6 @@ const BEFORE: f64 = 0.35;
 #[derive(Debug)]
 pub(super) struct People {
     seed: u64,
-    first_day: Date,
     /// The day on which each user came, counted from the first of the history; ascending.
     came: Vec<i32>,
 }
@@ -56,7 +51,7 @@ impl People {
             }
             came.push(day as i32);
         }
-        People { seed, first_day: days[0].date, came }
+        People { seed, came }
     }
 
     /// The numbers of the users who came on a day.
@@ -103,33 +98,14 @@ impl People {
             70..94 => 1,
             _ => 2,
         };
-        let came = self.came.get(number as usize).copied().unwrap_or(0);
+        let came = self.came(number);
         let upgrade = (plan < 2 && random.chance(0.1)).then(|| came + 1 + random.below(20) as i32);
         User { number, place, desktop, phone, mobile, device, plan, upgrade }
     }
 
-    /// The profile behind a `distinct_id`, if it is a known user's.
-    pub(super) fn profile(&self, distinct_id: &str, today: i32) -> Option<Map<String, Value>> {
-        let number: u32 = distinct_id.strip_prefix("user-")?.parse().ok()?;
-        let came = i64::from(*self.came.get(number as usize)?);
-        let user = self.user(number);
-        let place = user.place();
-        let name = format!(
-            "{} {}",
-            FIRST_NAMES[(user.device[0] % FIRST_NAMES.len() as u64) as usize],
-            LAST_NAMES[(user.device[1] % LAST_NAMES.len() as u64) as usize]
-        );
-        let created = self.first_day.checked_add(came.days()).unwrap_or(self.first_day);
-        let profile = json!({
-            "$name": name,
-            "$email": format!("{distinct_id}@example.com"),
-            "$created": format!("{created}T08:00:00"),
-            "$city": place.city,
-            "$region": place.region,
-            "$country_code": place.country,
-            "plan": user.plan(today),
-        });
-        profile.as_object().cloned()
+    /// The day on which someone came; people beyond the users came before the history.
+    pub(super) fn came(&self, number: u32) -> i32 {
+        self.came.get(number as usize).copied().unwrap_or_else(|| -1 - (mix(u64::from(number)) % 300) as i32)
     }
 }
 

@@ -146,7 +146,7 @@ pub(crate) fn send(
     body: &str,
 ) -> Answer {
     let mut stream = TcpStream::connect(simulator.addr()).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a timeout");
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
