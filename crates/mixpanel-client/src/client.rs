@@ -14,6 +14,7 @@ use crate::api::{Answer, ApiRequest};
 use crate::budget::{ApiFamily, RequestBudget, Ticket};
 use crate::cancel::CancelToken;
 use crate::credentials::{Credentials, Secret};
+use crate::discovery::Cache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{ExportBody, ExportRequest, Opening};
 use crate::http::{Http, Outgoing};
@@ -166,12 +167,15 @@ pub(crate) struct Timeouts {
     pub(crate) min_rate: MinRate,
 }
 
-/// Talks to one Mixpanel project. Clones share connections, threads and randomness.
+/// Talks to one Mixpanel project. Clones share threads, randomness, and what
+/// [`discovery`](crate::discovery) has learnt.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Arc<Http>,
     runtime: Arc<Runtime>,
     retrier: Retrier,
+    /// What discovery has learnt.
+    pub(crate) known: Arc<Cache>,
 }
 
 impl Client {
@@ -224,7 +228,8 @@ impl Client {
             cancel: options.cancel,
             observer: options.observer,
         };
-        Ok(Self { http: Arc::new(http), runtime: Arc::new(Runtime::new(options.io_threads)?), retrier })
+        let runtime = Arc::new(Runtime::new(options.io_threads)?);
+        Ok(Self { http: Arc::new(http), runtime, retrier, known: Arc::default() })
     }
 
     /// The retry loop of this client, to put around work that is larger than a request.

@@ -74,6 +74,14 @@ pub enum ErrorKind {
         /// What the server said.
         message: String,
     },
+    /// The project has no event of this name. Not transient.
+    #[error("there is no event `{event}`{}", did_you_mean(.similar))]
+    EventNotFound {
+        /// The name asked for.
+        event: String,
+        /// Up to five names that are like it, the likeliest first.
+        similar: Vec<String>,
+    },
     /// The server refused the request as such: another 4xx status, or status 200 with an error in
     /// the answer of a query. Not transient.
     #[error("the server refused the request (HTTP {status}): {message}")]
@@ -204,6 +212,13 @@ pub enum ErrorKind {
     Cancelled,
 }
 
+fn did_you_mean(similar: &[String]) -> String {
+    match similar {
+        [] => String::new(),
+        names => format!("; similar names are `{}`", names.join("`, `")),
+    }
+}
+
 fn wait_hint(retry_after: Option<Duration>) -> String {
     match retry_after {
         Some(wait) => {
@@ -232,6 +247,7 @@ impl ErrorKind {
             | Self::PlanLimit { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
+            | Self::EventNotFound { .. }
             | Self::BadRequest { .. }
             | Self::UnexpectedAnswer { .. }
             | Self::TooLarge { .. }
@@ -335,6 +351,7 @@ impl Error {
             | ErrorKind::Truncated { .. }
             | ErrorKind::Corrupt { .. }
             | ErrorKind::TooLarge { .. }
+            | ErrorKind::EventNotFound { .. }
             | ErrorKind::BudgetExhausted { .. }
             | ErrorKind::Cancelled => {}
         }

@@ -35,26 +35,37 @@
 //! the last byte is a line feed, and no line says that the export was `terminated early`.
 //! Everything else is an [`Error`], and what had been read before it must be thrown away.
 
+mod amount;
 pub mod api;
 pub mod budget;
 mod cancel;
 mod client;
 mod credentials;
+mod days;
+pub mod discovery;
 mod error;
 pub mod export;
+pub mod expression;
 mod fault;
 mod http;
+pub mod live;
 mod redact;
 mod region;
+pub mod report;
 pub mod retry;
 mod runtime;
 pub mod schema;
 mod status;
+pub mod table;
 pub mod time;
+mod words;
 
+pub use amount::Amount;
 pub use cancel::CancelToken;
 pub use client::{Client, ClientOptions, MinRate};
 pub use credentials::{Credentials, Secret};
 pub use error::{Corruption, Error, ErrorKind, Phase, Result, Truncation};
 pub use redact::RedactedUrl;
 pub use region::{BaseUrls, Region};
+pub use table::Tabular;
+pub use words::{CountType, TimeUnit};

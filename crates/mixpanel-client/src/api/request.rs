@@ -72,6 +72,13 @@ impl ApiRequest {
         Self { base, path, query, body, family, body_limit: Self::BODY_LIMIT }
     }
 
+    /// Adds one part to the path, whatever is in it.
+    #[must_use]
+    pub fn segment(mut self, part: &str) -> Self {
+        self.path.push(part.to_owned());
+        self
+    }
+
     /// Adds a parameter to the query.
     #[must_use]
     pub fn param(mut self, name: &str, value: impl Display) -> Self {

@@ -1,13 +1,9 @@
 //! What to ask the raw export for.
 
-use std::ops::RangeInclusive;
-
 use jiff::civil::Date;
 
-use crate::error::{ErrorKind, Result};
-
-/// Years that are written with four digits and that Mixpanel can have data for.
-const YEARS: RangeInclusive<i16> = 1970..=9999;
+use crate::days;
+use crate::error::Result;
 
 /// A request to the raw event export (parameters as in Mixpanel's export reference).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,20 +36,11 @@ impl ExportRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRequest`] if the dates are out of order or cannot be written, or if the
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the dates are out of order or cannot be written, or if the
     /// limit is out of range.
     pub fn validate(&self) -> Result<()> {
-        let Self { from, to, limit, .. } = self;
-        let what = if from > to {
-            format!("the first day ({from}) is after the last day ({to})")
-        } else if let Some(day) = [from, to].into_iter().find(|day| !YEARS.contains(&day.year())) {
-            format!("the year of {day} is not between {} and {}", YEARS.start(), YEARS.end())
-        } else if let Some(limit) = limit.filter(|limit| !(1..=Self::MAX_LIMIT).contains(limit)) {
-            format!("the limit {limit} is not between 1 and {}", Self::MAX_LIMIT)
-        } else {
-            return Ok(());
-        };
-        Err(ErrorKind::InvalidRequest { what }.into())
+        days::check(self.from, self.to)?;
+        days::check_limit(self.limit, Self::MAX_LIMIT)
     }
 
     /// The query parameters, before URL encoding, without the project.
