@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod api;
 mod error;
 mod fetch;
 mod memory;
@@ -63,6 +64,8 @@ pub use workspace::{Project, Workspace, WorkspaceBuilder};
 pub use arrow;
 /// The API client that workspaces fetch with.
 pub use mixpanel_client as client;
+/// Questions and answers of live queries.
+pub use mixpanel_client::{discovery, live, report};
 
 /// The examples of the README and of the guides, run as tests.
 #[cfg(doctest)]

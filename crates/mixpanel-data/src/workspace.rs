@@ -145,6 +145,11 @@ impl Workspace {
         &self.storage
     }
 
+    /// The project to fetch from and to ask, if there is one.
+    pub fn project(&self) -> Option<&Project> {
+        self.project.as_ref()
+    }
+
     /// The database file; `None` in memory.
     pub fn db_path(&self) -> Option<&Path> {
         self.storage.path()

@@ -189,7 +189,7 @@ impl Downloader<'_> {
 }
 
 /// An error of the client, as one of ours.
-pub(super) fn api_error(what: String, error: mixpanel_client::Error) -> Error {
+pub(crate) fn api_error(what: String, error: mixpanel_client::Error) -> Error {
     match error.kind() {
         mixpanel_client::ErrorKind::Cancelled => ErrorKind::Cancelled.into(),
         mixpanel_client::ErrorKind::InvalidRequest { what } => Error::argument("request", what.clone()),

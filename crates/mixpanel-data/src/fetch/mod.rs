@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 pub use coverage::{Coverage, DayCoverage, DayStatus};
+pub(crate) use download::api_error;
 pub(crate) use events::fetch_events;
 pub use planner::{DayReason, PlannedChunk};
 pub use run::{ChunkReport, FailedRange};
