@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::api::{Answer, ApiRequest};
 use crate::budget::{ApiFamily, RequestBudget, Ticket};
 use crate::cancel::CancelToken;
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::{Credentials, Scrubber, Secret};
 use crate::discovery::Cache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{ExportBody, ExportRequest, Opening};
@@ -295,6 +295,15 @@ impl Client {
     ///
     /// Any [`ErrorKind`] except those about exports.
     pub fn json<T: DeserializeOwned>(&self, request: &ApiRequest) -> Result<T> {
+        self.answer(request, |answer, scrubber| answer.parse(scrubber))
+    }
+
+    /// Asks, and reads the answer in a way of one's own; what `read` fails with may be retried.
+    pub(crate) fn answer<T>(
+        &self,
+        request: &ApiRequest,
+        read: impl Fn(&Answer, &Scrubber) -> Result<T>,
+    ) -> Result<T> {
         let outgoing = request.prepare(&self.http)?;
         let label = RedactedUrl::new(&outgoing.url);
         let (limit, patience) = (request.body_limit(), outgoing.patience);
@@ -302,7 +311,7 @@ impl Client {
             let answer = self.attempt(&outgoing, &label, move |http, response, deadline| async move {
                 Answer::read(response, deadline, patience, limit, &http.scrubber).await
             })?;
-            answer.parse(&self.http.scrubber).map_err(|error| error.with_url(label.clone()))
+            read(&answer, &self.http.scrubber).map_err(|error| error.with_url(label.clone()))
         })
     }
 

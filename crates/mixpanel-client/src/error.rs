@@ -198,6 +198,32 @@ pub enum ErrorKind {
         /// The host it named.
         host: Option<String>,
     },
+    /// The pages that follow the first of a request for profiles cannot be had any more: the session
+    /// has expired. Transient, from the first page on.
+    #[error("the session of profiles ended before page {page}: {message}")]
+    SessionExpired {
+        /// The page that was asked for, from 0.
+        page: u64,
+        /// What the server said.
+        message: String,
+    },
+    /// There were fewer profiles than the first page had promised. Transient.
+    #[error("only {received} of {total} profiles came")]
+    MissingResults {
+        /// How many came.
+        received: u64,
+        /// How many were promised.
+        total: u64,
+    },
+    /// A stream's rows do not fit where they have to wait until they are proven complete. Not transient.
+    #[error("the rows of a request take more than {limit} bytes, and may not wait on disk")]
+    BufferFull {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The file in which a stream's rows wait until they are proven complete. Not transient.
+    #[error("the temporary file of the stream failed")]
+    Buffer,
     /// Our own count says that Mixpanel would refuse, for longer than we were to wait. Nothing was
     /// sent. Not transient: it will not pass while we try.
     #[error("{why}, for another {} s", .wait.as_secs() + 1)]
@@ -237,7 +263,9 @@ impl ErrorKind {
             | Self::Timeout { .. }
             | Self::InBand { .. }
             | Self::NotExport { .. }
-            | Self::NotJson { .. } => true,
+            | Self::NotJson { .. }
+            | Self::SessionExpired { .. }
+            | Self::MissingResults { .. } => true,
             Self::Server { status, .. } => !matches!(status, 501 | 505),
             Self::Truncated { what, .. } => *what != Truncation::Unprovable,
             Self::Corrupt { what, .. } => *what != Corruption::Bomb,
@@ -251,6 +279,8 @@ impl ErrorKind {
             | Self::BadRequest { .. }
             | Self::UnexpectedAnswer { .. }
             | Self::TooLarge { .. }
+            | Self::BufferFull { .. }
+            | Self::Buffer
             | Self::Tls { .. }
             | Self::UnexpectedEncoding { .. }
             | Self::Redirected { .. }
@@ -329,6 +359,7 @@ impl Error {
             | ErrorKind::PlanLimit { message: text }
             | ErrorKind::Forbidden { message: text, .. }
             | ErrorKind::NotFound { message: text }
+            | ErrorKind::SessionExpired { message: text, .. }
             | ErrorKind::BadRequest { message: text, .. }
             | ErrorKind::RateLimited { message: text, .. }
             | ErrorKind::Server { message: text, .. }
@@ -352,6 +383,9 @@ impl Error {
             | ErrorKind::Corrupt { .. }
             | ErrorKind::TooLarge { .. }
             | ErrorKind::EventNotFound { .. }
+            | ErrorKind::MissingResults { .. }
+            | ErrorKind::BufferFull { .. }
+            | ErrorKind::Buffer
             | ErrorKind::BudgetExhausted { .. }
             | ErrorKind::Cancelled => {}
         }

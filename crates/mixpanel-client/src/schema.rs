@@ -1,6 +1,6 @@
-//! The columns of an events table. No other file defines one.
+//! The columns of tables of events and of profiles. No other file defines one.
 //!
-//! Five columns are there for every event; besides them a property may get a typed column of its
+//! Some columns are there for every row; besides them a property may get a typed column of its
 //! own, whose type follows from the values seen ([`ColumnKind`]).
 
 use std::fmt;
@@ -19,7 +19,10 @@ pub const INSERT_ID: &str = "insert_id";
 /// The properties object, byte for byte as exported.
 pub const PROPERTIES: &str = "properties";
 
-/// The Arrow type of [`EVENT_TIME`]: microseconds without a zone, and the instant they name is UTC.
+/// When a profile was last updated: an instant, as microseconds since 1970 in UTC.
+pub const LAST_SEEN: &str = "last_seen";
+
+/// The Arrow type of [`EVENT_TIME`] and [`LAST_SEEN`]: microseconds without a zone, and the instant they name is UTC.
 pub const EVENT_TIME_TYPE: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
 /// The five columns every event has, in table order. None of them is ever null.
@@ -36,6 +39,20 @@ pub fn event_fields() -> [Field; 5] {
 /// [`event_fields`] as a schema.
 pub fn event_schema() -> SchemaRef {
     Schema::new(event_fields().to_vec()).into()
+}
+
+/// The three columns every profile has, in table order. Only [`LAST_SEEN`] may be null.
+pub fn profile_fields() -> [Field; 3] {
+    [
+        Field::new(DISTINCT_ID, DataType::Utf8, false),
+        Field::new(PROPERTIES, DataType::Utf8, false),
+        Field::new(LAST_SEEN, EVENT_TIME_TYPE, true),
+    ]
+}
+
+/// [`profile_fields`] as a schema.
+pub fn profile_schema() -> SchemaRef {
+    Schema::new(profile_fields().to_vec()).into()
 }
 
 /// The type of a property's column, from the values the property had.

@@ -9,6 +9,9 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+/// The last microsecond since 1970 that is taken for a time: 9999-12-31T23:59:59.999999 UTC.
+pub(crate) const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
+
 /// Which of Mixpanel's two clocks a project's event times follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ClockMode {

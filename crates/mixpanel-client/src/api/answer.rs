@@ -22,7 +22,7 @@ use crate::status::refusal;
 /// The body of an answer, decompressed.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    body: Vec<u8>,
+    body: Bytes,
     content_type: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl Answer {
             blocks.push(block);
             phase = Phase::WholeBody;
         }
-        let answer = Self { body: plain(encoding, blocks, limit)?, content_type };
+        let answer = Self { body: plain(encoding, blocks, limit)?.into(), content_type };
         if answer.content_type.as_deref().is_some_and(is_html) {
             return Err(answer.not_json(scrubber).into());
         }
@@ -63,7 +63,7 @@ impl Answer {
     /// Reads the text as a value.
     pub(crate) fn parse<T: DeserializeOwned>(&self, scrubber: &Scrubber) -> Result<T> {
         if let Some(message) = self.error() {
-            return Err(refusal(200, scrubber.show(&message), None).into());
+            return Err(refused(&message, scrubber).into());
         }
         serde_json::from_slice(&self.body).map_err(|error| {
             let kind = match error.classify() {
@@ -100,13 +100,23 @@ impl Answer {
         }
     }
 
-    fn not_json(&self, scrubber: &Scrubber) -> ErrorKind {
+    /// The text.
+    pub(crate) fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
+    pub(crate) fn not_json(&self, scrubber: &Scrubber) -> ErrorKind {
         ErrorKind::NotJson { content_type: self.content_type.clone(), snippet: self.snippet(scrubber) }
     }
 
     fn snippet(&self, scrubber: &Scrubber) -> String {
         scrubber.show(&String::from_utf8_lossy(&self.body[..self.body.len().min(SNIPPET)]))
     }
+}
+
+/// What a report of an error within an answer means.
+pub(crate) fn refused(message: &str, scrubber: &Scrubber) -> ErrorKind {
+    refusal(200, scrubber.show(message), None)
 }
 
 fn plain(encoding: ContentEncoding, blocks: Vec<Bytes>, limit: usize) -> Result<Vec<u8>> {
@@ -130,7 +140,7 @@ mod tests {
     use super::*;
 
     fn error(body: &str) -> Option<String> {
-        Answer { body: body.as_bytes().to_vec(), content_type: None }.error()
+        Answer { body: Bytes::copy_from_slice(body.as_bytes()), content_type: None }.error()
     }
 
     #[test]

@@ -16,5 +16,5 @@
 mod answer;
 mod request;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, refused};
 pub use request::ApiRequest;

@@ -69,6 +69,11 @@ impl ExportBody {
         &self.url
     }
 
+    /// What hides secrets in texts of the server.
+    pub(crate) fn scrubber(&self) -> Scrubber {
+        self.scrubber.clone()
+    }
+
     /// Decompresses this body and splits it into lines.
     pub fn into_lines(self) -> Lines<Decompressed<Self>> {
         let scrubber = self.scrubber.clone();

@@ -8,34 +8,18 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 
-use super::batch::{EventBatch, HeldEvent, Reject, RejectReason};
-use super::decode::identity::{key, made_insert_id};
-use super::decode::names::{DISTINCT, INSERT, NameTable, PROCESSED, TIME};
-use super::decode::number::Number;
-use super::decode::object::{Slot, read_object};
-use super::decode::properties::Properties;
-use super::decode::scan::{Malformed, Scanner, StringText, Value};
-use super::decode::text::{TextColumn, decode};
 use super::repeats::Repeats;
-use crate::schema::{ColumnKind, event_schema};
-use crate::time::{OffsetWindow, ProjectClock};
-
-/// Which properties become columns.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ColumnPlan {
-    /// Properties that have a column already, with its kind: batches give at least that kind.
-    pub known: Vec<(String, ColumnKind)>,
-    /// How many other properties may get a column, in the order of their first value. They keep it
-    /// until the next plan.
-    pub room: usize,
-}
-
-impl ColumnPlan {
-    /// A column for every property, as far as any event table has that many (2,048).
-    pub fn all() -> Self {
-        Self { known: Vec::new(), room: 2_048 }
-    }
-}
+use crate::decode::ColumnPlan;
+use crate::decode::batch::{DecodedBatch, HeldEvent, RejectReason};
+use crate::decode::identity::{key, made_insert_id};
+use crate::decode::names::{DISTINCT, INSERT, OF_EVENTS, PROCESSED, TIME};
+use crate::decode::number::Number;
+use crate::decode::properties::Properties;
+use crate::decode::reader::{Books, Found, Reader};
+use crate::decode::scan::{StringText, Value};
+use crate::decode::text::TextColumn;
+use crate::schema::event_schema;
+use crate::time::{LAST_MICROSECOND, OffsetWindow, ProjectClock};
 
 /// What the decoder needs to know about the project and the table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,20 +54,15 @@ pub struct RecordParts<'a> {
 pub struct EventDecoder {
     clock: ProjectClock,
     window: OffsetWindow,
-    names: NameTable,
+    reader: Reader,
     properties: Properties,
-    next_plan: Option<ColumnPlan>,
     fixed: FixedColumns,
     keys: Vec<u64>,
     processed_ms: Vec<Option<i64>>,
     /// The keys so far, if repeats are held back.
     repeats: Option<Repeats>,
     held: Vec<HeldEvent>,
-    rejects: Vec<Reject>,
-    lines: u64,
-    bytes: usize,
-    slots: Vec<Slot>,
-    scratch: Vec<u8>,
+    books: Books,
 }
 
 #[derive(Debug, Default)]
@@ -102,15 +81,6 @@ struct Event {
     properties: (usize, usize),
 }
 
-/// Text beyond which no batch goes, as 32-bit offsets end at 2 GiB. Callers cut far earlier.
-const MAX_BATCH_BYTES: usize = i32::MAX as usize;
-/// What a row takes besides its text; above the length of an insert id that had to be made.
-const ROW_BYTES: usize = 64;
-/// What a property name takes when it is new.
-const NAME_BYTES: usize = 256;
-
-/// 9999-12-31T23:59:59.999999 UTC.
-const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
 /// From here on a time is in milliseconds: as seconds it would be the year 5138.
 const FIRST_MILLISECOND: u64 = 100_000_000_000;
 
@@ -119,29 +89,24 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 impl EventDecoder {
     /// A decoder for one project and one table.
     pub fn new(options: DecodeOptions) -> Self {
-        let mut names = NameTable::new();
-        let properties = Properties::new(&options.plan, &mut names);
+        let mut reader = Reader::new(OF_EVENTS);
+        let properties = Properties::new(&options.plan, &mut reader.names);
         Self {
             clock: options.clock,
             window: OffsetWindow::EMPTY,
-            names,
+            reader,
             properties,
-            next_plan: None,
             fixed: FixedColumns::default(),
             keys: Vec::new(),
             processed_ms: Vec::new(),
             repeats: None,
             held: Vec::new(),
-            rejects: Vec::new(),
-            lines: 0,
-            bytes: 0,
-            slots: Vec::new(),
-            scratch: Vec::new(),
+            books: Books::default(),
         }
     }
 
     /// From now on, events that may be repeats of earlier ones go to
-    /// [`EventBatch::held`] and not into the rows.
+    /// [`DecodedBatch::held`] and not into the rows.
     pub fn hold_repeats(&mut self) {
         self.repeats = Some(Repeats::default());
     }
@@ -149,59 +114,28 @@ impl EventDecoder {
     /// Decodes one line, without its line feed. White space around the object is ignored, so is a
     /// byte order mark on the first line of a body (`line_number` 0 or 1).
     pub fn push(&mut self, line: &[u8], line_number: u64) {
-        let names = self.names.len();
+        let names = self.reader.names.len();
         let held = self.held.len();
         let decoded = self.decode(line, line_number);
         if let Some(event) = self.held.get_mut(held) {
             event.line = line_number;
         }
-        self.bytes += (self.names.len() - names) * NAME_BYTES;
-        match decoded {
-            Ok(()) => {
-                self.lines += 1;
-                self.bytes += line.len() + ROW_BYTES;
-            }
-            Err(reason) => self.reject(line_number, reason, line),
-        }
+        self.books.enter(decoded, line_number, line, 0, self.reader.names.len() - names);
     }
 
     /// Takes an event in parts. Its properties are columns just like those of a line; here they need
     /// not repeat the time and the ids.
     pub fn push_record(&mut self, record: &RecordParts<'_>, number: u64) {
-        let names = self.names.len();
+        let names = self.reader.names.len();
         let decoded = self.decode_record(record);
-        self.bytes += (self.names.len() - names) * NAME_BYTES;
-        match decoded {
-            Ok(()) => {
-                self.lines += 1;
-                self.bytes += record.properties.len() + record.event_name.len() + ROW_BYTES;
-            }
-            Err(reason) => self.reject(number, reason, record.properties),
-        }
+        let new_names = self.reader.names.len() - names;
+        self.books.enter(decoded, number, record.properties, record.event_name.len(), new_names);
     }
 
     fn decode_record(&mut self, record: &RecordParts<'_>) -> Result<(), RejectReason> {
         let text = record.properties;
-        if self.bytes.saturating_add(text.len()) > MAX_BATCH_BYTES - ROW_BYTES {
-            return Err(RejectReason::TooLong);
-        }
-        if std::str::from_utf8(text).is_err() {
-            return Err(RejectReason::NotUtf8);
-        }
-        let mut scanner = Scanner::new(text);
-        if scanner.peek() != b'{' {
-            return Err(RejectReason::NoProperties);
-        }
-        let start = scanner.at();
-        read_object(&mut scanner, 1, &mut self.names, &mut self.scratch, &mut self.slots)
-            .map_err(|Malformed| RejectReason::NotJson)?;
-        let end = scanner.at();
-        if !scanner.at_end() {
-            return Err(RejectReason::NotJson);
-        }
-        if scanner.lone_surrogate() {
-            return Err(RejectReason::LoneSurrogate);
-        }
+        self.books.check_room(text)?;
+        let (start, end) = self.reader.properties(text)?;
         if !(0..=LAST_MICROSECOND).contains(&record.time_us) {
             return Err(RejectReason::BadTime);
         }
@@ -210,12 +144,13 @@ impl EventDecoder {
         match record.insert_id {
             Some(id) => self.fixed.insert_id.push(id.as_bytes()),
             None => {
-                let name = record.event_name.as_bytes();
-                let id = made_insert_id(name, &self.slots, text, &self.names, &mut self.scratch);
+                let Reader { names, slots, scratch } = &mut self.reader;
+                let id = made_insert_id(record.event_name.as_bytes(), slots, text, names, scratch);
                 self.fixed.insert_id.push(id.as_bytes());
             }
         }
-        let processed = self.slots.iter().find(|slot| slot.property == PROCESSED).map(|slot| slot.value);
+        let processed = self.reader.slots.iter().find(|slot| slot.property == PROCESSED);
+        let processed = processed.map(|slot| slot.value);
         self.finish_row(&text[start..end], record.time_us, record.time_us, processed, text);
         Ok(())
     }
@@ -224,10 +159,7 @@ impl EventDecoder {
     /// as much of it as there is.
     #[cold]
     pub fn reject(&mut self, line_number: u64, reason: RejectReason, head: &[u8]) {
-        let reject = Reject::new(line_number, reason, head);
-        self.lines += 1;
-        self.bytes += reject.bytes.len() + ROW_BYTES;
-        self.rejects.push(reject);
+        self.books.reject(line_number, reason, head);
     }
 
     /// How many events the batch has so far.
@@ -238,27 +170,23 @@ impl EventDecoder {
     /// About how many bytes the lines of the batch, refused ones included, take in memory; columns
     /// repeat parts of it. For cutting batches.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.books.bytes
     }
 
     /// Sets which properties become columns, from the next batch on: at once when the current batch
     /// has no event yet.
     pub fn set_plan(&mut self, plan: ColumnPlan) {
-        if self.rows() == 0 {
-            self.properties = Properties::new(&plan, &mut self.names);
-        } else {
-            self.next_plan = Some(plan);
-        }
+        self.books.set_plan(plan, self.rows(), &mut self.properties, &mut self.reader.names);
     }
 
     /// Takes the batch out. The decoder goes on with an empty one; it remembers names, and which
     /// properties got a column.
-    pub fn finish_batch(&mut self) -> EventBatch {
+    pub fn finish_batch(&mut self) -> DecodedBatch {
         let rows = self.rows();
         let next = self.fixed.of_same_size(rows);
         let fixed = std::mem::replace(&mut self.fixed, next);
         let texts = fixed.properties.finish(None);
-        let (columns, stats) = self.properties.finish(texts.as_string(), &mut self.names);
+        let (columns, stats) = self.properties.finish(texts.as_string(), &mut self.reader.names);
         let arrays: Vec<ArrayRef> = vec![
             fixed.event_name.finish(None),
             Arc::new(TimestampMicrosecondArray::from(fixed.event_time)),
@@ -267,99 +195,40 @@ impl EventDecoder {
             texts,
         ];
         let rows = RecordBatch::try_new(event_schema(), arrays).expect("five columns as the schema says");
-        if let Some(plan) = self.next_plan.take() {
-            self.properties = Properties::new(&plan, &mut self.names);
-        }
-        self.bytes = 0;
-        EventBatch {
+        let (rejects, lines) = self.books.close(&mut self.properties, &mut self.reader.names);
+        DecodedBatch {
             keys: std::mem::replace(&mut self.keys, Vec::with_capacity(rows.num_rows())),
             processed_ms: std::mem::replace(&mut self.processed_ms, Vec::with_capacity(rows.num_rows())),
             rows,
             columns,
             stats,
             held: std::mem::take(&mut self.held),
-            rejects: std::mem::take(&mut self.rejects),
-            lines: std::mem::take(&mut self.lines),
+            rejects,
+            lines,
         }
     }
 
     fn decode(&mut self, line: &[u8], line_number: u64) -> Result<(), RejectReason> {
         let line = if line_number <= 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
-        if self.bytes.saturating_add(line.len()) > MAX_BATCH_BYTES - ROW_BYTES {
-            return Err(RejectReason::TooLong);
-        }
+        self.books.check_room(line)?;
         let event = self.read(line)?;
         self.take_over(line, &event)
     }
 
-    /// Reads and checks a whole line. Its properties are in `slots` afterwards.
+    /// Reads and checks a whole line.
     fn read(&mut self, line: &[u8]) -> Result<Event, RejectReason> {
-        let mut scanner = Scanner::new(line);
-        let members = self.members(&mut scanner);
-        let (name, properties) = match members {
-            Ok(members) if scanner.at_end() => members,
-            _ if std::str::from_utf8(line).is_err() => return Err(RejectReason::NotUtf8),
-            _ => return Err(RejectReason::NotJson),
+        let members = self.reader.members(line, b"event", b"properties")?;
+        let Some((Value::String { escaped }, start, end)) = members.head else {
+            return Err(RejectReason::NoEvent);
         };
-        if scanner.lone_surrogate() {
-            return Err(RejectReason::LoneSurrogate);
-        }
-        let name = name.flatten().ok_or(RejectReason::NoEvent)?;
-        let properties = properties.flatten().ok_or(RejectReason::NoProperties)?;
-        Ok(Event { name, properties })
-    }
-
-    /// Reads the object of a line: what its first `event` and its first `properties` are, with
-    /// nothing inside when they are of another type. A line that is no object has neither.
-    #[expect(clippy::type_complexity, reason = "two optional members, each possibly unfit")]
-    fn members(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-    ) -> Result<(Option<Option<StringText>>, Option<Option<(usize, usize)>>), Malformed> {
-        let (mut name, mut properties) = (None, None);
-        if scanner.peek() != b'{' {
-            scanner.other_value(0)?;
-            return Ok((name, properties));
-        }
-        scanner.eat(b'{');
-        if scanner.eat(b'}') {
-            return Ok((name, properties));
-        }
-        loop {
-            let key = scanner.key()?;
-            let mut member = scanner.bytes(key.start, key.end);
-            if key.escaped {
-                self.scratch.clear();
-                decode(member, true, &mut self.scratch);
-                member = b"";
-            }
-            let member = if key.escaped { &self.scratch[..] } else { member };
-            let (is_event, is_properties) = (member == b"event", member == b"properties");
-            if is_properties && properties.is_none() && scanner.peek() == b'{' {
-                let start = scanner.at();
-                read_object(scanner, 1, &mut self.names, &mut self.scratch, &mut self.slots)?;
-                properties = Some(Some((start, scanner.at())));
-            } else {
-                let (value, start, end) = scanner.other_value(1)?;
-                if is_event && name.is_none() {
-                    name = Some(match value {
-                        Value::String { escaped } => Some(StringText { start, end, escaped }),
-                        _ => None,
-                    });
-                } else if is_properties && properties.is_none() {
-                    properties = Some(None);
-                }
-            }
-            if !scanner.another(b'}')? {
-                return Ok((name, properties));
-            }
-        }
+        let Found::Object(first, last) = members.properties else { return Err(RejectReason::NoProperties) };
+        Ok(Event { name: StringText { start, end, escaped }, properties: (first, last) })
     }
 
     /// Appends an event that was read, unless its time or user make no sense.
     fn take_over(&mut self, line: &[u8], event: &Event) -> Result<(), RejectReason> {
         let (mut time, mut distinct, mut insert, mut processed) = (None, None, None, None);
-        for slot in &self.slots {
+        for slot in &self.reader.slots {
             match slot.property {
                 TIME => time = Some(*slot),
                 DISTINCT => distinct = Some(*slot),
@@ -392,7 +261,8 @@ impl EventDecoder {
             Some((Value::Number(_), text)) => self.fixed.insert_id.push(text),
             _ => {
                 let name = self.fixed.event_name.get(row);
-                let id = made_insert_id(name, &self.slots, line, &self.names, &mut self.scratch);
+                let Reader { names, slots, scratch } = &mut self.reader;
+                let id = made_insert_id(name, slots, line, names, scratch);
                 self.fixed.insert_id.push(id.as_bytes());
             }
         }
@@ -418,7 +288,7 @@ impl EventDecoder {
             exported_us,
             self.fixed.distinct_id.get(row),
             self.fixed.insert_id.get(row),
-            &mut self.scratch,
+            &mut self.reader.scratch,
         );
         let processed_ms = match processed {
             Some(Value::Number(Number::Integer(ms))) => Some(ms),
@@ -431,7 +301,8 @@ impl EventDecoder {
         self.fixed.properties.push(properties);
         self.keys.push(key);
         self.processed_ms.push(processed_ms);
-        self.properties.add(row, time_us, &self.slots, scanned, &self.names);
+        let Reader { names, slots, .. } = &self.reader;
+        self.properties.add(row, Some(time_us), slots, scanned, names);
     }
 
     /// Takes the names and ids that were just appended off again.

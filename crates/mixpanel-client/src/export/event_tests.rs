@@ -4,13 +4,15 @@ use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 
 use super::*;
+use crate::decode::batch::{PropertyColumn, Reject};
+use crate::schema::ColumnKind;
 use crate::time::ClockMode;
 
 fn decoder(plan: ColumnPlan) -> EventDecoder {
     EventDecoder::new(DecodeOptions { plan, ..DecodeOptions::default() })
 }
 
-fn batch(lines: &[&str]) -> EventBatch {
+fn batch(lines: &[&str]) -> DecodedBatch {
     let mut decoder = decoder(ColumnPlan::all());
     for (number, line) in (1..).zip(lines) {
         decoder.push(line.as_bytes(), number);
@@ -23,16 +25,16 @@ fn event(members: &str) -> String {
     format!(r#"{{"event":"e","properties":{{"time":1700000000,"$insert_id":"i",{members}}}}}"#)
 }
 
-fn column<'a>(batch: &'a EventBatch, name: &str) -> &'a super::super::batch::PropertyColumn {
+fn column<'a>(batch: &'a DecodedBatch, name: &str) -> &'a PropertyColumn {
     batch.columns.iter().find(|column| column.name == name).unwrap()
 }
 
-fn texts(batch: &EventBatch, name: &str) -> Vec<String> {
+fn texts(batch: &DecodedBatch, name: &str) -> Vec<String> {
     let values = batch.rows.column_by_name(name).unwrap().as_string::<i32>();
     values.iter().map(|text| text.unwrap().to_owned()).collect()
 }
 
-fn times(batch: &EventBatch) -> Vec<i64> {
+fn times(batch: &DecodedBatch) -> Vec<i64> {
     batch.rows.column(1).as_primitive::<TimestampMicrosecondType>().values().to_vec()
 }
 
@@ -325,7 +327,7 @@ fn the_plan_is_a_floor() {
 #[test]
 fn room_goes_to_the_first_values_and_stays() {
     let mut decoder = decoder(ColumnPlan { known: Vec::new(), room: 2 });
-    let names = |batch: &EventBatch| batch.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+    let names = |batch: &DecodedBatch| batch.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
     decoder.push(event(r#""a":null,"b":1"#).as_bytes(), 1);
     decoder.push(event(r#""c":1,"a":2,"bad":"#).as_bytes(), 2);
     decoder.push(event(r#""a":1,"c":1,"d":1"#).as_bytes(), 3);

@@ -17,9 +17,7 @@
 //! # Ok::<(), mixpanel_client::Error>(())
 //! ```
 
-mod batch;
 mod body;
-mod decode;
 mod event;
 mod gunzip;
 mod lines;
@@ -27,12 +25,15 @@ mod pipe;
 mod repeats;
 mod request;
 
-pub use batch::{EventBatch, HeldEvent, PropertyColumn, PropertyStats, Reject, RejectReason};
 pub use body::ExportBody;
-pub use decode::{event_key, rebuild_column, rebuild_columns};
-pub use event::{ColumnPlan, DecodeOptions, EventDecoder, RecordParts};
+pub use event::{DecodeOptions, EventDecoder, RecordParts};
 pub use gunzip::{ContentEncoding, Decompressed, Gunzip, RatioLimit};
 pub use lines::{Line, LineBlock, LineIter, Lines};
 pub use request::ExportRequest;
+
+pub use crate::decode::{
+    ColumnPlan, DecodedBatch, HeldEvent, PropertyColumn, PropertyStats, Reject, RejectReason, event_key,
+    rebuild_column, rebuild_columns,
+};
 
 pub(crate) use body::{Opening, header, is_html, next_block, read_refusal};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use mixpanel_client::export::{
-    ColumnPlan, DecodeOptions, EventBatch, EventDecoder, RejectReason, rebuild_column,
+    ColumnPlan, DecodeOptions, DecodedBatch, EventDecoder, RejectReason, rebuild_column,
 };
 use mixpanel_client::schema::ColumnKind;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn decoder(plan: ColumnPlan) -> EventDecoder {
     EventDecoder::new(DecodeOptions { plan, ..DecodeOptions::default() })
 }
 
-fn decode(lines: &Lines, plan: ColumnPlan) -> EventBatch {
+fn decode(lines: &Lines, plan: ColumnPlan) -> DecodedBatch {
     let mut decoder = decoder(plan);
     for (number, line) in (1..).zip(lines) {
         decoder.push(line, number);
@@ -46,12 +46,12 @@ fn rendered(values: &ArrayRef, kind: ColumnKind) -> Vec<Option<String>> {
     }
 }
 
-fn text(batch: &EventBatch, column: usize) -> Vec<&str> {
+fn text(batch: &DecodedBatch, column: usize) -> Vec<&str> {
     batch.rows.column(column).as_string::<i32>().iter().map(Option::unwrap).collect()
 }
 
 /// Compares everything a batch says with what the oracle says about its lines.
-fn agree(lines: &Lines, known: &[(String, ColumnKind)], batch: &EventBatch) -> Result<(), TestCaseError> {
+fn agree(lines: &Lines, known: &[(String, ColumnKind)], batch: &DecodedBatch) -> Result<(), TestCaseError> {
     let unmarked = |(place, line): (usize, &Vec<u8>)| {
         let marked = place == 0 && line.starts_with("\u{feff}".as_bytes());
         oracle::read(if marked { &line[3..] } else { line })
@@ -145,10 +145,10 @@ proptest! {
     fn order_makes_no_difference(
         (lines, shuffled) in generate::lines(10).prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle()))
     ) {
-        let kinds = |batch: &EventBatch| {
+        let kinds = |batch: &DecodedBatch| {
             batch.columns.iter().map(|column| (column.name.clone(), column.kind)).collect::<BTreeMap<_, _>>()
         };
-        let rows = |batch: &EventBatch| {
+        let rows = |batch: &DecodedBatch| {
             let columns: BTreeMap<_, _> =
                 batch.columns.iter().map(|c| (&c.name[..], rendered(&c.values, c.kind))).collect();
             let mut rows: Vec<_> = (0..batch.rows.num_rows())

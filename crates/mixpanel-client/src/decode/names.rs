@@ -5,20 +5,32 @@ use std::hash::{BuildHasher, RandomState};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The number of a property name.
-pub(in crate::export) type NameId = u32;
+pub(crate) type NameId = u32;
 
 /// `time`, always the first name.
-pub(in crate::export) const TIME: NameId = 0;
+pub(crate) const TIME: NameId = 0;
 /// `distinct_id`.
-pub(in crate::export) const DISTINCT: NameId = 1;
+pub(crate) const DISTINCT: NameId = 1;
 /// `$insert_id`.
-pub(in crate::export) const INSERT: NameId = 2;
-/// How many names, the first ones, are columns that every event has.
-pub(in crate::export) const FIXED: NameId = 3;
+pub(crate) const INSERT: NameId = 2;
 /// `mp_processing_time_ms`.
-pub(in crate::export) const PROCESSED: NameId = 3;
+pub(crate) const PROCESSED: NameId = 3;
+/// `$last_seen`, the first name among those of profiles.
+pub(crate) const LAST_SEEN: NameId = 0;
 
-const RESERVED: [&str; 4] = ["time", "distinct_id", "$insert_id", "mp_processing_time_ms"];
+/// Names that always have the same number: the first ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reserved {
+    names: &'static [&'static str],
+    /// How many of them are fixed columns, and so no properties.
+    fixed: NameId,
+}
+
+/// Those of events.
+pub(crate) const OF_EVENTS: Reserved =
+    Reserved { names: &["time", "distinct_id", "$insert_id", "mp_processing_time_ms"], fixed: 3 };
+/// Those of profiles.
+pub(crate) const OF_PROFILES: Reserved = Reserved { names: &["$last_seen"], fixed: 1 };
 
 #[derive(Debug)]
 struct Name {
@@ -34,7 +46,7 @@ struct Name {
 
 /// A name as it was first spelled in JSON, with its quotes and the colon.
 #[derive(Debug)]
-pub(in crate::export) struct Spelled {
+pub(crate) struct Spelled {
     text: Box<[u8]>,
     /// The first bytes of the text, and which bytes those are: most names are compared by one
     /// instruction, without a call.
@@ -59,7 +71,7 @@ impl Spelled {
 
     /// How long the spelling is, when `text` starts with it.
     #[inline]
-    pub(in crate::export) fn leads(&self, text: &[u8]) -> Option<usize> {
+    pub(crate) fn leads(&self, text: &[u8]) -> Option<usize> {
         let length = self.text.len();
         let same = match text.first_chunk::<16>() {
             Some(first) => {
@@ -77,7 +89,7 @@ impl Spelled {
 /// Exporters write the properties of an event in a steady order, so the name that followed this one
 /// last time is tried first: one comparison instead of reading and hashing the name.
 #[derive(Debug)]
-pub(in crate::export) struct NameTable {
+pub(crate) struct NameTable {
     names: Vec<Name>,
     /// Numbers of names plus one, 0 for free; a power of two of them, at most half in use.
     places: Vec<u32>,
@@ -85,56 +97,69 @@ pub(in crate::export) struct NameTable {
     seed: u64,
     first: NameId,
     event: u64,
+    reserved: Reserved,
 }
 
 impl NameTable {
-    pub(in crate::export) fn new() -> Self {
+    pub(crate) fn new(reserved: Reserved) -> Self {
         let seed = RandomState::new().hash_one(0u8);
-        let mut table = Self { names: Vec::new(), places: vec![0; 256], seed, first: TIME, event: 0 };
-        for name in RESERVED {
+        let (names, places) = (Vec::new(), vec![0; 256]);
+        let mut table = Self { names, places, seed, first: 0, event: 0, reserved };
+        for name in reserved.names {
             table.intern(name.as_bytes(), &spell(name));
         }
         table
     }
 
+    /// Forgets all names but the reserved ones; gives what was known.
+    pub(crate) fn start_over(&mut self) -> NameTable {
+        std::mem::replace(self, NameTable::new(self.reserved))
+    }
+
+    /// How many names, the first ones, are fixed columns.
+    #[inline]
+    pub(crate) fn fixed(&self) -> NameId {
+        self.reserved.fixed
+    }
+
     /// How many names there are.
     #[inline]
-    pub(in crate::export) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
-    pub(in crate::export) fn name(&self, id: NameId) -> &str {
+    pub(crate) fn name(&self, id: NameId) -> &str {
         &self.names[id as usize].name
     }
 
     /// Starts the next event: no name was seen in it yet.
     #[inline]
-    pub(in crate::export) fn begin_event(&mut self) {
+    pub(crate) fn begin_event(&mut self) {
         self.event += 1;
     }
 
     /// Marks the name as seen in this event: whether it is the first time.
     #[inline]
-    pub(in crate::export) fn first_in_event(&mut self, id: NameId) -> bool {
+    pub(crate) fn first_in_event(&mut self, id: NameId) -> bool {
         std::mem::replace(&mut self.names[id as usize].event, self.event) != self.event
     }
 
     /// Which name to expect behind `previous`, and how it is spelled.
     #[inline]
-    pub(in crate::export) fn expected(&self, previous: Option<NameId>) -> (NameId, &Spelled) {
+    pub(crate) fn expected(&self, previous: Option<NameId>) -> (NameId, &Spelled) {
         let id = previous.map_or(self.first, |id| self.names[id as usize].next);
         (id, &self.names[id as usize].spelled)
     }
 
     /// Remembers which name came behind `previous`.
     #[inline]
-    pub(in crate::export) fn followed_by(&mut self, previous: Option<NameId>, id: NameId) {
+    pub(crate) fn followed_by(&mut self, previous: Option<NameId>, id: NameId) {
         *previous.map_or(&mut self.first, |previous| &mut self.names[previous as usize].next) = id;
     }
 
     /// The number of a name, a new one if need be. `literal` is how the name is spelled here: the
     /// inside of its string literal.
-    pub(in crate::export) fn intern(&mut self, name: &[u8], literal: &[u8]) -> NameId {
+    pub(crate) fn intern(&mut self, name: &[u8], literal: &[u8]) -> NameId {
         let hash = self.hash(name);
         match self.probe(name, hash) {
             Ok(id) => id,
@@ -147,7 +172,7 @@ impl NameTable {
         let id = NameId::try_from(self.names.len()).expect("names take memory, far less than 2^32 fit");
         let spelled = Spelled::new(literal);
         let name = String::from_utf8_lossy(name).into();
-        self.names.push(Name { name, spelled, hash, next: TIME, event: 0 });
+        self.names.push(Name { name, spelled, hash, next: 0, event: 0 });
         self.places[place] = id + 1;
         if self.names.len() * 2 > self.places.len() {
             self.grow();
@@ -192,7 +217,7 @@ impl NameTable {
 }
 
 /// The inside of the shortest string literal that says `name`.
-pub(in crate::export) fn spell(name: &str) -> Vec<u8> {
+pub(crate) fn spell(name: &str) -> Vec<u8> {
     let literal = serde_json::Value::from(name).to_string().into_bytes();
     literal[1..literal.len() - 1].to_vec()
 }
@@ -203,7 +228,7 @@ mod tests {
 
     #[test]
     fn numbers_stay() {
-        let mut table = NameTable::new();
+        let mut table = NameTable::new(OF_EVENTS);
         let names: Vec<String> = (0..5_000).map(|n| format!("property {n}")).collect();
         let ids: Vec<_> = names.iter().map(|name| table.intern(name.as_bytes(), &spell(name))).collect();
         for (name, id) in names.iter().zip(ids) {
@@ -216,7 +241,7 @@ mod tests {
 
     #[test]
     fn once_per_event() {
-        let mut table = NameTable::new();
+        let mut table = NameTable::new(OF_EVENTS);
         for _ in 0..2 {
             table.begin_event();
             assert!(table.first_in_event(TIME));
@@ -227,7 +252,7 @@ mod tests {
 
     #[test]
     fn expects_what_came_last_time() {
-        let mut table = NameTable::new();
+        let mut table = NameTable::new(OF_EVENTS);
         let quoted = table.intern(b"a\"b", &spell("a\"b"));
         table.followed_by(None, INSERT);
         table.followed_by(Some(INSERT), quoted);

@@ -18,7 +18,7 @@ pub fn event_key(event_name: &str, exported_us: i64, distinct_id: &str, insert_i
 
 /// [`event_key`] with a buffer to work in.
 #[inline]
-pub(in crate::export) fn key(
+pub(crate) fn key(
     event_name: &[u8],
     exported_us: i64,
     distinct_id: &[u8],
@@ -42,7 +42,7 @@ pub(in crate::export) fn key(
 /// exact texts. When Mixpanel processed the event is left out, so that a repeated import of the
 /// same event keeps its id.
 #[cold]
-pub(in crate::export) fn made_insert_id(
+pub(crate) fn made_insert_id(
     event_name: &[u8],
     slots: &[Slot],
     scanned: &[u8],

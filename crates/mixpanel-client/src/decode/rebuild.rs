@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, StringArray};
 
 use super::column::{Column, Room};
-use super::names::{NameTable, spell};
+use super::names::{NameTable, OF_EVENTS, spell};
 use super::object::read_object;
 use super::scan::Scanner;
 use crate::schema::ColumnKind;
@@ -21,7 +21,7 @@ pub fn rebuild_column(properties: &StringArray, name: &str, kind: ColumnKind) ->
 
 /// [`rebuild_column`] for several properties in one pass over the texts. The names are distinct.
 pub fn rebuild_columns(properties: &StringArray, wanted: &[(&str, ColumnKind)]) -> Vec<ArrayRef> {
-    let mut names = NameTable::new();
+    let mut names = NameTable::new(OF_EVENTS);
     let mut columns = Vec::with_capacity(wanted.len());
     let mut place_of = Vec::new();
     for (place, (name, kind)) in wanted.iter().enumerate() {

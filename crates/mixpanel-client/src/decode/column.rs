@@ -18,7 +18,7 @@ use crate::schema::ColumnKind;
 impl Value {
     /// The kind of a column that has only this value; none for null.
     #[inline]
-    pub(in crate::export) fn kind(&self) -> Option<ColumnKind> {
+    pub(crate) fn kind(&self) -> Option<ColumnKind> {
         Some(match self {
             Value::Null => return None,
             Value::Boolean(_) => ColumnKind::Boolean,
@@ -46,7 +46,7 @@ enum Values {
 
 /// A column of one kind, which may widen.
 #[derive(Debug)]
-pub(in crate::export) struct Column {
+pub(crate) struct Column {
     kind: Option<ColumnKind>,
     values: Values,
     present: NullBufferBuilder,
@@ -59,14 +59,14 @@ pub(in crate::export) struct Column {
 
 /// How much to reserve for a column.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::export) struct Room {
+pub(crate) struct Room {
     rows: usize,
     bytes: usize,
 }
 
 /// What became of a column.
 #[derive(Debug)]
-pub(in crate::export) enum Finished {
+pub(crate) enum Finished {
     /// Nothing but nulls.
     Empty,
     /// Its kind and values.
@@ -77,13 +77,13 @@ pub(in crate::export) enum Finished {
 
 impl Column {
     /// An empty column whose kind will be at least `floor`.
-    pub(in crate::export) fn new(floor: Option<ColumnKind>, room: Room) -> Self {
+    pub(crate) fn new(floor: Option<ColumnKind>, room: Room) -> Self {
         let present = NullBufferBuilder::new(room.rows);
         Self { kind: floor, values: Values::Nothing, present, rows: 0, wide: false, room }
     }
 
     /// What this column took: room for the next one like it.
-    pub(in crate::export) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> Room {
         let bytes = if let Values::Text(text) = &self.values { text.bytes() } else { 0 };
         Room { rows: self.rows, bytes }
     }
@@ -91,7 +91,7 @@ impl Column {
     /// Sets the value of `row`, which is behind all rows set so far, widening the column if need
     /// be. `text` is the value's text, of a string without the quotes.
     #[inline]
-    pub(in crate::export) fn set(&mut self, row: usize, value: Value, text: &[u8]) {
+    pub(crate) fn set(&mut self, row: usize, value: Value, text: &[u8]) {
         let Some(kind) = value.kind() else { return };
         let wide = matches!(value, Value::Number(Number::Integer(integer)) if is_wide(integer));
         if self.kind != Some(kind) || wide {
@@ -101,7 +101,7 @@ impl Column {
     }
 
     /// Sets the value of `row` as far as the column's kind can hold it.
-    pub(in crate::export) fn set_if_it_fits(&mut self, row: usize, value: Value, text: &[u8]) {
+    pub(crate) fn set_if_it_fits(&mut self, row: usize, value: Value, text: &[u8]) {
         let fits = match (self.kind, value.kind()) {
             (_, None) => false,
             (Some(ColumnKind::Double), Some(ColumnKind::BigInt)) => true,
@@ -207,7 +207,7 @@ impl Column {
     }
 
     /// The column with `rows` rows.
-    pub(in crate::export) fn finish(mut self, rows: usize) -> Finished {
+    pub(crate) fn finish(mut self, rows: usize) -> Finished {
         self.pad(rows);
         let Some(kind) = self.kind else { return Finished::Empty };
         let nulls = self.present.build();
@@ -223,7 +223,7 @@ impl Column {
     }
 
     /// The column with `rows` rows, as an array of its kind even when it is empty.
-    pub(in crate::export) fn finish_array(self, rows: usize, kind: ColumnKind) -> ArrayRef {
+    pub(crate) fn finish_array(self, rows: usize, kind: ColumnKind) -> ArrayRef {
         match self.finish(rows) {
             Finished::Array(_, array) => array,
             Finished::Empty | Finished::Lost(_) => new_null_array(&kind.arrow_type(), rows),

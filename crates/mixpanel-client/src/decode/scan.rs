@@ -9,24 +9,24 @@ use super::number::{Number, NumberText};
 use super::run::plain_run;
 
 /// How many objects and arrays may be open at once, the outermost included.
-pub(in crate::export) const MAX_DEPTH: u32 = 128;
+pub(crate) const MAX_DEPTH: u32 = 128;
 
 /// The text is not JSON in UTF-8, or is nested deeper than [`MAX_DEPTH`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) struct Malformed;
+pub(crate) struct Malformed;
 
 /// The inside of a string literal: offsets of its first byte and of its closing quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) struct StringText {
-    pub(in crate::export) start: usize,
-    pub(in crate::export) end: usize,
+pub(crate) struct StringText {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     /// Whether it contains a backslash, so that it says something else than its bytes.
-    pub(in crate::export) escaped: bool,
+    pub(crate) escaped: bool,
 }
 
 /// A value as far as its column needs to know it. Texts stay where they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::export) enum Value {
+pub(crate) enum Value {
     Null,
     Boolean(bool),
     Number(Number),
@@ -37,7 +37,7 @@ pub(in crate::export) enum Value {
 
 /// A position in a text.
 #[derive(Debug)]
-pub(in crate::export) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     /// A `\u` escape named half a surrogate pair, which is legal JSON and yet no character.
@@ -47,30 +47,35 @@ pub(in crate::export) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// At the start of `text`.
     #[inline]
-    pub(in crate::export) fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0, lone_surrogate: false }
     }
 
     /// The offset of the next byte.
     #[inline]
-    pub(in crate::export) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
+    }
+
+    /// Goes on at an offset: what is before it was read by other means.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// Whether half a surrogate pair was met so far.
     #[inline]
-    pub(in crate::export) fn lone_surrogate(&self) -> bool {
+    pub(crate) fn lone_surrogate(&self) -> bool {
         self.lone_surrogate
     }
 
     #[inline]
-    pub(in crate::export) fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
+    pub(crate) fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
         &self.text[start..end]
     }
 
     /// The next byte that is not white space, left unread; 0 at the end of the text.
     #[inline]
-    pub(in crate::export) fn peek(&mut self) -> u8 {
+    pub(crate) fn peek(&mut self) -> u8 {
         loop {
             match self.text.get(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -82,7 +87,7 @@ impl<'a> Scanner<'a> {
 
     /// Steps over `byte` when it comes next, white space aside.
     #[inline]
-    pub(in crate::export) fn eat(&mut self, byte: u8) -> bool {
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == byte;
         if found {
             self.at += 1;
@@ -102,7 +107,7 @@ impl<'a> Scanner<'a> {
 
     /// Steps over this name and its colon when they come next.
     #[inline]
-    pub(in crate::export) fn eat_name(&mut self, name: &Spelled) -> bool {
+    pub(crate) fn eat_name(&mut self, name: &Spelled) -> bool {
         let length = self.text.get(self.at..).and_then(|rest| name.leads(rest));
         self.at += length.unwrap_or(0);
         length.is_some()
@@ -110,14 +115,14 @@ impl<'a> Scanner<'a> {
 
     /// Whether only white space is left.
     #[inline]
-    pub(in crate::export) fn at_end(&mut self) -> bool {
+    pub(crate) fn at_end(&mut self) -> bool {
         self.peek();
         self.at == self.text.len()
     }
 
     /// Reads `,` or `close` behind a member: whether another member follows.
     #[inline]
-    pub(in crate::export) fn another(&mut self, close: u8) -> Result<bool, Malformed> {
+    pub(crate) fn another(&mut self, close: u8) -> Result<bool, Malformed> {
         let byte = self.peek();
         if byte == b',' || byte == close {
             self.at += 1;
@@ -128,7 +133,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads the name of a member and the colon behind it.
     #[inline]
-    pub(in crate::export) fn key(&mut self) -> Result<StringText, Malformed> {
+    pub(crate) fn key(&mut self) -> Result<StringText, Malformed> {
         if !self.eat(b'"') {
             return Err(Malformed);
         }
@@ -142,7 +147,7 @@ impl<'a> Scanner<'a> {
     /// For the one caller that reads nearly all values; inlined, so that the value stays in
     /// registers, which is worth a tenth of the whole decoding.
     #[inline(always)]
-    pub(in crate::export) fn value(&mut self, depth: u32) -> Result<(Value, usize, usize), Malformed> {
+    pub(crate) fn value(&mut self, depth: u32) -> Result<(Value, usize, usize), Malformed> {
         let first = self.peek();
         let start = self.at;
         let value = match first {
@@ -174,7 +179,7 @@ impl<'a> Scanner<'a> {
 
     /// [`value`](Self::value), for everybody else.
     #[inline(never)]
-    pub(in crate::export) fn other_value(&mut self, depth: u32) -> Result<(Value, usize, usize), Malformed> {
+    pub(crate) fn other_value(&mut self, depth: u32) -> Result<(Value, usize, usize), Malformed> {
         self.value(depth)
     }
 

@@ -10,7 +10,7 @@ use super::scan::hex4;
 
 /// Appends what the inside of a string literal says. The literal was read by the scanner; half a
 /// surrogate pair, which the scanner reports, comes out as U+FFFD.
-pub(in crate::export) fn unescape(mut literal: &[u8], into: &mut Vec<u8>) {
+pub(crate) fn unescape(mut literal: &[u8], into: &mut Vec<u8>) {
     while let Some(backslash) = memchr(b'\\', literal) {
         into.extend_from_slice(&literal[..backslash]);
         let escape = &literal[backslash..];
@@ -44,13 +44,13 @@ fn unicode(escape: &[u8]) -> (char, usize) {
 
 /// Appends a literal, unescaping it only when it has to be.
 #[inline]
-pub(in crate::export) fn decode(literal: &[u8], escaped: bool, into: &mut Vec<u8>) {
+pub(crate) fn decode(literal: &[u8], escaped: bool, into: &mut Vec<u8>) {
     if escaped { unescape(literal, into) } else { into.extend_from_slice(literal) }
 }
 
 /// A column of strings under construction.
 #[derive(Debug)]
-pub(in crate::export) struct TextColumn {
+pub(crate) struct TextColumn {
     offsets: Vec<i32>,
     data: Vec<u8>,
 }
@@ -62,24 +62,24 @@ impl Default for TextColumn {
 }
 
 impl TextColumn {
-    pub(in crate::export) fn with_capacity(rows: usize, bytes: usize) -> Self {
+    pub(crate) fn with_capacity(rows: usize, bytes: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         Self { offsets, data: Vec::with_capacity(bytes) }
     }
 
     /// How many bytes all its values have.
-    pub(in crate::export) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.data.len()
     }
 
     /// A value.
-    pub(in crate::export) fn get(&self, row: usize) -> &[u8] {
+    pub(crate) fn get(&self, row: usize) -> &[u8] {
         &self.data[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 
     /// Takes the last value off.
-    pub(in crate::export) fn pop(&mut self) -> Vec<u8> {
+    pub(crate) fn pop(&mut self) -> Vec<u8> {
         let end = self.offsets.pop().unwrap_or_default();
         let start = self.offsets.last().copied().unwrap_or_default();
         debug_assert_eq!(end as usize, self.data.len());
@@ -88,21 +88,21 @@ impl TextColumn {
 
     /// Appends a value as it is.
     #[inline]
-    pub(in crate::export) fn push(&mut self, text: &[u8]) {
+    pub(crate) fn push(&mut self, text: &[u8]) {
         self.data.extend_from_slice(text);
         self.close();
     }
 
     /// Appends what a string literal says.
     #[inline]
-    pub(in crate::export) fn push_literal(&mut self, literal: &[u8], escaped: bool) {
+    pub(crate) fn push_literal(&mut self, literal: &[u8], escaped: bool) {
         decode(literal, escaped, &mut self.data);
         self.close();
     }
 
     /// Appends empty values until there are `rows`.
     #[inline]
-    pub(in crate::export) fn pad(&mut self, rows: usize) {
+    pub(crate) fn pad(&mut self, rows: usize) {
         let end = self.offset();
         self.offsets.resize(rows + 1, end);
     }
@@ -120,7 +120,7 @@ impl TextColumn {
     }
 
     /// The finished column.
-    pub(in crate::export) fn finish(self, nulls: Option<NullBuffer>) -> ArrayRef {
+    pub(crate) fn finish(self, nulls: Option<NullBuffer>) -> ArrayRef {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         Arc::new(StringArray::new(offsets, Buffer::from_vec(self.data), nulls))
     }

@@ -2,15 +2,31 @@
 
 use arrow::array::{Array, StringArray};
 
+use super::batch::{PropertyColumn, PropertyStats};
 use super::column::{Column, Finished, Room};
-use super::names::{FIXED, NameId, NameTable, spell};
+use super::names::{NameId, NameTable, spell};
 use super::number::{Number, is_wide};
 use super::object::Slot;
 use super::rebuild::rebuild_columns;
 use super::scan::Value;
-use crate::export::batch::{PropertyColumn, PropertyStats};
-use crate::export::event::ColumnPlan;
 use crate::schema::ColumnKind;
+
+/// Which properties become columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ColumnPlan {
+    /// Properties that have a column already, with its kind: batches give at least that kind.
+    pub known: Vec<(String, ColumnKind)>,
+    /// How many other properties may get a column, in the order of their first value. They keep it
+    /// until the next plan.
+    pub room: usize,
+}
+
+impl ColumnPlan {
+    /// A column for every property, as far as any table has that many (2,048).
+    pub fn all() -> Self {
+        Self { known: Vec::new(), room: 2_048 }
+    }
+}
 
 /// What one batch has of one property. Nothing of it is kept for the next one.
 #[derive(Debug, Clone)]
@@ -42,11 +58,16 @@ const NOTHING: Counts = Counts {
     last_us: i64::MIN,
 };
 
+/// The times of an event or profile, for the earliest and for the latest of a property.
+type Times = (i64, i64);
+/// Those of a profile that has none.
+const NO_TIME: Times = (i64::MAX, i64::MIN);
+
 impl Counts {
     #[inline]
-    fn add(&mut self, value: &Value, time_us: i64) {
-        self.first_us = self.first_us.min(time_us);
-        self.last_us = self.last_us.max(time_us);
+    fn add(&mut self, value: &Value, (first_us, last_us): Times) {
+        self.first_us = self.first_us.min(first_us);
+        self.last_us = self.last_us.max(last_us);
         match value {
             Value::String { .. } => self.strings += 1,
             Value::Number(Number::Integer(integer)) => {
@@ -106,19 +127,19 @@ const MAX_REMEMBERED: usize = 65_536;
 
 /// The properties, by the number of their name.
 #[derive(Debug)]
-pub(in crate::export) struct Properties {
+pub(crate) struct Properties {
     properties: Vec<Property>,
     columns: Vec<Promoted>,
     room: usize,
 }
 
 impl Properties {
-    pub(in crate::export) fn new(plan: &ColumnPlan, names: &mut NameTable) -> Self {
+    pub(crate) fn new(plan: &ColumnPlan, names: &mut NameTable) -> Self {
         let mut table = Self { properties: Vec::new(), columns: Vec::new(), room: plan.room };
         for (name, kind) in &plan.known {
             let property = names.intern(name.as_bytes(), &spell(name));
             table.cover(names);
-            if property >= FIXED && table.properties[property as usize].column.is_none() {
+            if property >= names.fixed() && table.properties[property as usize].column.is_none() {
                 table.promote(property, Some(*kind));
             }
         }
@@ -138,23 +159,25 @@ impl Properties {
         self.columns.push(Promoted { property, floor, column: Column::new(floor, Room::default()) });
     }
 
-    /// Takes over the properties of the event in `row`, which happened at `time_us`.
+    /// Takes over the properties of the event or profile in `row`, of the time `time_us` if it has
+    /// one.
     #[inline]
-    pub(in crate::export) fn add(
+    pub(crate) fn add(
         &mut self,
         row: usize,
-        time_us: i64,
+        time_us: Option<i64>,
         slots: &[Slot],
         scanned: &[u8],
         names: &NameTable,
     ) {
         self.cover(names);
+        let times = time_us.map_or(NO_TIME, |time| (time, time));
         for slot in slots {
-            if slot.property < FIXED {
+            if slot.property < names.fixed() {
                 continue;
             }
             let entry = &mut self.properties[slot.property as usize];
-            entry.counts.add(&slot.value, time_us);
+            entry.counts.add(&slot.value, times);
             if entry.column.is_none() && self.room > 0 && slot.value != Value::Null {
                 self.room -= 1;
                 self.promote(slot.property, None);
@@ -167,7 +190,7 @@ impl Properties {
 
     /// The batch's columns and statistics, in the order in which the properties were first met. The
     /// next batch starts with the same properties promoted and everything else empty.
-    pub(in crate::export) fn finish(
+    pub(crate) fn finish(
         &mut self,
         texts: &StringArray,
         names: &mut NameTable,
@@ -209,7 +232,7 @@ impl Properties {
 
     /// Starts over with the names of the promoted properties only.
     fn forget(&mut self, names: &mut NameTable) {
-        let old = std::mem::replace(names, NameTable::new());
+        let old = names.start_over();
         let promoted = std::mem::take(&mut self.columns);
         self.properties.clear();
         for Promoted { property, floor, .. } in promoted {

@@ -6,22 +6,22 @@ use super::text::decode;
 
 /// One property of one event.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::export) struct Slot {
-    pub(in crate::export) property: NameId,
+pub(crate) struct Slot {
+    pub(crate) property: NameId,
     start: u32,
     end: u32,
-    pub(in crate::export) value: Value,
+    pub(crate) value: Value,
 }
 
 impl Slot {
     /// The value's text within the text that was scanned; of a string, what is between the quotes.
     #[inline]
-    pub(in crate::export) fn text<'a>(&self, scanned: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn text<'a>(&self, scanned: &'a [u8]) -> &'a [u8] {
         &scanned[self.start as usize..self.end as usize]
     }
 
     /// The value's JSON text.
-    pub(in crate::export) fn exact<'a>(&self, scanned: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn exact<'a>(&self, scanned: &'a [u8]) -> &'a [u8] {
         let quote = usize::from(matches!(self.value, Value::String { .. }));
         &scanned[self.start as usize - quote..self.end as usize + quote]
     }
@@ -31,7 +31,7 @@ impl Slot {
 /// their order, without those that repeat the name of an earlier one: of duplicates, the first
 /// counts. Texts must be shorter than 4 GiB.
 #[inline]
-pub(in crate::export) fn read_object(
+pub(crate) fn read_object(
     scanner: &mut Scanner<'_>,
     depth: u32,
     names: &mut NameTable,
@@ -79,10 +79,11 @@ pub(in crate::export) fn read_object(
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::OF_EVENTS;
     use super::*;
 
     fn read(text: &str) -> Result<Vec<(String, String)>, Malformed> {
-        let (mut names, mut scratch, mut slots) = (NameTable::new(), Vec::new(), Vec::new());
+        let (mut names, mut scratch, mut slots) = (NameTable::new(OF_EVENTS), Vec::new(), Vec::new());
         let mut seen = Vec::new();
         // The second time, every name is expected.
         for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 /// What a JSON number is to a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::export) enum Number {
+pub(crate) enum Number {
     /// Written without fraction and exponent, and within 64 signed bits.
     Integer(i64),
     /// Any other number that has a nearest finite double; also `-0`, which no integer is.
@@ -12,11 +12,11 @@ pub(in crate::export) enum Number {
 }
 
 /// Up to here doubles count without gaps.
-pub(in crate::export) const EXACT_IN_DOUBLE: u64 = 1 << 53;
+pub(crate) const EXACT_IN_DOUBLE: u64 = 1 << 53;
 
 /// Whether a double says the same integer.
 #[inline]
-pub(in crate::export) fn is_wide(integer: i64) -> bool {
+pub(crate) fn is_wide(integer: i64) -> bool {
     integer.unsigned_abs() > EXACT_IN_DOUBLE
 }
 

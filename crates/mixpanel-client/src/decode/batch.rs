@@ -6,28 +6,29 @@ use arrow::array::{ArrayRef, RecordBatch};
 
 use crate::schema::ColumnKind;
 
-/// Decoded events, and everything that was learned from their lines.
+/// Decoded events or profiles, and everything that was learned from their texts.
 #[derive(Debug)]
-pub struct EventBatch {
-    /// The five columns of [`event_fields`](crate::schema::event_fields), one row per event, in the
-    /// order of the lines.
+pub struct DecodedBatch {
+    /// The columns of [`event_fields`](crate::schema::event_fields) or
+    /// [`profile_fields`](crate::schema::profile_fields), one row each, in the order of the texts.
     pub rows: RecordBatch,
     /// The properties that have a column and a value in this batch, in the order in which the
     /// decoder first met them.
     pub columns: Vec<PropertyColumn>,
     /// Every property in this batch, with or without a column, in the same order.
     pub stats: Vec<PropertyStats>,
-    /// Per row, the hash of what identifies an event: [`event_key`](crate::export::event_key).
+    /// Per row, the hash of what identifies it: [`event_key`](crate::export::event_key), or the hash
+    /// (XXH3) of a profile's distinct id.
     pub keys: Vec<u64>,
-    /// Per row, `mp_processing_time_ms` when it is an integer: when Mixpanel took the event in, in
-    /// milliseconds since 1970, UTC. Of rows with one identity the highest counts.
+    /// Per event, `mp_processing_time_ms` when it is an integer: when Mixpanel took it in, in
+    /// milliseconds since 1970, UTC. Of rows with one identity the highest counts. Empty for profiles.
     pub processed_ms: Vec<Option<i64>>,
     /// Events that may be repeats of earlier ones, if the decoder holds them back. They are in no
     /// other field but `lines`.
     pub held: Vec<HeldEvent>,
-    /// The lines that are no events.
+    /// The lines that are no events, or the results that are no profiles.
     pub rejects: Vec<Reject>,
-    /// How many lines there were: rows, held events and rejects.
+    /// How many lines or results there were: rows, held events and rejects.
     pub lines: u64,
 }
 
@@ -65,14 +66,15 @@ pub struct PropertyColumn {
     pub values: ArrayRef,
 }
 
-/// What a batch has of one property. `time`, `distinct_id` and `$insert_id` are not counted.
+/// What a batch has of one property. Not counted are `time`, `distinct_id` and `$insert_id` of events,
+/// and `$last_seen` of profiles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PropertyStats {
     /// The property's name, exactly as sent.
     pub name: String,
-    /// Events that have a value for it; JSON null is none.
+    /// Rows that have a value for it; JSON null is none.
     pub rows: u64,
-    /// Events that have it as JSON null.
+    /// Rows that have it as JSON null.
     pub nulls: u64,
     /// `true` and `false`.
     pub booleans: u64,
@@ -90,9 +92,10 @@ pub struct PropertyStats {
     pub objects: u64,
     /// Arrays.
     pub arrays: u64,
-    /// The time of the earliest event that has the property, null or not: microseconds, UTC.
+    /// The time of the earliest event that has the property, null or not, or the earliest
+    /// `$last_seen` of a profile that has it: microseconds, UTC. [`i64::MAX`] if none has a time.
     pub first_seen_us: i64,
-    /// The time of the latest such event.
+    /// The latest such time; [`i64::MIN`] if none has one.
     pub last_seen_us: i64,
 }
 
@@ -131,14 +134,14 @@ impl PropertyStats {
     }
 }
 
-/// A line that is no event.
+/// A line that is no event, or a result that is no profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     /// Its number, as given by the caller.
     pub line: u64,
     /// Why it is none.
     pub reason: RejectReason,
-    /// The line, or the first [`MAX_BYTES`](Self::MAX_BYTES) of it.
+    /// Its text, or the first [`MAX_BYTES`](Self::MAX_BYTES) of it.
     pub bytes: Vec<u8>,
 }
 
@@ -146,12 +149,12 @@ impl Reject {
     /// How much of a line is kept.
     pub const MAX_BYTES: usize = 64 * 1024;
 
-    pub(super) fn new(line: u64, reason: RejectReason, bytes: &[u8]) -> Self {
+    pub(crate) fn new(line: u64, reason: RejectReason, bytes: &[u8]) -> Self {
         Self { line, reason, bytes: bytes[..bytes.len().min(Self::MAX_BYTES)].to_vec() }
     }
 }
 
-/// Why a line is no event. When there are several reasons, the first in this order.
+/// Why a line is no event, or a result no profile. When there are several reasons, the first in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectReason {
     /// Longer than the limit, so that it was not looked at.
@@ -170,8 +173,10 @@ pub enum RejectReason {
     NoTime,
     /// `time` is no number, or outside of the years 1970 to 9999.
     BadTime,
-    /// `distinct_id` is neither string nor number.
+    /// The distinct id is neither string nor number.
     BadDistinctId,
+    /// A profile without `$distinct_id`.
+    NoDistinctId,
 }
 
 impl RejectReason {
@@ -187,6 +192,7 @@ impl RejectReason {
             Self::NoTime => "no_time",
             Self::BadTime => "bad_time",
             Self::BadDistinctId => "bad_distinct_id",
+            Self::NoDistinctId => "no_distinct_id",
         }
     }
 }
@@ -194,15 +200,16 @@ impl RejectReason {
 impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooLong => "the line is longer than the limit",
-            Self::NotUtf8 => "the line is not valid UTF-8",
-            Self::NotJson => "the line is not valid JSON, or nested deeper than 128 levels",
+            Self::TooLong => "it is longer than the limit",
+            Self::NotUtf8 => "it is not valid UTF-8",
+            Self::NotJson => "it is not valid JSON, or nested deeper than 128 levels",
             Self::LoneSurrogate => "a \\u escape names half of a surrogate pair, which is no character",
             Self::NoEvent => "there is no \"event\" with the event's name as a string",
-            Self::NoProperties => "there is no \"properties\" object",
+            Self::NoProperties => "there is no object with the properties",
             Self::NoTime => "the properties have no \"time\"",
             Self::BadTime => "\"time\" is not a number of seconds or milliseconds between 1970 and 9999",
-            Self::BadDistinctId => "\"distinct_id\" is neither a string nor a number",
+            Self::BadDistinctId => "the distinct id is neither a string nor a number",
+            Self::NoDistinctId => "there is no \"$distinct_id\"",
         })
     }
 }
