@@ -28,7 +28,8 @@ fn page(total: Option<u64>, size: u64, ids: std::ops::Range<u64>) -> Script {
 fn read(scripts: impl IntoIterator<Item = Script>, request: &EngageRequest) -> (Result<u64>, Vec<String>) {
     let server = Server::start(scripts);
     let outcome = client(&server.base()).profiles(request, 1).and_then(all);
-    let bodies = server.requests().iter().map(|sent| sent.split_once("\r\n\r\n").unwrap().1.to_owned());
+    let sent = server.requests();
+    let bodies = sent.iter().map(|sent| sent.split_once("\r\n\r\n").unwrap().1.to_owned());
     (outcome, bodies.collect())
 }
 
