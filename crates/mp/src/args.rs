@@ -1,5 +1,7 @@
 //! What the user typed, and nothing more: no environment, no files, no defaults that depend on them.
 
+mod profiles;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,6 +12,8 @@ use mixpanel_client::time::ProjectClock;
 
 use crate::error::EXIT_CODES;
 use crate::output::Format;
+
+pub(crate) use profiles::{FetchProfiles, Stream};
 
 /// A complete local copy of a Mixpanel project's events, in DuckDB.
 #[derive(Debug, Parser)]
@@ -93,10 +97,22 @@ pub(crate) enum Fetch {
 Examples:
   mp fetch events --from 2024-01-01 --to 2024-01-31
   mp fetch events purchases --from 7d --to yesterday -e Purchase
+  mp fetch events --from 7d --to yesterday --stdout > week.jsonl
 
 Credentials come from the environment: MP_USERNAME and MP_SECRET of a service account with
 MP_PROJECT_ID, or MP_PROJECT_SECRET. Fetching days again replaces them.")]
     Events(FetchEvents),
+    /// Fetch profiles of users or groups: all of them are stored, or nothing is changed
+    #[command(after_help = "\
+Examples:
+  mp fetch profiles
+  mp fetch profiles --where 'properties[\"plan\"] == \"pro\"' --output-properties '$email,plan'
+  mp fetch profiles companies --group-id 4321
+  mp fetch profiles --stdout | jq .distinct_id
+
+A fetch of all profiles replaces the table; who exists no longer goes to _vanished_profiles. A fetch
+of some replaces those it finds. It counts as one query, however many pages there are.")]
+    Profiles(Box<FetchProfiles>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -144,6 +160,9 @@ pub(crate) struct FetchEvents {
     /// How many downloads run at a time, 1 to 100 [default: 4]
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) stream: Stream,
 
     #[command(flatten)]
     pub(crate) database: Database,

@@ -254,7 +254,13 @@ fn api_advice(kind: &Api) -> (u8, Option<String>) {
                 "check MP_USERNAME, MP_SECRET, MP_PROJECT_ID, and MP_REGION: each region has its own accounts",
             ),
         ),
-        Api::PlanLimit { .. } => (10, hint("raw export needs a plan that includes it")),
+        Api::PlanLimit { .. } => (10, hint("the project's plan must include this API")),
+        Api::BufferFull { .. } => {
+            (8, hint("without --in-memory, rows may wait on disk; or fewer days at a time"))
+        }
+        Api::SessionExpired { .. } | Api::MissingResults { .. } => {
+            (10, hint("run it again; nothing was changed"))
+        }
         Api::Forbidden { history_days: Some(days), .. } => {
             (3, Some(format!("the project's plan reaches back {days} days: a later --from")))
         }

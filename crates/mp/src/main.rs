@@ -45,6 +45,7 @@ fn run(args: &Args, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     match &args.command {
         Command::Demo(args) => commands::demo::run(args, ui, signals),
         Command::Fetch(Fetch::Events(args)) => commands::fetch::run(args, env, ui, signals),
+        Command::Fetch(Fetch::Profiles(args)) => commands::fetch_profiles::run(args, env, ui, signals),
         Command::Sync(args) => commands::sync::run(args, env, ui, signals),
         Command::Plan(args) => commands::plan::run(&args.days, &args.reading, reader),
         Command::Status(args) => commands::status::run(args, reader),

@@ -1,8 +1,9 @@
 //! `mp fetch events`: days of raw events into a table.
 
 use jiff::Timestamp;
-use mixpanel_data::{FetchEvents, FetchResult, Workspace};
+use mixpanel_data::{ExportRequest, FetchEvents, FetchResult, Workspace};
 
+use super::fetch_stream;
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -12,17 +13,31 @@ use crate::ui::{Ui, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let connection = Connection::resolve(&args.connection, env)?;
-    let path = target_database(args.database.db.as_deref(), connection.project_id, env)?;
+    let project_id = connection.project_id;
     let now = Timestamp::now();
     let (from, to) = (args.from.resolve(now, &connection.clock), args.to.resolve(now, &connection.clock));
+    let events = || args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect();
     let progress = ui.progress(from, to);
     let retry = progress.clone();
     let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    if args.stream.stdout {
+        let request = ExportRequest {
+            events: events(),
+            where_: args.where_.clone(),
+            limit: args.limit,
+            ..ExportRequest::days(from, to)
+        };
+        let stream = project.stream_events(&request, &args.stream.buffer(), now)?;
+        // Rows may go to the same terminal.
+        progress.finish();
+        return fetch_stream::print(stream, &args.stream, ui);
+    }
+    let path = target_database(args.database.db.as_deref(), project_id, env)?;
     let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
 
     let fetch = FetchEvents {
         table: args.name.clone(),
-        events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
+        events: events(),
         filter: args.where_.clone(),
         limit: args.limit,
         append: args.append,

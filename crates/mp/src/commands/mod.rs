@@ -2,6 +2,8 @@
 
 pub(crate) mod demo;
 pub(crate) mod fetch;
+pub(crate) mod fetch_profiles;
+mod fetch_stream;
 pub(crate) mod info;
 pub(crate) mod plan;
 pub(crate) mod schema;

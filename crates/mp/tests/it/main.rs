@@ -3,6 +3,7 @@
 mod bad_input;
 mod demo;
 mod fetch;
+mod profiles;
 mod signals;
 mod snapshot;
 mod sql;

@@ -1,0 +1,86 @@
+//! `mp fetch profiles`: profiles of users or groups into a table, or to standard output.
+
+use jiff::Timestamp;
+use mixpanel_data::{FetchProfiles, FetchProgress, ProfileProgress, ProfilesResult, Workspace};
+
+use super::fetch_stream;
+use crate::args;
+use crate::config::{Connection, Env, target_database};
+use crate::error::Error;
+use crate::output::{self, Format};
+use crate::signals::Signals;
+use crate::ui::{Ui, megabytes, rate, thousands};
+
+pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+    let connection = Connection::resolve(&args.connection, env)?;
+    let today = connection.clock.day_of(Timestamp::now().as_microsecond());
+    let progress = ui.progress(today, today);
+    let retry = progress.clone();
+    let project_id = connection.project_id;
+    let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    let request = args.which.request();
+    if args.stream.stdout {
+        let stream = project.stream_profiles(&request, &args.stream.buffer())?;
+        // Rows may go to the same terminal.
+        progress.finish();
+        return fetch_stream::print(stream, &args.stream, ui);
+    }
+    let path = target_database(args.database.db.as_deref(), project_id, env)?;
+    let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
+    let fetch = FetchProfiles {
+        table: args.name.clone(),
+        request,
+        append: args.append,
+        replace: args.replace,
+        on_reject: args.on_reject.into(),
+        concurrency: args.concurrency.map(usize::from),
+    };
+    let result = workspace.fetch_profiles_with(&fetch, &mut |now| progress.update(&shown(now)));
+    progress.finish();
+    let result = result?;
+    if result.rejects > 0 {
+        ui.say(&format!(
+            "{} results could not be stored; they are kept in the table _quarantine",
+            thousands(result.rejects)
+        ));
+    }
+    if result.vanished > 0 {
+        ui.say(&format!(
+            "{} profiles exist no longer; they are kept in the table _vanished_profiles",
+            thousands(result.vanished)
+        ));
+    }
+    output::object(Format::of_object(args.format.as_deref(), ui), ui, &result, &summary(&result))?;
+    Ok(())
+}
+
+/// The same for the bar, which counts rows.
+fn shown(now: &ProfileProgress) -> FetchProgress {
+    FetchProgress {
+        rows: now.results,
+        bytes_received: now.bytes_decoded,
+        bytes_decoded: now.bytes_decoded,
+        elapsed: now.elapsed,
+        attempt: now.attempt,
+        ..FetchProgress::default()
+    }
+}
+
+fn summary(result: &ProfilesResult) -> Vec<(&'static str, String)> {
+    let speed = rate(result.results as f64, result.duration) as u64;
+    vec![
+        ("table", result.table.clone()),
+        ("profiles", thousands(result.rows)),
+        ("updated", thousands(result.updated)),
+        ("vanished", thousands(result.vanished)),
+        ("duplicates dropped", thousands(result.duplicates)),
+        ("results rejected", thousands(result.rejects)),
+        ("rows in the table", thousands(result.total_rows)),
+        (
+            "received",
+            format!("{} MB of JSON in {} pages", megabytes(result.bytes_decoded), thousands(result.pages)),
+        ),
+        ("requests", thousands(result.requests)),
+        ("time", format!("{:.1} s, {} profiles/s", result.duration.as_secs_f64(), thousands(speed))),
+    ]
+}

@@ -1,0 +1,35 @@
+//! `mp fetch … --stdout`: rows as JSON lines on standard output, nothing stored.
+
+use std::io::Write;
+
+use mixpanel_data::RowStream;
+
+use crate::args;
+use crate::error::Error;
+use crate::output;
+use crate::ui::{Ui, thousands};
+
+/// Prints all rows of a stream. Without a buffer, each batch is printed when it is there.
+pub(super) fn print(mut stream: RowStream, words: &args::Stream, ui: &Ui) -> Result<(), Error> {
+    let mut out = output::stdout();
+    while let Some(batch) = stream.next() {
+        // Rows that were proven complete are printed before an error is told.
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                out.flush()?;
+                return Err(error.into());
+            }
+        };
+        out.write_all(&batch.json_lines(words.shape()))?;
+        if words.unbuffered {
+            out.flush()?;
+        }
+    }
+    out.flush()?;
+    let counts = stream.counts();
+    if counts.rejects > 0 {
+        ui.say(&format!("{} rows could not be read and were left out", thousands(counts.rejects)));
+    }
+    Ok(())
+}
