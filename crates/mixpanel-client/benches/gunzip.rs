@@ -7,11 +7,13 @@
 
 use std::hint::black_box;
 use std::io::{Read, Write};
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use flate2::{Compression, Crc};
+use libz_sys::z_stream;
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 use mixpanel_client::export::{ContentEncoding, Decompressed};
@@ -99,29 +101,29 @@ fn ours(packed: &[u8]) -> u64 {
 fn zlib_ng(packed: &[u8]) -> u64 {
     let mut block = vec![0; BLOCK_OUT];
     let mut bytes = 0;
-    // SAFETY: the state is made by `inflateInit2_` and destroyed by `inflateEnd`; a zeroed `z_stream` asks for the
-    // library's own allocator; pointers and lengths are those of slices that live during each call.
+    // Zeroed, it asks for the library's own allocator. It is never read as a value in Rust, where its functions must
+    // not be null: only through the pointer.
+    let mut state = Box::new(MaybeUninit::<z_stream>::zeroed());
+    let state = state.as_mut_ptr();
+    // SAFETY: the state is made by `inflateInit2_` and destroyed by `inflateEnd`; pointers and lengths are those of
+    // slices that live during each call.
     unsafe {
-        let mut state = Box::new(std::mem::MaybeUninit::<libz_sys::z_stream>::zeroed().assume_init());
-        let size = i32::try_from(size_of::<libz_sys::z_stream>()).unwrap();
         // 16 on top of the largest window asks for gzip, and for its checks.
-        assert_eq!(
-            libz_sys::inflateInit2_(&mut *state, 15 + 16, libz_sys::zlibVersion(), size),
-            libz_sys::Z_OK
-        );
+        let size = i32::try_from(size_of::<z_stream>()).unwrap();
+        assert_eq!(libz_sys::inflateInit2_(state, 15 + 16, libz_sys::zlibVersion(), size), libz_sys::Z_OK);
         for input in packed.chunks(BLOCK_IN) {
-            state.next_in = input.as_ptr().cast_mut();
-            state.avail_in = u32::try_from(input.len()).unwrap();
-            while state.avail_in > 0 {
-                state.next_out = block.as_mut_ptr();
-                state.avail_out = u32::try_from(block.len()).unwrap();
-                let status = libz_sys::inflate(&mut *state, libz_sys::Z_NO_FLUSH);
+            (*state).next_in = input.as_ptr().cast_mut();
+            (*state).avail_in = u32::try_from(input.len()).unwrap();
+            while (*state).avail_in > 0 {
+                (*state).next_out = block.as_mut_ptr();
+                (*state).avail_out = u32::try_from(block.len()).unwrap();
+                let status = libz_sys::inflate(state, libz_sys::Z_NO_FLUSH);
                 assert!(status == libz_sys::Z_OK || status == libz_sys::Z_STREAM_END, "status {status}");
-                bytes += block.len() as u64 - u64::from(state.avail_out);
+                bytes += block.len() as u64 - u64::from((*state).avail_out);
                 black_box(&block);
             }
         }
-        libz_sys::inflateEnd(&mut *state);
+        libz_sys::inflateEnd(state);
     }
     bytes
 }
