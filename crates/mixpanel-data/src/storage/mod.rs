@@ -24,7 +24,6 @@ mod memory;
 mod mode;
 mod open;
 mod pin;
-mod profiles;
 mod records;
 mod refill;
 mod snapshot;
@@ -43,7 +42,7 @@ pub use records::{EventRecord, ProfileRecord, Rows};
 pub use snapshot::{Snapshot, SnapshotOptions};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
-pub(crate) use ddl::check_table_name;
+pub(crate) use ddl::{check_table_name, ident, literal};
 pub(crate) use ledger::DayState;
 pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
 

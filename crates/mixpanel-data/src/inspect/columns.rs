@@ -1,0 +1,210 @@
+//! Columns: summaries and statistics.
+
+use serde::Serialize;
+
+use super::scope::{count, percent};
+use crate::error::{Error, Result};
+use crate::storage::ident;
+use crate::types::TableInfo;
+use crate::value::Value;
+use crate::workspace::Workspace;
+
+/// Every column of a table, in figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The table.
+    pub table: String,
+    /// Its rows.
+    pub row_count: u64,
+    /// Its columns, the properties among them.
+    pub columns: Vec<ColumnSummary>,
+}
+
+/// A column, as DuckDB's `SUMMARIZE` sees it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ColumnSummary {
+    /// Its name.
+    pub column_name: String,
+    /// Its type in SQL.
+    pub column_type: String,
+    /// The smallest value, as text.
+    pub min: Option<String>,
+    /// The largest value, as text.
+    pub max: Option<String>,
+    /// About how many different values.
+    pub approx_unique: u64,
+    /// The mean of numbers.
+    pub avg: Option<f64>,
+    /// The standard deviation of numbers.
+    pub std: Option<f64>,
+    /// A quarter is below it, as text.
+    pub q25: Option<String>,
+    /// Half is below it, as text.
+    pub q50: Option<String>,
+    /// Three quarters are below it, as text.
+    pub q75: Option<String>,
+    /// Rows with a value.
+    pub count: u64,
+    /// Rows without one, in percent.
+    pub null_percentage: f64,
+}
+
+/// One column, or expression, in figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ColumnStats {
+    /// The table.
+    pub table: String,
+    /// The column or expression, as given.
+    pub column: String,
+    /// Its type in SQL.
+    pub dtype: String,
+    /// Rows with a value.
+    pub count: u64,
+    /// Rows without one.
+    pub null_count: u64,
+    /// Rows without one, in percent.
+    pub null_pct: f64,
+    /// How many different values, exactly.
+    pub unique_count: u64,
+    /// Different values in percent of values.
+    pub unique_pct: f64,
+    /// The most frequent values.
+    pub top_values: Vec<ValueCount>,
+    /// The smallest number.
+    pub min: Option<f64>,
+    /// The largest number.
+    pub max: Option<f64>,
+    /// The mean of numbers.
+    pub mean: Option<f64>,
+    /// The standard deviation of numbers.
+    pub std: Option<f64>,
+}
+
+/// A value and how often it occurs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ValueCount {
+    /// The value.
+    pub value: Value,
+    /// How often.
+    pub count: u64,
+}
+
+/// Types that figures can be computed of.
+const NUMERIC: [&str; 13] = [
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "UHUGEINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+];
+
+impl Workspace {
+    fn flat_of(&self, table: &str) -> Result<(TableInfo, String)> {
+        let info = self.storage().table(table)?;
+        let flat = ident(&format!("{}_flat", info.name));
+        Ok((info, flat))
+    }
+
+    /// Every column of a table in figures, each property as a column of its own.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](crate::ErrorKind::TableNotFound).
+    pub fn summarize(&self, table: &str) -> Result<Summary> {
+        let (info, flat) = self.flat_of(table)?;
+        let sql = format!(
+            "SELECT column_name, column_type, min, max, approx_unique, avg, std, q25, q50, q75
+             FROM (SUMMARIZE SELECT * FROM {flat})"
+        );
+        let rows = self.storage().execute_rows(&sql, &[])?.rows;
+        // DuckDB's own count is that of all rows, and its percentage is rounded.
+        let counts: Vec<String> =
+            rows.iter().map(|row| format!(", count({})", ident(&row[0].to_text()))).collect();
+        let counts = format!("SELECT count(*){} FROM {flat}", counts.concat());
+        let counts: Vec<u64> =
+            self.storage().execute_rows(&counts, &[])?.rows.swap_remove(0).iter().map(count).collect();
+        let text = |value: &Value| (!value.is_null()).then(|| value.to_text());
+        let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        let column = |(row, count): (&Vec<Value>, &u64)| ColumnSummary {
+            column_name: row[0].to_text(),
+            column_type: row[1].to_text(),
+            min: text(&row[2]),
+            max: text(&row[3]),
+            approx_unique: self::count(&row[4]),
+            avg: number(&row[5]),
+            std: number(&row[6]),
+            q25: text(&row[7]),
+            q50: text(&row[8]),
+            q75: text(&row[9]),
+            count: *count,
+            null_percentage: percent(counts[0] - count, counts[0]),
+        };
+        let columns = rows.iter().zip(&counts[1..]).map(column).collect();
+        Ok(Summary { table: info.name, row_count: counts[0], columns })
+    }
+
+    /// One column of a table's typed view in figures; or any SQL expression over its columns, which
+    /// is run as it is.
+    ///
+    /// # Errors
+    /// [`TableNotFound`](crate::ErrorKind::TableNotFound); [`Query`](crate::ErrorKind::Query) for an
+    /// expression that makes no sense.
+    pub fn column_stats(&self, table: &str, column: &str, top_n: usize) -> Result<ColumnStats> {
+        let (info, flat) = self.flat_of(table)?;
+        if column.trim().is_empty() {
+            return Err(Error::argument("column", "it is empty"));
+        }
+        let schema = self.storage().get_schema(&format!("{}_flat", info.name))?;
+        // A name with a space or a dollar is a name, not an expression.
+        let named = schema.columns.iter().find(|known| known.name == column);
+        let expression = named.map_or_else(|| format!("({column})"), |known| ident(&known.name));
+        let values = format!("(SELECT {expression} AS value FROM {flat})");
+        let figures = format!(
+            "SELECT count(*), count(value), count(DISTINCT value), any_value(typeof(value)) FROM {values}"
+        );
+        let figures = &self.storage().execute_rows(&figures, &[])?.rows[0];
+        let (rows, present, unique) = (count(&figures[0]), count(&figures[1]), count(&figures[2]));
+        let dtype = figures[3].to_text();
+        let top = format!(
+            "SELECT value, count(*) AS times FROM {values} WHERE value IS NOT NULL
+             GROUP BY value ORDER BY times DESC, value LIMIT {top_n}"
+        );
+        let top = self.storage().execute_rows(&top, &[])?.rows;
+        let top_values = top.into_iter().map(|mut row| {
+            let times = count(&row[1]);
+            ValueCount { value: row.swap_remove(0), count: times }
+        });
+        let numeric = NUMERIC.contains(&dtype.split('(').next().unwrap_or_default());
+        let numbers = if numeric {
+            let sql = format!(
+                "SELECT min(value)::DOUBLE, max(value)::DOUBLE, avg(value)::DOUBLE, stddev(value)::DOUBLE FROM {values}"
+            );
+            let row = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
+            row.iter().map(Value::as_f64).collect()
+        } else {
+            vec![None; 4]
+        };
+        Ok(ColumnStats {
+            table: info.name,
+            column: column.to_owned(),
+            dtype,
+            count: present,
+            null_count: rows - present,
+            null_pct: percent(rows - present, rows),
+            unique_count: unique,
+            unique_pct: percent(unique, present),
+            top_values: top_values.collect(),
+            min: numbers[0],
+            max: numbers[1],
+            mean: numbers[2],
+            std: numbers[3],
+        })
+    }
+}
