@@ -40,14 +40,16 @@ mod fetch;
 pub mod inspect;
 mod memory;
 mod storage;
+mod stream;
 mod types;
 mod value;
 mod workspace;
 
 pub use error::{Error, ErrorKind, NoSnapshot, Result};
 pub use fetch::{
-    ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProgress,
-    OnProgress, PlannedChunk, SyncOptions, SyncPlan, SyncResult, SyncState,
+    ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProfiles,
+    FetchProgress, OnProfileProgress, OnProgress, PlannedChunk, ProfileProgress, ProfilesResult, SyncOptions,
+    SyncPlan, SyncResult, SyncState,
 };
 pub use memory::keep_freed_memory;
 pub use storage::{
@@ -55,6 +57,7 @@ pub use storage::{
     Snapshot, SnapshotOptions, SqlConnection, StorageEngine, Target, error_from_message, error_of_reader,
     insert_sql, is_json, json_field, remove_ephemeral_files, sweep_ephemeral_files,
 };
+pub use stream::{RowStream, StreamBuffer};
 pub use types::{
     ColumnInfo, FetchResult, StorageMode, TableInfo, TableKind, TableMetadata, TableSchema, WorkspaceInfo,
 };
@@ -65,6 +68,9 @@ pub use workspace::{Project, Workspace, WorkspaceBuilder};
 pub use arrow;
 /// The API client that workspaces fetch with.
 pub use mixpanel_client as client;
+pub use mixpanel_client::engage::EngageRequest;
+pub use mixpanel_client::export::ExportRequest;
+pub use mixpanel_client::stream::{Shape, StreamBatch, StreamCounts};
 /// Questions and answers of live queries.
 pub use mixpanel_client::{discovery, live, report};
 
@@ -73,6 +79,9 @@ pub use mixpanel_client::{discovery, live, report};
 mod documents {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+
+    #[doc = include_str!("../../../docs/guide/profiles.md")]
+    struct Profiles;
 
     #[doc = include_str!("../../../docs/guide/storage-modes.md")]
     struct StorageModes;

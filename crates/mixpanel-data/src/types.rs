@@ -53,6 +53,14 @@ pub struct TableMetadata {
     pub filter_events: Option<Vec<String>>,
     /// The filter expression asked for.
     pub filter_where: Option<String>,
+    /// The cohort asked for; of profiles.
+    pub filter_cohort_id: Option<String>,
+    /// The properties asked for, sorted; `None` is all of them. Of profiles.
+    pub filter_output_properties: Option<Vec<String>>,
+    /// The kind of group asked for; `None` is users. Of profiles.
+    pub filter_group_id: Option<String>,
+    /// The behaviors asked for, as the text of a JSON array; of profiles.
+    pub filter_behaviors: Option<String>,
 }
 
 impl TableMetadata {
@@ -65,6 +73,10 @@ impl TableMetadata {
             to_date: None,
             filter_events: None,
             filter_where: None,
+            filter_cohort_id: None,
+            filter_output_properties: None,
+            filter_group_id: None,
+            filter_behaviors: None,
         }
     }
 

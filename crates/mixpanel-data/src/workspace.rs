@@ -5,11 +5,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mixpanel_client::Client;
+use mixpanel_client::engage::EngageRequest;
+use mixpanel_client::export::ExportRequest;
 use mixpanel_client::time::ProjectClock;
 
 use crate::error::{ErrorKind, Result};
-use crate::fetch::{self, Coverage, FetchEvents, OnProgress, SyncOptions, SyncPlan, SyncResult};
+use crate::fetch::{
+    self, Coverage, FetchEvents, FetchProfiles, OnProfileProgress, OnProgress, ProfilesResult, SyncOptions,
+    SyncPlan, SyncResult,
+};
 use crate::storage::{MemoryOptions, SnapshotOptions, StorageEngine};
+use crate::stream::{RowStream, StreamBuffer};
 use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
 use crate::value::{Batches, SqlResult, Value};
 
@@ -198,6 +204,53 @@ impl Workspace {
             fetch,
             on_progress,
         )
+    }
+
+    /// Fetches profiles into a table; see [`FetchProfiles`]. All of them are
+    /// stored in one transaction, once all pages are here and their counts
+    /// agree; otherwise the table is what it was.
+    ///
+    /// # Errors
+    /// As [`fetch_events`](Self::fetch_events); [`FilterMismatch`](ErrorKind::FilterMismatch)
+    /// for a table of other groups or with other properties.
+    pub fn fetch_profiles(&self, fetch: &FetchProfiles) -> Result<ProfilesResult> {
+        self.fetch_profiles_with(fetch, &mut |_| {})
+    }
+
+    /// Fetches profiles and tells how it is going.
+    pub fn fetch_profiles_with(
+        &self,
+        fetch: &FetchProfiles,
+        on_progress: OnProfileProgress<'_>,
+    ) -> Result<ProfilesResult> {
+        let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
+        fetch::fetch_profiles(&self.storage, &project.client, (self.now.0)(), fetch, on_progress)
+    }
+
+    /// Hands raw events out without storing them; see [`Project::stream_events`].
+    /// A workspace in memory writes nothing to disk for it.
+    ///
+    /// # Errors
+    /// [`NoCredentials`](ErrorKind::NoCredentials), and as there.
+    pub fn stream_events(&self, request: &ExportRequest, buffer: &StreamBuffer) -> Result<RowStream> {
+        let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
+        project.stream_events(request, &self.buffer(buffer), (self.now.0)())
+    }
+
+    /// Hands profiles out without storing them; see [`Project::stream_profiles`].
+    ///
+    /// # Errors
+    /// [`NoCredentials`](ErrorKind::NoCredentials), and as there.
+    pub fn stream_profiles(&self, request: &EngageRequest, buffer: &StreamBuffer) -> Result<RowStream> {
+        let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
+        project.stream_profiles(request, &self.buffer(buffer))
+    }
+
+    fn buffer(&self, buffer: &StreamBuffer) -> StreamBuffer {
+        match (buffer, self.storage.mode()) {
+            (StreamBuffer::Usual, StorageMode::InMemory) => StreamBuffer::memory(),
+            _ => buffer.clone(),
+        }
     }
 
     /// Brings a table up to date: fetches the days that are missing, partial or

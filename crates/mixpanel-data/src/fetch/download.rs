@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use mixpanel_client::Client;
-use mixpanel_client::export::{ColumnPlan, EventBatch, ExportRequest};
+use mixpanel_client::export::{ColumnPlan, DecodedBatch, ExportRequest};
 use mixpanel_client::time::ProjectClock;
 
 use super::planner::PlannedChunk;
@@ -64,7 +64,7 @@ pub(super) struct Traffic {
 }
 
 enum Item {
-    Batch(EventBatch, (u64, u64)),
+    Batch(DecodedBatch, (u64, u64)),
     /// The body was complete; bytes received and decoded.
     End((u64, u64)),
 }
@@ -81,7 +81,7 @@ pub(super) struct BatchStream {
 }
 
 impl BatchSource for BatchStream {
-    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+    fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
         if self.ended {
             return Ok(None);
         }
@@ -193,6 +193,18 @@ pub(crate) fn api_error(what: String, error: mixpanel_client::Error) -> Error {
     match error.kind() {
         mixpanel_client::ErrorKind::Cancelled => ErrorKind::Cancelled.into(),
         mixpanel_client::ErrorKind::InvalidRequest { what } => Error::argument("request", what.clone()),
+        mixpanel_client::ErrorKind::Buffer => {
+            let full = std::error::Error::source(&error)
+                .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+                .filter(|cause| cause.kind() == std::io::ErrorKind::StorageFull);
+            match full {
+                Some(full) => ErrorKind::DiskFull { message: full.to_string() }.into(),
+                None => {
+                    let what = "the temporary file that holds rows until they are complete".to_owned();
+                    Error::with_source(ErrorKind::Io { what }, error)
+                }
+            }
+        }
         _ => Error::with_source(ErrorKind::Api { what }, error),
     }
 }

@@ -83,14 +83,7 @@ fn incomplete(fetch: &FetchEvents, failed: FailedRange, outcome: &RunOutcome) ->
 /// What can be said to be wrong before anything is sent.
 fn check(fetch: &FetchEvents, today: Date) -> Result<()> {
     check_table_name(&fetch.table)?;
-    if fetch.from > fetch.to {
-        let why = format!("the first day {} is after the last day {}", fetch.from, fetch.to);
-        return Err(Error::argument("dates", why));
-    }
-    if fetch.to > today {
-        let why = format!("{} is in the future; today is {today} in the project's days", fetch.to);
-        return Err(Error::argument("dates", why));
-    }
+    check_days(fetch.from, fetch.to, today)?;
     if fetch.append && fetch.replace {
         return Err(Error::argument("options", "append and replace exclude each other"));
     }
@@ -100,19 +93,24 @@ fn check(fetch: &FetchEvents, today: Date) -> Result<()> {
     Ok(())
 }
 
+/// Whether days can be asked for.
+pub(crate) fn check_days(from: Date, to: Date, today: Date) -> Result<()> {
+    if from > to {
+        let why = format!("the first day {from} is after the last day {to}");
+        return Err(Error::argument("dates", why));
+    }
+    if to > today {
+        let why = format!("{to} is in the future; today is {today} in the project's days");
+        return Err(Error::argument("dates", why));
+    }
+    Ok(())
+}
+
 /// Where the rows go: a new table, days of an existing one, or beside what is
 /// there.
 fn place(storage: &StorageEngine, fetch: &FetchEvents) -> Result<(String, Placement)> {
-    if !storage.table_exists(&fetch.table)? {
+    let Some(table) = storage.table_to_fetch_into(&fetch.table, TableKind::Events)? else {
         return Ok((fetch.table.clone(), Placement::Days));
-    }
-    let table = match storage.require(&fetch.table, TableKind::Events) {
-        Ok(table) => table,
-        // Made by SQL or by another program: not ours to overwrite.
-        Err(error) if matches!(error.kind(), ErrorKind::TableNotFound { .. }) => {
-            return Err(ErrorKind::TableExists { table: fetch.table.clone() }.into());
-        }
-        Err(error) => return Err(error),
     };
     if fetch.replace {
         return Ok((table, Placement::Replace));

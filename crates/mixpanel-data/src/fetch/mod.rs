@@ -4,6 +4,7 @@ pub(crate) mod coverage;
 mod download;
 mod events;
 pub(crate) mod planner;
+mod profiles;
 mod run;
 mod source;
 pub(crate) mod sync;
@@ -14,8 +15,10 @@ use jiff::civil::Date;
 
 pub use coverage::{Coverage, DayCoverage, DayStatus};
 pub(crate) use download::api_error;
-pub(crate) use events::fetch_events;
+pub(crate) use events::{check_days, fetch_events};
 pub use planner::{DayReason, PlannedChunk};
+pub(crate) use profiles::fetch_profiles;
+pub use profiles::{FetchProfiles, OnProfileProgress, ProfileProgress, ProfilesResult};
 pub use run::{ChunkReport, FailedRange};
 pub use sync::{SyncOptions, SyncPlan, SyncResult, SyncState};
 

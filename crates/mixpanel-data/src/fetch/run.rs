@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::Client;
-use mixpanel_client::export::{ColumnPlan, EventBatch, ExportRequest};
+use mixpanel_client::export::{ColumnPlan, DecodedBatch, ExportRequest};
 use mixpanel_client::time::ProjectClock;
 
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
@@ -285,12 +285,11 @@ impl<'r> Run<'r, '_, '_> {
         let open_from = Some(if job.limit.is_some() { from } else { today });
         let range = DayRange { from, to, clock: job.clock.clone(), open_from };
         let metadata = TableMetadata {
-            kind: TableKind::Events,
-            fetched_at: job.now,
             from_date: Some(job.asked.0),
             to_date: Some(job.asked.1),
             filter_events: (!job.events.is_empty()).then(|| job.events.to_vec()),
             filter_where: job.filter.map(str::to_owned),
+            ..TableMetadata::events(job.now)
         };
         let spec = ChunkSpec {
             table: job.table,
@@ -451,7 +450,7 @@ struct Watched<'a, 'r, 'p, 's> {
 }
 
 impl BatchSource for Watched<'_, '_, '_, '_> {
-    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+    fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
         let batch = self.inner.stream.next_batch()?;
         let Some(batch) = batch else {
             // While the database is still busy with the last rows, the next
@@ -478,7 +477,7 @@ impl BatchSource for Watched<'_, '_, '_, '_> {
 }
 
 /// Time of a batch's last row, microseconds UTC.
-fn last_time(batch: &EventBatch) -> Option<i64> {
+fn last_time(batch: &DecodedBatch) -> Option<i64> {
     use arrow::array::AsArray;
     let times = batch.rows.column_by_name(mixpanel_client::schema::EVENT_TIME)?;
     times.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().values().last().copied()

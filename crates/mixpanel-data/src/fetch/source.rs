@@ -6,7 +6,7 @@ use std::thread::Scope;
 
 use mixpanel_client::Result;
 use mixpanel_client::export::{
-    ColumnPlan, DecodeOptions, EventBatch, EventDecoder, ExportBody, Line, LineBlock, Reject, RejectReason,
+    ColumnPlan, DecodeOptions, DecodedBatch, EventDecoder, ExportBody, Line, LineBlock, Reject, RejectReason,
 };
 use mixpanel_client::time::ProjectClock;
 
@@ -82,7 +82,7 @@ impl ExportSource {
     }
 
     /// The next batch; `None` when the body is complete, and proven so.
-    pub(super) fn next_batch(&mut self) -> Result<Option<EventBatch>> {
+    pub(super) fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
         while !self.is_full() {
             match self.rest.take() {
                 Some((block, done)) => self.decode(block, done),

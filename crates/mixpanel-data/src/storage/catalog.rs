@@ -103,7 +103,9 @@ impl Catalog {
         };
         let times = |f: fn(&PropertyStats) -> i64| -> ArrayRef {
             let seen = |p: &Property| p.stats.rows + p.stats.nulls > 0;
-            let time = |p: &Property| seen(p).then(|| f(&p.stats));
+            // Profiles need not have a time.
+            let time =
+                |p: &Property| seen(p).then(|| f(&p.stats)).filter(|time| time.unsigned_abs() < 1 << 62);
             Arc::new(all.iter().map(time).collect::<TimestampMicrosecondArray>())
         };
         let promoted = all.iter().map(|p| Some(p.promoted)).collect::<BooleanArray>();

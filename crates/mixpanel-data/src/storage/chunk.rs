@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mixpanel_client::export::{ColumnPlan, EventBatch};
+use mixpanel_client::export::{ColumnPlan, DecodedBatch};
 use mixpanel_client::time::ProjectClock;
 
 use super::ledger::DayCount;
@@ -14,7 +14,7 @@ use crate::types::TableMetadata;
 /// Where a chunk's batches come from.
 pub(crate) trait BatchSource {
     /// The next batch; `None` when the chunk is complete and proven so.
-    fn next_batch(&mut self) -> Result<Option<EventBatch>>;
+    fn next_batch(&mut self) -> Result<Option<DecodedBatch>>;
     /// Which properties to build columns for, as soon as that can be.
     fn set_plan(&mut self, plan: ColumnPlan);
 }
@@ -28,6 +28,20 @@ pub(crate) enum Scope {
     Everything(Option<DayRange>),
     /// Rows that are not there yet are added.
     Add(Option<DayRange>),
+    /// The chunk is a fetch of profiles.
+    Profiles(Arrival),
+}
+
+/// What fetched profiles do to those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// They are all there are: who is not among them has vanished, and is remembered.
+    Snapshot,
+    /// They are the whole table from now on, but not all there are. `forget`: those that vanished
+    /// earlier were others, such as groups of another kind.
+    Swap { forget: bool },
+    /// They replace the profiles with the same ids, and no others. `whole`: they are all there are.
+    Upsert { whole: bool },
 }
 
 impl Scope {
@@ -36,6 +50,16 @@ impl Scope {
         match self {
             Scope::Days(range) => Some(range),
             Scope::Everything(range) | Scope::Add(range) => range.as_ref(),
+            Scope::Profiles(_) => None,
+        }
+    }
+
+    /// Whether nothing of what is there stays.
+    pub(crate) fn replaces_all(&self) -> bool {
+        match self {
+            Scope::Everything(_) => true,
+            Scope::Profiles(arrival) => !matches!(arrival, Arrival::Upsert { .. }),
+            Scope::Days(_) | Scope::Add(_) => false,
         }
     }
 
@@ -43,6 +67,7 @@ impl Scope {
     pub(crate) fn name(&self) -> String {
         match self.days() {
             Some(range) => format!("{}..{}", range.from, range.to),
+            None if matches!(self, Scope::Profiles(_)) => "profiles".to_owned(),
             None => "records".to_owned(),
         }
     }
@@ -116,5 +141,8 @@ pub(crate) struct Written {
     pub(crate) duplicates: u64,
     pub(crate) rejects: u64,
     pub(crate) total_rows: u64,
+    /// Profiles that were there and have been replaced, and those that have vanished.
+    pub(crate) updated: u64,
+    pub(crate) vanished: u64,
     pub(crate) days: BTreeMap<Date, DayCount>,
 }

@@ -11,21 +11,22 @@ use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 
 /// Version of the tables below. A file with a higher one is refused.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub(crate) const FORMAT_VERSION: u32 = 3;
 
 /// Our bookkeeping. Every statement leaves what is there alone.
 pub(crate) const FORMAT: &str = concat!(
     "
 BEGIN;
 CREATE TABLE IF NOT EXISTS _format (version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL, created_by VARCHAR);
-INSERT INTO _format SELECT 2, CAST(now() AS TIMESTAMP), 'mixpanel_data ",
+INSERT INTO _format SELECT 3, CAST(now() AS TIMESTAMP), 'mixpanel_data ",
     env!("CARGO_PKG_VERSION"),
     "'
     WHERE NOT EXISTS (FROM _format);
 CREATE TABLE IF NOT EXISTS _tables (
     table_name VARCHAR NOT NULL, type VARCHAR NOT NULL, filter_hash VARCHAR NOT NULL, filters VARCHAR NOT NULL,
     filter_events VARCHAR, filter_where VARCHAR, created_at TIMESTAMP NOT NULL, fetched_at TIMESTAMP NOT NULL,
-    from_date DATE, to_date DATE, row_count BIGINT NOT NULL, max_columns INTEGER NOT NULL);
+    from_date DATE, to_date DATE, row_count BIGINT NOT NULL, max_columns INTEGER NOT NULL,
+    filter_cohort VARCHAR, filter_output_properties VARCHAR, filter_group VARCHAR, filter_behaviors VARCHAR);
 CREATE TABLE IF NOT EXISTS _properties (
     table_name VARCHAR NOT NULL, name VARCHAR NOT NULL, column_name VARCHAR NOT NULL, kind VARCHAR NOT NULL,
     promoted BOOLEAN NOT NULL, row_count BIGINT NOT NULL, nulls BIGINT NOT NULL, booleans BIGINT NOT NULL,
@@ -35,14 +36,22 @@ CREATE TABLE IF NOT EXISTS _properties (
 CREATE TABLE IF NOT EXISTS _ledger (
     table_name VARCHAR NOT NULL, day DATE NOT NULL, filter_hash VARCHAR NOT NULL, state VARCHAR NOT NULL,
     row_count BIGINT NOT NULL, duplicates BIGINT NOT NULL, rejects BIGINT NOT NULL, bytes BIGINT NOT NULL,
-    content_hash VARCHAR NOT NULL, fetched_at TIMESTAMP NOT NULL, request_id VARCHAR);
+    content_hash VARCHAR NOT NULL, fetched_at TIMESTAMP NOT NULL, request_id VARCHAR, filters VARCHAR);
 CREATE TABLE IF NOT EXISTS _quarantine (
     table_name VARCHAR NOT NULL, chunk VARCHAR NOT NULL, line BIGINT NOT NULL, reason VARCHAR NOT NULL,
     bytes BLOB NOT NULL, quarantined_at TIMESTAMP NOT NULL);
 CREATE TABLE IF NOT EXISTS _held (
     table_name VARCHAR NOT NULL, line BIGINT NOT NULL, event_name VARCHAR NOT NULL, event_time TIMESTAMP NOT NULL,
     distinct_id VARCHAR NOT NULL, insert_id VARCHAR NOT NULL, properties VARCHAR NOT NULL, processed_ms BIGINT);
-UPDATE _format SET version = 2 WHERE version < 2;
+CREATE TABLE IF NOT EXISTS _vanished_profiles (
+    table_name VARCHAR NOT NULL, distinct_id VARCHAR NOT NULL, vanished_at TIMESTAMP NOT NULL,
+    last_seen TIMESTAMP, properties VARCHAR NOT NULL);
+ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_cohort VARCHAR;
+ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_output_properties VARCHAR;
+ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_group VARCHAR;
+ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_behaviors VARCHAR;
+ALTER TABLE _ledger ADD COLUMN IF NOT EXISTS filters VARCHAR;
+UPDATE _format SET version = 3 WHERE version < 3;
 CREATE OR REPLACE VIEW _metadata AS
     SELECT table_name, type, fetched_at, from_date, to_date, row_count FROM _tables;
 COMMIT;
@@ -50,7 +59,8 @@ COMMIT;
 );
 
 /// Names after `_` that are our bookkeeping, and so cannot be tables.
-const RESERVED: [&str; 7] = ["format", "tables", "properties", "ledger", "quarantine", "metadata", "held"];
+const RESERVED: [&str; 8] =
+    ["format", "tables", "properties", "ledger", "quarantine", "metadata", "held", "vanished_profiles"];
 
 /// Checks a table name: letters, digits and underscores, not starting with an
 /// underscore, not one of our own names.
@@ -205,9 +215,11 @@ mod tests {
 
     #[test]
     fn the_fixed_columns_are_those_that_decoding_gives() {
-        let here: Vec<&str> = EVENTS.columns.iter().map(|(name, _)| *name).collect();
+        let here = |shape: &Shape| shape.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         let there = mixpanel_client::schema::event_fields();
-        assert_eq!(here, there.iter().map(|field| field.name().as_str()).collect::<Vec<_>>());
+        assert_eq!(here(&EVENTS), there.each_ref().map(|field| field.name().as_str()));
+        let there = mixpanel_client::schema::profile_fields();
+        assert_eq!(here(&PROFILES), there.each_ref().map(|field| field.name().as_str()));
     }
 
     #[test]

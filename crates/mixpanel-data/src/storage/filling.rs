@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::TimestampMicrosecondType;
 use jiff::civil::Date;
-use mixpanel_client::export::{EventBatch, HeldEvent, Reject};
+use mixpanel_client::export::{DecodedBatch, HeldEvent, Reject};
 use mixpanel_client::schema::{EVENT_TIME, PROPERTIES};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -21,6 +21,7 @@ use super::dedup::remove_duplicates;
 use super::held;
 use super::layout::Layout;
 use super::ledger::{self, DayCount};
+use super::profiles;
 use super::stream::{BatchSender, stream};
 use super::writer::Batches;
 use crate::error::{ErrorKind, Result};
@@ -49,6 +50,11 @@ pub(super) struct Filling<'a> {
     /// Earliest and latest event time among the new rows, microseconds UTC.
     span: Option<(i64, i64)>,
     days: BTreeMap<Date, DayCount>,
+    /// Of fetched profiles: the counts, the last row of those that were there, and what became of
+    /// them.
+    profiles: DayCount,
+    last_row: i64,
+    replaced: profiles::Replaced,
     appended: u64,
     lines: u64,
     rejects: u64,
@@ -58,7 +64,7 @@ pub(super) struct Filling<'a> {
 /// Why no more batches were sent.
 enum Stop {
     /// There are none, or the next one waits for another `INSERT`.
-    Next(Option<EventBatch>),
+    Next(Option<DecodedBatch>),
     /// Nobody takes them: the `INSERT` knows why.
     Closed,
 }
@@ -78,6 +84,9 @@ impl<'a> Filling<'a> {
             strays: false,
             span: None,
             days: BTreeMap::new(),
+            profiles: DayCount::default(),
+            last_row: -1,
+            replaced: profiles::Replaced::default(),
             appended: 0,
             lines: 0,
             rejects: 0,
@@ -113,7 +122,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Old rows of the chunk's days go, with what was refused of them.
-    fn remove_old(&self, connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
+    fn remove_old(&mut self, connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
         let of_table = format!("DELETE FROM _quarantine WHERE table_name = {}", literal(self.spec.table));
         match &self.spec.scope {
             Scope::Days(range) => {
@@ -130,6 +139,11 @@ impl<'a> Filling<'a> {
                 connection.execute(&of_table)
             }
             Scope::Add(_) => Ok(()),
+            // They go when it is known who came.
+            Scope::Profiles(_) => {
+                self.last_row = profiles::last_row(connection, table)?;
+                if self.spec.scope.replaces_all() { connection.execute(&of_table) } else { Ok(()) }
+            }
         }
     }
 
@@ -138,10 +152,10 @@ impl<'a> Filling<'a> {
     fn insert(
         &mut self,
         connection: &mut dyn SqlConnection,
-        first: EventBatch,
+        first: DecodedBatch,
         batches: &mut Batches<'_>,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<Option<EventBatch>> {
+    ) -> Result<Option<DecodedBatch>> {
         let name = physical(self.spec.table);
         let ordered = self.spec.keeps_order();
         let layout = Layout::new(&first.rows.schema(), &self.catalog, &self.used);
@@ -165,7 +179,7 @@ impl<'a> Filling<'a> {
     fn send(
         &mut self,
         layout: &Layout,
-        first: EventBatch,
+        first: DecodedBatch,
         batches: &mut Batches<'_>,
         sender: BatchSender,
         progress: &mut dyn FnMut(u64),
@@ -191,7 +205,7 @@ impl<'a> Filling<'a> {
     }
 
     /// The next batch, with everything noted that is to be known of it.
-    fn take(&mut self, batches: &mut Batches<'_>) -> Result<Option<EventBatch>> {
+    fn take(&mut self, batches: &mut Batches<'_>) -> Result<Option<DecodedBatch>> {
         let Some(mut batch) = batches.next()? else { return Ok(None) };
         self.lines += batch.lines;
         self.rejects += batch.rejects.len() as u64;
@@ -246,7 +260,10 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    fn count_days(&mut self, batch: &EventBatch, texts: &StringArray, contents: &[u64]) {
+    fn count_days(&mut self, batch: &DecodedBatch, texts: &StringArray, contents: &[u64]) {
+        if let Scope::Profiles(_) = self.spec.scope {
+            (0..contents.len()).for_each(|row| self.profiles.add(texts.value(row).len(), contents[row]));
+        }
         let Some(times) = batch.rows.column_by_name(EVENT_TIME) else { return };
         let times = times.as_primitive::<TimestampMicrosecondType>().values();
         if let (Some(low), Some(high)) = (times.iter().min(), times.iter().max()) {
@@ -306,6 +323,11 @@ impl<'a> Filling<'a> {
     /// Of the rows with one key, all but the newest go, where the decoder did
     /// not see to it. Returns how many went.
     fn remove_duplicates(&mut self, connection: &mut dyn SqlConnection, table: &str) -> Result<u64> {
+        if let Scope::Profiles(arrival) = self.spec.scope {
+            self.replaced = profiles::replace(connection, self.spec, arrival, table, self.last_row)?;
+            self.profiles.duplicates = self.replaced.duplicates;
+            return Ok(self.replaced.duplicates);
+        }
         if !self.strays && matches!(self.spec.scope, Scope::Days(_) | Scope::Everything(Some(_))) {
             return Ok(0);
         }
@@ -334,9 +356,12 @@ impl<'a> Filling<'a> {
         }
         self.appended -= removed;
         self.repeats += removed;
-        let (Scope::Days(range), false) = (&self.spec.scope, self.strays) else { return Ok(()) };
-        let stored =
-            connection.scalar(&format!("SELECT count(*) FROM {table}{}", within(range.bounds())), &[])?;
+        let these = match &self.spec.scope {
+            Scope::Days(range) if !self.strays => within(range.bounds()),
+            Scope::Profiles(_) => profiles::newer_than(self.last_row),
+            _ => return Ok(()),
+        };
+        let stored = connection.scalar(&format!("SELECT count(*) FROM {table}{these}"), &[])?;
         if stored.as_i64() != Some(self.appended as i64) {
             let what = format!("{} rows went in, {} are stored", self.appended, stored.to_text());
             return Err(ErrorKind::Inconsistent { what }.into());
@@ -361,6 +386,7 @@ impl<'a> Filling<'a> {
             }
             ledger::record_days(connection, spec, range, &self.days, self.rejects)?;
         }
+        ledger::record_profiles(connection, spec, &self.profiles, self.rejects)?;
         ledger::record_table(connection, spec, total_rows)?;
         if self.view_changed {
             connection.execute(&ddl::create_view(spec.table, self.kind))?;
@@ -373,6 +399,8 @@ impl<'a> Filling<'a> {
             duplicates: self.repeats,
             rejects: self.rejects,
             total_rows,
+            updated: self.replaced.updated,
+            vanished: self.replaced.vanished,
             days: std::mem::take(&mut self.days),
         })
     }

@@ -1,5 +1,6 @@
-//! The filter set of a table: which events were asked for.
+//! The filter set of a table: which events or profiles were asked for.
 
+use mixpanel_client::engage::EngageRequest;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A canonical filter set: the same question always has the same text.
@@ -22,6 +23,46 @@ impl Filters {
         if let Some(filter) = filter {
             parts.push(format!("where {filter}"));
         }
+        Filters::of(&parts)
+    }
+
+    /// The filter set of a fetch of profiles. A long list of ids is told by its
+    /// length and hash.
+    pub(crate) fn of_profiles(request: &EngageRequest) -> Self {
+        let json = |list: &Vec<String>| serde_json::to_string(list).expect("a list of texts");
+        let mut parts = Vec::new();
+        if let Some(group) = &request.data_group_id {
+            parts.push(format!("group {}", group.trim()));
+        }
+        if let Some(names) = output_properties(request) {
+            parts.push(format!("properties {}", json(&names)));
+        }
+        if let Some(filter) = request.where_.as_deref().map(str::trim).filter(|filter| !filter.is_empty()) {
+            parts.push(format!("where {filter}"));
+        }
+        if let Some(cohort) = &request.cohort {
+            let all = if request.include_all_users { " with members that have no profile" } else { "" };
+            parts.push(format!("cohort {}{all}", cohort.trim()));
+        }
+        if let Some(id) = &request.distinct_id {
+            parts.push(format!("id {}", serde_json::Value::from(id.as_str())));
+        }
+        if let Some(ids) = &request.distinct_ids {
+            parts.push(match ids.len() {
+                0..=20 => format!("ids {}", json(ids)),
+                count => format!("{count} ids {:016x}", xxh3_64(json(ids).as_bytes())),
+            });
+        }
+        if !request.behaviors.is_empty() {
+            parts.push(format!("behaviors {}", serde_json::Value::from(request.behaviors.clone())));
+        }
+        if let Some(time) = request.as_of_timestamp {
+            parts.push(format!("as of {time}"));
+        }
+        Filters::of(&parts)
+    }
+
+    fn of(parts: &[String]) -> Self {
         let text = if parts.is_empty() { "no filters".to_owned() } else { parts.join(" and ") };
         let hash = format!("{:016x}", xxh3_64(text.as_bytes()));
         Filters { text, hash }
@@ -35,6 +76,14 @@ impl Filters {
     pub(crate) fn hash(&self) -> &str {
         &self.hash
     }
+}
+
+/// The properties that were asked for, sorted; none means all.
+pub(crate) fn output_properties(request: &EngageRequest) -> Option<Vec<String>> {
+    let mut names = request.output_properties.clone();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then_some(names)
 }
 
 #[cfg(test)]

@@ -73,23 +73,30 @@ impl StorageEngine {
     /// Where a table's rows come from.
     pub fn get_metadata(&self, name: &str) -> Result<TableMetadata> {
         let info = self.table(name)?;
-        let sql = format!(
-            "SELECT from_date, to_date, filter_events, filter_where FROM _tables WHERE table_name = {}",
-            literal(&info.name)
-        );
-        let rows = self.execute_rows(&sql, &[])?.rows;
-        let row = &rows[0];
-        let date = |value: &Value| match value {
-            Value::Date(date) => Some(*date),
+        // By name: a file of an older format that is only read lacks some columns.
+        let sql = format!("SELECT * FROM _tables WHERE table_name = {}", literal(&info.name));
+        let known = self.execute_rows(&sql, &[])?;
+        let value = |name: &str| {
+            let at = known.columns.iter().position(|column| column == name)?;
+            known.rows.first().map(|row| &row[at])
+        };
+        let date = |name: &str| match value(name) {
+            Some(Value::Date(date)) => Some(*date),
             _ => None,
         };
+        let text = |name: &str| value(name)?.as_str().map(str::to_owned);
+        let list = |name: &str| text(name).and_then(|text| serde_json::from_str(&text).ok());
         Ok(TableMetadata {
             kind: info.kind,
             fetched_at: info.fetched_at,
-            from_date: date(&row[0]),
-            to_date: date(&row[1]),
-            filter_events: row[2].as_str().and_then(|text| serde_json::from_str(text).ok()),
-            filter_where: row[3].as_str().map(str::to_owned),
+            from_date: date("from_date"),
+            to_date: date("to_date"),
+            filter_events: list("filter_events"),
+            filter_where: text("filter_where"),
+            filter_cohort_id: text("filter_cohort"),
+            filter_output_properties: list("filter_output_properties"),
+            filter_group_id: text("filter_group"),
+            filter_behaviors: text("filter_behaviors"),
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use mixpanel_client::export::{EventBatch, rebuild_column};
+use mixpanel_client::export::{DecodedBatch, rebuild_column};
 use mixpanel_client::schema::{ColumnKind, PROPERTIES};
 
 use super::catalog::Catalog;
@@ -57,7 +57,7 @@ impl Layout {
     }
 
     /// Whether every property of the batch that has a column has it here.
-    pub(super) fn holds(&self, batch: &EventBatch, catalog: &Catalog) -> bool {
+    pub(super) fn holds(&self, batch: &DecodedBatch, catalog: &Catalog) -> bool {
         batch
             .stats
             .iter()
@@ -67,7 +67,7 @@ impl Layout {
 
     /// The batch in this layout. A property whose values its column cannot hold
     /// joins `stale`, and is NULL from then on.
-    pub(super) fn fit(&self, batch: &EventBatch, stale: &mut HashSet<String>) -> RecordBatch {
+    pub(super) fn fit(&self, batch: &DecodedBatch, stale: &mut HashSet<String>) -> RecordBatch {
         let rows = batch.rows.num_rows();
         let texts = batch.rows.column_by_name(PROPERTIES).expect("a fixed column").as_string::<i32>();
         let mut typed: Vec<Option<ArrayRef>> = vec![None; self.typed.len()];
@@ -111,7 +111,7 @@ impl Layout {
 }
 
 /// Whether a property has integers that a double would round.
-fn has_wide_integers(batch: &EventBatch, name: &str) -> bool {
+fn has_wide_integers(batch: &DecodedBatch, name: &str) -> bool {
     batch.stats.iter().any(|seen| seen.name == name && seen.wide_integers > 0)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::chunk::{ChunkSpec, DayRange, Scope};
+use super::chunk::{Arrival, ChunkSpec, DayRange, Scope};
 use super::connection::SqlConnection;
 use super::ddl::literal;
 use crate::error::Result;
@@ -86,7 +86,7 @@ pub(crate) fn record_days(
         Scope::Everything(_) => "",
         Scope::Days(_) => "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
         // What was complete stays so when rows are added.
-        Scope::Add(_) => {
+        Scope::Add(_) | Scope::Profiles(_) => {
             "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
              AND state IN ('partial', 'unavailable')"
         }
@@ -123,7 +123,7 @@ pub(crate) fn record_days(
             continue;
         }
         connection.run(
-            "INSERT INTO _ledger VALUES (?, CAST(? AS DATE), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO _ledger VALUES (?, CAST(? AS DATE), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &[
                 text(spec.table),
                 Value::Date(*day),
@@ -136,6 +136,7 @@ pub(crate) fn record_days(
                 text(&format!("{:016x}", count.content_hash)),
                 Value::Timestamp(spec.now),
                 spec.request_id.clone().map_or(Value::Null, Value::Text),
+                text(spec.filters),
             ],
         )?;
     }
@@ -161,13 +162,55 @@ pub(crate) fn record_unavailable(
          DELETE FROM _ledger
              WHERE table_name = {table} AND filter_hash = {hash} AND state = 'unavailable' AND day IN ({list});
          INSERT INTO _ledger
-             SELECT {table}, day, {hash}, 'unavailable', 0, 0, 0, 0, '', make_timestamp({now}), NULL
+             SELECT {table}, day, {hash}, 'unavailable', 0, 0, 0, 0, '', make_timestamp({now}), NULL, NULL
              FROM (VALUES {list}) AS gone(day)
              WHERE day NOT IN (SELECT day FROM _ledger WHERE table_name = {table} AND filter_hash = {hash});
          COMMIT;",
         list = days.join(", "),
         now = now.as_microsecond(),
     ))
+}
+
+/// Writes the one entry of a fetch of profiles, on its day (UTC), in place of
+/// the last one with the same filters; of all, if all that was there is gone.
+pub(crate) fn record_profiles(
+    connection: &mut dyn SqlConnection,
+    spec: &ChunkSpec<'_>,
+    count: &DayCount,
+    rejects: u64,
+) -> Result<()> {
+    let Scope::Profiles(arrival) = spec.scope else { return Ok(()) };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let integer = |value: u64| Value::Integer(value.into());
+    if spec.scope.replaces_all() {
+        connection.run("DELETE FROM _ledger WHERE table_name = ?", &[text(spec.table)])?;
+    } else {
+        let which = [text(spec.table), text(spec.filter_hash)];
+        connection.run("DELETE FROM _ledger WHERE table_name = ? AND filter_hash = ?", &which)?;
+    }
+    let whole = matches!(arrival, Arrival::Snapshot | Arrival::Upsert { whole: true });
+    let state = match (whole, count.lines) {
+        (false, _) => DayState::Partial,
+        (true, 0) => DayState::Empty,
+        (true, _) => DayState::Complete,
+    };
+    connection.run(
+        "INSERT INTO _ledger VALUES (?, CAST(? AS DATE), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            text(spec.table),
+            Value::Date(jiff::tz::Offset::UTC.to_datetime(spec.now).date()),
+            text(spec.filter_hash),
+            text(state.as_str()),
+            integer(count.lines - count.duplicates),
+            integer(count.duplicates),
+            integer(rejects),
+            integer(count.bytes),
+            text(&format!("{:016x}", count.content_hash)),
+            Value::Timestamp(spec.now),
+            Value::Null,
+            text(spec.filters),
+        ],
+    )
 }
 
 /// Writes the table's own entry: its filters, its reach, its size.
@@ -178,9 +221,10 @@ pub(crate) fn record_table(
 ) -> Result<()> {
     let text = |text: &str| Value::Text(text.to_owned());
     let date = |date: Option<Date>| date.map_or(Value::Null, Value::Date);
-    let everything = matches!(spec.scope, Scope::Everything(_));
+    let everything = spec.scope.replaces_all();
     let known = connection.rows(
-        "SELECT created_at, from_date, to_date, filter_hash, filters, filter_events, filter_where
+        "SELECT created_at, from_date, to_date, filter_hash, filters, filter_events, filter_where,
+                filter_cohort, filter_output_properties, filter_group, filter_behaviors
          FROM _tables WHERE table_name = ?",
         &[text(spec.table)],
     )?;
@@ -197,26 +241,32 @@ pub(crate) fn record_table(
         Some(row) if !everything => row[at].clone(),
         _ => new,
     };
-    let events = spec.metadata.filter_events.as_ref();
-    let events =
-        events.map_or(Value::Null, |names| text(&serde_json::to_string(names).expect("a list of texts")));
-    let filter = spec.metadata.filter_where.clone().map_or(Value::Null, Value::Text);
+    let list = |names: &Option<Vec<String>>| {
+        let json = |names| text(&serde_json::to_string(names).expect("a list of texts"));
+        names.as_ref().map_or(Value::Null, json)
+    };
+    let maybe = |value: &Option<String>| value.as_deref().map_or(Value::Null, text);
+    let metadata = spec.metadata;
     connection.run("DELETE FROM _tables WHERE table_name = ?", &[text(spec.table)])?;
     connection.run(
-        "INSERT INTO _tables VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS DATE), CAST(? AS DATE), ?, ?)",
+        "INSERT INTO _tables VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS DATE), CAST(? AS DATE), ?, ?, ?, ?, ?, ?)",
         &[
             text(spec.table),
             text(&spec.metadata.kind.to_string()),
             keep(3, text(spec.filter_hash)),
             keep(4, text(spec.filters)),
-            keep(5, events),
-            keep(6, filter),
+            keep(5, list(&metadata.filter_events)),
+            keep(6, maybe(&metadata.filter_where)),
             created_at,
             Value::Timestamp(spec.metadata.fetched_at),
             date(from),
             date(to),
             Value::Integer(total_rows.into()),
             Value::Integer(spec.max_columns as i128),
+            keep(7, maybe(&metadata.filter_cohort_id)),
+            keep(8, list(&metadata.filter_output_properties)),
+            keep(9, maybe(&metadata.filter_group_id)),
+            keep(10, maybe(&metadata.filter_behaviors)),
         ],
     )
 }

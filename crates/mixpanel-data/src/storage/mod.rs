@@ -24,6 +24,7 @@ mod memory;
 mod mode;
 mod open;
 mod pin;
+mod profiles;
 mod records;
 mod refill;
 mod snapshot;

@@ -1,14 +1,12 @@
 //! Records given by a caller, as the writer wants them: decoded batches.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use jiff::Timestamp;
-use mixpanel_client::export::{ColumnPlan, DecodeOptions, EventBatch, EventDecoder, RecordParts};
-use mixpanel_client::schema::{DISTINCT_ID, EVENT_NAME, EVENT_TIME, INSERT_ID, PROPERTIES};
-use xxhash_rust::xxh3::xxh3_64;
+use mixpanel_client::engage::{ProfileDecoder, ProfileParts};
+use mixpanel_client::export::{ColumnPlan, DecodeOptions, DecodedBatch, EventDecoder, RecordParts};
+use mixpanel_client::schema::{DISTINCT_ID, EVENT_NAME, EVENT_TIME, INSERT_ID, LAST_SEEN, PROPERTIES};
 
 use super::chunk::BatchSource;
 use crate::error::{Error, ErrorKind, Result};
@@ -88,16 +86,67 @@ where
 
 /// What the two kinds of records have in common.
 pub(crate) trait Record: Sized {
-    /// The record's parts, for decoding.
-    fn parts(&self) -> RecordParts<'_>;
+    /// What decodes it.
+    type Decoder: Decoder;
+    /// Decodes it.
+    fn push(&self, decoder: &mut Self::Decoder, number: u64);
     /// Row `row` of a caller's batch.
     fn from_batch(columns: &Columns, row: usize) -> Result<Self>;
     /// The columns a batch must have, with the types they are cast to.
     fn columns() -> Vec<(&'static str, DataType)>;
-    /// Turns decoded rows into this kind's fixed columns.
-    fn finish(batch: EventBatch, times: Vec<Option<i64>>) -> EventBatch;
-    /// What becomes of the time column (microseconds UTC).
-    fn time(&self) -> Option<i64>;
+}
+
+/// What the two decoders have in common.
+pub(crate) trait Decoder {
+    fn begin() -> Self;
+    fn rows(&self) -> usize;
+    fn bytes(&self) -> usize;
+    fn set_plan(&mut self, plan: ColumnPlan);
+    fn finish_batch(&mut self) -> DecodedBatch;
+}
+
+impl Decoder for EventDecoder {
+    fn begin() -> Self {
+        EventDecoder::new(DecodeOptions::default())
+    }
+
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+
+    fn set_plan(&mut self, plan: ColumnPlan) {
+        self.set_plan(plan);
+    }
+
+    fn finish_batch(&mut self) -> DecodedBatch {
+        self.finish_batch()
+    }
+}
+
+impl Decoder for ProfileDecoder {
+    fn begin() -> Self {
+        ProfileDecoder::new(&ColumnPlan::default())
+    }
+
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+
+    fn set_plan(&mut self, plan: ColumnPlan) {
+        self.set_plan(plan);
+    }
+
+    fn finish_batch(&mut self) -> DecodedBatch {
+        self.finish_batch()
+    }
 }
 
 /// A caller's batch with its columns found and cast.
@@ -124,14 +173,17 @@ fn time_type() -> DataType {
 }
 
 impl Record for EventRecord {
-    fn parts(&self) -> RecordParts<'_> {
-        RecordParts {
+    type Decoder = EventDecoder;
+
+    fn push(&self, decoder: &mut EventDecoder, number: u64) {
+        let parts = RecordParts {
             event_name: &self.event_name,
             time_us: self.event_time.as_microsecond(),
             distinct_id: &self.distinct_id,
             insert_id: self.insert_id.as_deref().filter(|id| !id.is_empty()),
             properties: self.properties.as_bytes(),
-        }
+        };
+        decoder.push_record(&parts, number);
     }
 
     fn columns() -> Vec<(&'static str, DataType)> {
@@ -156,29 +208,22 @@ impl Record for EventRecord {
             properties: columns.text(4, row).unwrap_or_else(|_| "{}".into()),
         })
     }
-
-    fn finish(batch: EventBatch, _: Vec<Option<i64>>) -> EventBatch {
-        batch
-    }
-
-    fn time(&self) -> Option<i64> {
-        Some(self.event_time.as_microsecond())
-    }
 }
 
 impl Record for ProfileRecord {
-    fn parts(&self) -> RecordParts<'_> {
-        RecordParts {
-            event_name: "",
-            time_us: self.last_seen.map_or(0, |time| time.as_microsecond().max(0)),
+    type Decoder = ProfileDecoder;
+
+    fn push(&self, decoder: &mut ProfileDecoder, number: u64) {
+        let parts = ProfileParts {
             distinct_id: &self.distinct_id,
-            insert_id: Some(""),
+            last_seen_us: self.last_seen.map(|time| time.as_microsecond()),
             properties: self.properties.as_bytes(),
-        }
+        };
+        decoder.push_record(&parts, number);
     }
 
     fn columns() -> Vec<(&'static str, DataType)> {
-        vec![(DISTINCT_ID, DataType::Utf8), (PROPERTIES, DataType::Utf8), ("last_seen", time_type())]
+        vec![(DISTINCT_ID, DataType::Utf8), (PROPERTIES, DataType::Utf8), (LAST_SEEN, time_type())]
     }
 
     fn from_batch(columns: &Columns, row: usize) -> Result<Self> {
@@ -188,31 +233,13 @@ impl Record for ProfileRecord {
             last_seen: columns.time(2, row),
         })
     }
-
-    fn finish(mut batch: EventBatch, times: Vec<Option<i64>>) -> EventBatch {
-        let column = |name: &str| batch.rows.column_by_name(name).expect("a fixed column").clone();
-        let (ids, texts) = (column(DISTINCT_ID), column(PROPERTIES));
-        batch.keys = ids.as_string::<i32>().iter().map(|id| xxh3_64(id.unwrap_or("").as_bytes())).collect();
-        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times));
-        batch.rows = RecordBatch::try_from_iter_with_nullable([
-            (DISTINCT_ID, ids, true),
-            (PROPERTIES, texts, true),
-            ("last_seen", times, true),
-        ])
-        .expect("columns of one length");
-        batch
-    }
-
-    fn time(&self) -> Option<i64> {
-        self.last_seen.map(|time| time.as_microsecond())
-    }
 }
 
 /// Records as a source of decoded batches. A record that cannot be stored is an
 /// error, so that the caller's whole call is undone.
-pub(crate) struct RecordSource<'a, R> {
+pub(crate) struct RecordSource<'a, R: Record> {
     records: Box<dyn Iterator<Item = Result<R>> + 'a>,
-    decoder: EventDecoder,
+    decoder: R::Decoder,
     taken: u64,
 }
 
@@ -227,7 +254,7 @@ impl<'a, R: Record + 'a> RecordSource<'a, R> {
                 Err(error) => vec![Err(error)],
             })),
         };
-        RecordSource { records, decoder: EventDecoder::new(DecodeOptions::default()), taken: 0 }
+        RecordSource { records, decoder: R::Decoder::begin(), taken: 0 }
     }
 }
 
@@ -244,22 +271,21 @@ fn find_columns<R: Record>(batch: &RecordBatch) -> Result<Columns> {
 }
 
 impl<R: Record> BatchSource for RecordSource<'_, R> {
-    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
-        let mut times = Vec::new();
+    fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
+        let before = self.taken;
         while self.decoder.rows() < BATCH_ROWS && self.decoder.bytes() < BATCH_BYTES {
             let Some(record) = self.records.next().transpose()? else { break };
             self.taken += 1;
-            times.push(record.time());
-            self.decoder.push_record(&record.parts(), self.taken);
+            record.push(&mut self.decoder, self.taken);
         }
-        if times.is_empty() {
+        if self.taken == before {
             return Ok(None);
         }
         let batch = self.decoder.finish_batch();
         if let Some(reject) = batch.rejects.first() {
             return Err(ErrorKind::InvalidRecord { row: reject.line, why: reject.reason.to_string() }.into());
         }
-        Ok(Some(R::finish(batch, times)))
+        Ok(Some(batch))
     }
 
     fn set_plan(&mut self, plan: ColumnPlan) {

@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mixpanel_client::export::{EventBatch, PropertyStats};
+use mixpanel_client::export::{DecodedBatch, PropertyStats};
 use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::Catalog;
-use super::chunk::{BatchSource, ChunkSpec, Scope, Written};
+use super::chunk::{BatchSource, ChunkSpec, Written};
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, physical};
 use super::filling::Filling;
@@ -41,7 +41,7 @@ pub(crate) fn write_chunk(
         true => Catalog::new(kind),
         false => Catalog::load(connection, spec.table, kind)?,
     };
-    if matches!(spec.scope, Scope::Everything(_)) {
+    if spec.scope.replaces_all() {
         catalog.reset_counts();
     }
     source.set_plan(catalog.plan(spec.max_columns));
@@ -79,12 +79,12 @@ pub(crate) fn write_chunk(
 
 /// The batches of a chunk: those that were looked at already, then the others.
 pub(super) struct Batches<'a> {
-    ahead: VecDeque<EventBatch>,
+    ahead: VecDeque<DecodedBatch>,
     source: Option<&'a mut dyn BatchSource>,
 }
 
 impl Batches<'_> {
-    pub(super) fn next(&mut self) -> Result<Option<EventBatch>> {
+    pub(super) fn next(&mut self) -> Result<Option<DecodedBatch>> {
         match (self.ahead.pop_front(), &mut self.source) {
             (Some(batch), _) => Ok(Some(batch)),
             (None, Some(source)) => source.next_batch(),
@@ -127,7 +127,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn merged_stats(batches: &VecDeque<EventBatch>) -> Vec<PropertyStats> {
+fn merged_stats(batches: &VecDeque<DecodedBatch>) -> Vec<PropertyStats> {
     let mut by_name: BTreeMap<&str, PropertyStats> = BTreeMap::new();
     for stats in batches.iter().flat_map(|batch| &batch.stats) {
         match by_name.get_mut(stats.name.as_str()) {
@@ -158,7 +158,7 @@ fn widen(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, catalog: &mut
     if rows.as_i64().is_some_and(|rows| rows < CHEAP_ROWS) {
         refill(connection, table, kind)?;
         *catalog = Catalog::load(connection, table, kind)?;
-        if matches!(spec.scope, Scope::Everything(_)) {
+        if spec.scope.replaces_all() {
             catalog.reset_counts();
         }
     }

@@ -193,6 +193,21 @@ impl StorageEngine {
         }
     }
 
+    /// The name, as created, of the table that a fetch of `kind` goes into;
+    /// `None` when it is to be made.
+    pub(crate) fn table_to_fetch_into(&self, name: &str, kind: TableKind) -> Result<Option<String>> {
+        if !self.table_exists(name)? {
+            return Ok(None);
+        }
+        match self.require(name, kind) {
+            // Made by SQL or by another program: not ours to overwrite.
+            Err(error) if matches!(error.kind(), ErrorKind::TableNotFound { .. }) => {
+                Err(ErrorKind::TableExists { table: name.to_owned() }.into())
+            }
+            found => found.map(Some),
+        }
+    }
+
     /// Removes a table, its typed view and its records.
     ///
     /// # Errors
@@ -212,6 +227,7 @@ impl StorageEngine {
                  DELETE FROM _ledger WHERE table_name = {text};
                  DELETE FROM _quarantine WHERE table_name = {text};
                  DELETE FROM _held WHERE table_name = {text};
+                 DELETE FROM _vanished_profiles WHERE table_name = {text};
                  COMMIT;",
                 ident(&format!("{name}_flat")),
                 ident(name),
