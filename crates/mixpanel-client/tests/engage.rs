@@ -72,7 +72,8 @@ fn a_full_last_page_takes_another_look() {
 
 #[test]
 fn a_short_page_in_between_is_not_the_end_when_more_were_promised() {
-    let (results, _) = read([page(Some(5), 2, 0..2), page(None, 2, 2..3), page(None, 2, 3..5)], &everybody());
+    let scripts = [page(Some(5), 2, 0..2), page(None, 2, 2..3), page(None, 2, 3..5), page(None, 2, 5..5)];
+    let (results, _) = read(scripts, &everybody());
     assert_eq!(results.unwrap(), 5);
     let scripts = [page(Some(5), 2, 0..2), page(None, 2, 2..3), page(None, 2, 3..3)];
     let (results, _) = read(scripts, &everybody());
