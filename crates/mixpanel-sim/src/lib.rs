@@ -1,4 +1,4 @@
-//! A simulator of Mixpanel's raw export API: a deterministic world behind a real HTTP server.
+//! A simulator of Mixpanel's raw export API and Query API: a deterministic world behind a real HTTP server.
 //!
 //! It exists so that programs which download from Mixpanel can be run, tested and measured without an account,
 //! without a network, and against every failure that the real service has been seen to produce. It shares no code
@@ -29,8 +29,10 @@
 //! | data: a shop's events from a seed, or recorded files | [`World`], [`Source`] |
 //! | `GET /api/2.0/export` with all its parameters, credentials, gzip | [`SimConfig`] |
 //! | profiles of users and companies: `engage` with sessions, cohorts and behaviours, `engage/stats`, `engage/properties`, `cohorts/list` | [`EngageSettings`], [`SimConfig::profiles`], [`Simulator::data_group_id`] |
-//! | the expression language of `where` | [`expr`] |
-//! | limits of 60 requests per hour, 3 per second, 100 at once | [`Limits`], [`Simulator::advance`] |
+//! | the Query API: counts over the same events | [`Simulator::query_url`] |
+//! | events that are added later | [`Simulator::add_events`] |
+//! | the expression language of `where` and `on` | [`expr`] |
+//! | limits: exports 60 per hour, 3 per second, 100 at once; queries 60 per hour, 5 at once | [`Limits`], [`Simulator::advance`] |
 //! | failures on demand | [`Fault`] |
 //!
 //! # The data

@@ -29,8 +29,15 @@ pub(crate) fn check(config: &SimConfig, headers: &HeaderMap, project: Project<'_
         return Err(unknown());
     }
     let (user, password) = basic(rest).ok_or_else(unknown)?;
-    if user == config.project_secret && password.is_empty() && matches!(project, Project::Parameter(_)) {
-        return Ok(());
+    if let Project::Parameter(named) = project
+        && user == config.project_secret
+        && password.is_empty()
+    {
+        // The secret says which project it is; still, what is sent must make sense.
+        return match named.map(str::parse::<u64>) {
+            Some(Err(_)) => Err(bad("project_id must be an integer")),
+            _ => Ok(()),
+        };
     }
     if user != config.username || password != config.secret {
         return Err(unknown());

@@ -23,7 +23,7 @@ use crate::faults::{Asked, Fault};
 use crate::limits::Running;
 use auth::Project;
 pub(crate) use params::Params;
-pub(crate) use refusal::{Refusal, bad};
+pub(crate) use refusal::{Refusal, bad, not_found};
 pub(crate) use respond::Answer;
 use respond::{Delivery, accepts_gzip};
 
@@ -149,6 +149,12 @@ impl Incoming {
         params: Params,
         running: Option<Running>,
     ) -> Response {
+        // Every query may name a data view; this project has only the one of all its data.
+        if self.family == Family::Query
+            && let Err(refusal) = params.integer("workspace_id")
+        {
+            return self.refuse(refusal);
+        }
         let fault = match self.fault(&app, &params) {
             Ok(fault) => fault,
             Err(refusal) => return self.refuse(refusal),

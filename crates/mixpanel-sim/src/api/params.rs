@@ -80,7 +80,6 @@ impl Params {
         self.text(name)?.map(|text| text.trim().parse().map_err(|_| wrong())).transpose()
     }
 
-    #[allow(dead_code, reason = "for retention, which is being written")]
     /// A truth value: `true`, `false`, `1` or `0`.
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, Refusal> {
         let Some(text) = self.text(name)? else { return Ok(None) };

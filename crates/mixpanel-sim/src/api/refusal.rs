@@ -18,7 +18,6 @@ pub(crate) fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
 }
 
-#[allow(dead_code, reason = "for endpoints with ids, which are being written")]
 /// An id that is nowhere.
 pub(crate) fn not_found(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, error)

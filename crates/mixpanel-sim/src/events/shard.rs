@@ -26,7 +26,6 @@ const ABSENT: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
     /// The stored time in milliseconds.
-    #[allow(dead_code, reason = "for funnels, which are being written")]
     pub(crate) time: i64,
     /// The clock on the project's wall at that time, in milliseconds as if it were UTC.
     pub(crate) wall: i64,

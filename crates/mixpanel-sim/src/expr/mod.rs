@@ -60,6 +60,11 @@ impl Expr {
         parse::parse(text).map(Expr)
     }
 
+    /// `user["name"]`.
+    pub(crate) fn of_user(name: &str) -> Expr {
+        Expr(parse::Node::Select(parse::Selector::User, vec![name.to_owned()]))
+    }
+
     /// Whether the expression uses `user["…"]`.
     pub fn asks_for_profile(&self) -> bool {
         let mut asks = false;

@@ -64,12 +64,14 @@ pub(crate) fn checked(app: &App, from: Date, to: Date) -> Result<Range, Refusal>
 /// The range of a query that gives either dates or how many units back it looks.
 pub(crate) fn range_or_interval(call: &Call<'_>, unit: Unit) -> Result<Range, Refusal> {
     let dates = (call.params.date("from_date")?, call.params.date("to_date")?);
+    let interval = interval(call.params)?;
+    // The description wants either, and requires the dates: where both come, the dates count.
     if let (Some(from), Some(to)) = dates {
         return checked(call.app, from, to);
     }
     let today = call.app.today();
     let to = dates.1.unwrap_or(today);
-    match (dates.0, interval(call.params)?) {
+    match (dates.0, interval) {
         (Some(from), None) => checked(call.app, from, to),
         (None, Some(count)) => {
             let first = unit.step(unit.floor(start_of(to)), 1 - count);

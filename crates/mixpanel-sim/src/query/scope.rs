@@ -51,7 +51,12 @@ pub(crate) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(app: &'a App, range: Range) -> Scope<'a> {
-        Scope { app, range, shards: app.events.shards(range.from, range.to) }
+        Scope::reaching(app, range, range.to)
+    }
+
+    /// A scope that also has the events after the range up to a day.
+    pub(crate) fn reaching(app: &'a App, range: Range, to: Date) -> Scope<'a> {
+        Scope { app, range, shards: app.events.shards(range.from, to) }
     }
 
     /// All events of the range, in order of time, with their shards.
@@ -61,6 +66,14 @@ impl<'a> Scope<'a> {
             let shard: &Shard = shard;
             let within = move |event: &&Event| (start..end).contains(&event.wall);
             shard.events().iter().filter(within).map(move |event| (shard, event))
+        })
+    }
+
+    /// All events of the shards, in order of time, whatever their day.
+    pub(crate) fn all_events(&self) -> impl Iterator<Item = (&Shard, &Event)> {
+        self.shards.iter().flat_map(|shard| {
+            let shard: &Shard = shard;
+            shard.events().iter().map(move |event| (shard, event))
         })
     }
 
@@ -74,6 +87,11 @@ impl<'a> Scope<'a> {
         self.app.events.names().properties.get(name)
     }
 
+    /// The number of a user.
+    pub(crate) fn user(&self, distinct_id: &str) -> Option<u32> {
+        self.app.events.names().users.get(distinct_id)
+    }
+
     /// The name of an event.
     pub(crate) fn event_name(&self, id: u32) -> Arc<str> {
         Arc::clone(self.app.events.names().events.text(id))
@@ -82,6 +100,14 @@ impl<'a> Scope<'a> {
     /// The name of a property.
     pub(crate) fn property_name(&self, id: u32) -> Arc<str> {
         Arc::clone(self.app.events.names().properties.text(id))
+    }
+
+    /// A property by its name.
+    pub(crate) fn property_of(&self, name: &str, of_user: bool) -> Property<'a> {
+        if !of_user {
+            return Property::Event(self.property(name));
+        }
+        Property::User(self.bind(Expr::of_user(name)))
     }
 
     /// Makes an expression ready to be evaluated over the scope's events.
@@ -93,6 +119,53 @@ impl<'a> Scope<'a> {
             .collect();
         let profiles = expr.asks_for_profile().then(RefCell::default);
         Bound { app: self.app, expr, properties, profiles }
+    }
+}
+
+/// A condition on events.
+pub(crate) trait Keep {
+    /// Whether an event passes.
+    fn keeps(&self, shard: &Shard, event: &Event) -> Result<bool, Refusal>;
+}
+
+impl Keep for Bound<'_> {
+    fn keeps(&self, shard: &Shard, event: &Event) -> Result<bool, Refusal> {
+        Ok(self.with(shard, event, |expr, context| expr.keeps(context))?)
+    }
+}
+
+/// What segments events.
+pub(crate) enum On<'a> {
+    Expression(Bound<'a>),
+    Property(Property<'a>),
+}
+
+impl On<'_> {
+    /// The value for an event.
+    pub(crate) fn value(&self, shard: &Shard, event: &Event) -> Result<Value, Refusal> {
+        match self {
+            On::Expression(bound) => Ok(bound.value(shard, event)?),
+            On::Property(property) => Ok(property.value(shard, event)),
+        }
+    }
+}
+
+/// A property of events, or of their users' profiles.
+pub(crate) enum Property<'a> {
+    /// The number of its name; `None` if no event has it.
+    Event(Option<u32>),
+    User(Bound<'a>),
+}
+
+impl Property<'_> {
+    /// The value for an event.
+    pub(crate) fn value(&self, shard: &Shard, event: &Event) -> Value {
+        match self {
+            Property::Event(number) => {
+                number.and_then(|number| value(shard, event, number)).unwrap_or(Value::Undefined)
+            }
+            Property::User(bound) => bound.value(shard, event).unwrap_or(Value::Undefined),
+        }
     }
 }
 
@@ -128,11 +201,6 @@ impl Bound<'_> {
     /// The value for an event.
     pub(crate) fn value(&self, shard: &Shard, event: &Event) -> Result<Value, ExprError> {
         self.with(shard, event, |expr, context| expr.evaluate(context))
-    }
-
-    /// Whether an event passes.
-    pub(crate) fn keeps(&self, shard: &Shard, event: &Event) -> Result<bool, Refusal> {
-        Ok(self.with(shard, event, |expr, context| expr.keeps(context))?)
     }
 
     fn with<R>(&self, shard: &Shard, event: &Event, then: impl FnOnce(&Expr, &Context<'_>) -> R) -> R {

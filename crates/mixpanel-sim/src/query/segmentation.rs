@@ -1,7 +1,7 @@
 //! `/segmentation`: how often an event happened, by time and by the value of an expression.
 
 use super::ask::{self, Counting};
-use super::scope::Scope;
+use super::scope::{Keep, Scope};
 use super::segment;
 use super::tally::{Tally, chart, csv};
 use super::time::Unit;

@@ -1,0 +1,87 @@
+"""Adds to a published description what it leaves out, so that a tester can do its work. Prints the result.
+
+The description knows only answers with status 200, and no values for names, dates and expressions. Added are the
+errors (as Mixpanel is known to send them), and for parameters that are just "a string" some values that mean
+something beside the arbitrary ones. The schemas of answers stay as they are, but for the places that contradict the
+description's own words.
+"""
+
+import sys
+
+import yaml
+
+# Retired, or looked at elsewhere.
+LEFT_OUT = ["/jql"]
+ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+TEXT = {"type": "string"}
+VALUES = {
+    "project_id": [12345],
+    "bookmark_id": [8801, 8802, 8803, 8804, 1],
+    "funnel_id": [7501, 7502, 7503, 1],
+    "from_date": ["2025-06-01", "2025-06-20"],
+    "to_date": ["2025-06-21", "2025-07-01"],
+    "event": ["Purchase", "Page View", '["Purchase", "Search"]'],
+    "born_event": ["Signed Up", "Product Viewed"],
+    "name": ["plan", "$os", "price"],
+    "on": ['properties["plan"]', 'properties["price"]'],
+    "where": ['properties["mp_lib"] == "web"', 'defined(user["plan"])'],
+    "born_where": ['properties["mp_lib"] == "web"'],
+    "distinct_ids": ['["user-000001", "user-000002"]'],
+}
+
+
+def main(path: str) -> None:
+    with open(path, encoding="utf-8") as file:
+        description = yaml.safe_load(file)
+    for left_out in LEFT_OUT:
+        description["paths"].pop(left_out, None)
+    shared = list(description["components"]["parameters"].values())
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            shared += [parameter for parameter in operation["parameters"] if "$ref" not in parameter]
+            for status in ("400", "403", "404"):
+                content = {"application/json": {"schema": ERROR}}
+                operation["responses"][status] = {"description": "Refused", "content": content}
+            success = operation["responses"]["200"]["content"]
+            if any(parameter_name(description, p) == "format" for p in operation["parameters"]):
+                success["text/csv"] = {"schema": TEXT}
+    for parameter in shared:
+        values = VALUES.get(parameter["name"])
+        if values:
+            kind = parameter["schema"]["type"]
+            # Chosen by a coin: something that means something, or anything of the type.
+            parameter["schema"] = {"anyOf": [{"type": kind, "enum": values}, {"type": kind}]}
+    correct(description)
+    yaml.safe_dump(description, sys.stdout, sort_keys=False)
+
+
+def parameter_name(description: dict, parameter: dict) -> str:
+    reference = parameter.get("$ref")
+    if reference:
+        parameter = description["components"]["parameters"][reference.rsplit("/", 1)[1]]
+    return parameter["name"]
+
+
+def correct(description: dict) -> None:
+    def answer(path: str) -> dict:
+        operation = description["paths"][path]["get"]
+        return operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+
+    # "null for step 0", and nested by segment with `on`.
+    day = answer("/funnels")["data"]["additionalProperties"]
+    for time in ("avg_time", "avg_time_from_start"):
+        day["properties"]["steps"]["items"]["properties"][time]["nullable"] = True
+    # Sums of amounts and averages have fractions.
+    answer("/segmentation/sum")["results"]["additionalProperties"] = {"type": "number"}
+    ranges = answer("/segmentation/numeric")["data"]["properties"]["values"]["additionalProperties"]
+    ranges["additionalProperties"] = {"type": "number"}
+    # With `on`, periods are nested by segment.
+    answer("/retention/addiction")["data"]["additionalProperties"] = {
+        "anyOf": [
+            {"type": "array", "items": {"type": "integer"}},
+            {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "integer"}}},
+        ]
+    }
+
+
+main(sys.argv[1])
