@@ -1,5 +1,7 @@
 //! What a segment is called: the text of a value.
 
+use std::collections::BTreeMap;
+
 use crate::expr::Value;
 
 /// The text of a value: numbers and truth values as in JSON, `undefined` for one that is missing, JSON for lists
@@ -15,6 +17,17 @@ pub(super) fn key(value: &Value) -> String {
             .map_or_else(|_| "undefined".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()),
         Value::List(_) | Value::Object(_) => json(value).to_string(),
     }
+}
+
+/// The segments with the largest totals, the largest first; equal ones by name.
+pub(super) fn largest<'a>(counts: impl Iterator<Item = (&'a str, u64)>, limit: usize) -> Vec<String> {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for (key, count) in counts {
+        *totals.entry(key).or_default() += count;
+    }
+    let mut ranked: Vec<(&str, u64)> = totals.into_iter().collect();
+    ranked.sort_by_key(|&(_, total)| std::cmp::Reverse(total));
+    ranked.into_iter().take(limit).map(|(key, _)| key.to_owned()).collect()
 }
 
 fn json(value: &Value) -> serde_json::Value {

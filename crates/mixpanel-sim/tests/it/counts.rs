@@ -478,7 +478,8 @@ fn days_are_days_of_the_project() {
 #[test]
 fn bad_queries_are_told_why() {
     let simulator = start(small());
-    let cases: [(&str, &[(&str, &str)], &str); 22] = [
+    type Parameters = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Parameters, &str); 22] = [
         ("segmentation", &[("event", "x"), ("from_date", "2025-06-01")], "to_date"),
         ("segmentation", &[("from_date", FROM), ("to_date", TO)], "event"),
         ("segmentation", &[("event", "x"), ("from_date", "1999-06-01"), ("to_date", TO)], "bad year"),

@@ -156,7 +156,7 @@ fn time(app: &App, sections: &Fields<'_>) -> Result<(Range, Unit), Refusal> {
         return Err(sections.error("time", "must have exactly one entry"));
     };
     let known = ["dateRangeType", "unit", "window", "value"];
-    let fields = Fields::read(*value, path.clone(), &known, &[], &["sessionId"])?;
+    let fields = Fields::read(value, path.clone(), &known, &[], &["sessionId"])?;
     let units =
         [Unit::Minute, Unit::Hour, Unit::Day, Unit::Week, Unit::Month].map(|unit| (unit.name(), unit));
     let unit = fields.choice("unit", &units)?.unwrap_or(Unit::Day);

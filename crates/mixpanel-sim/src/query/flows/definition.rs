@@ -67,7 +67,7 @@ impl Flow {
             return Err(fields.error("steps", "the simulator supports exactly one step"));
         };
         let step = Fields::read(
-            *step,
+            step,
             path.clone(),
             &["event", "forward", "reverse"],
             &["step_label", "bool_op"],

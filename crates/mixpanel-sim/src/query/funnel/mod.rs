@@ -10,6 +10,7 @@ use self::count::{Counted, Funnel, Reached, Step, Steps};
 use self::saved::{FUNNELS, Saved, find};
 use super::ask;
 use super::scope::{On, Range, Scope};
+use super::segment;
 use super::time::{DAY_MS, HOUR_MS, Unit};
 use crate::api::params::missing;
 use crate::api::{Answer, Call, Refusal, bad, not_found};
@@ -90,13 +91,8 @@ fn window(call: &Call<'_>, saved: &Saved) -> Result<i64, Refusal> {
 
 /// The segments that most users began in, over all buckets.
 fn top_segments(counted: &[Counted], limit: usize) -> Vec<String> {
-    let mut totals: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
-    for (key, steps) in counted.iter().flat_map(|counted| &counted.segments) {
-        *totals.entry(key).or_default() += steps[0].count;
-    }
-    let mut ranked: Vec<(&str, u64)> = totals.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1));
-    ranked.into_iter().take(limit).map(|(key, _)| key.to_owned()).collect()
+    let segments = counted.iter().flat_map(|counted| &counted.segments);
+    segment::largest(segments.map(|(key, steps)| (key.as_str(), steps[0].count)), limit)
 }
 
 fn steps_json(saved: &Saved, steps: &Steps) -> Value {

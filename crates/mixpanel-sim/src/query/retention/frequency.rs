@@ -48,21 +48,15 @@ pub(in crate::query) fn addiction(call: &Call<'_>) -> Result<Answer, Refusal> {
         let active = periods[bucket].entry(key).or_default();
         active.entry(event.user).or_default().insert(part.floor(event.wall));
     }
-    let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
-    for (key, active) in periods.iter().flatten() {
-        *totals.entry(key).or_default() += active.len();
-    }
-    let mut ranked: Vec<(&str, usize)> = totals.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1));
-    ranked.truncate(limit);
+    let actives = periods.iter().flatten().map(|(key, active)| (key.as_str(), active.len() as u64));
+    let kept = segment::largest(actives, limit);
 
     let mut data = Map::new();
     for (&bucket, period) in buckets.iter().zip(&periods) {
         let part_ms = if part == Unit::Hour { HOUR_MS } else { DAY_MS };
         let length = ((unit.step(bucket, 1) - bucket) / part_ms) as usize;
         let value = if segmented {
-            let segments =
-                ranked.iter().map(|&(key, _)| (key.to_owned(), json!(at_least(period.get(key), length))));
+            let segments = kept.iter().map(|key| (key.clone(), json!(at_least(period.get(key), length))));
             Value::Object(segments.collect())
         } else {
             json!(at_least(period.get(""), length))

@@ -3,14 +3,13 @@
 pub(super) mod count;
 mod frequency;
 
-use std::collections::BTreeMap;
-
 use jiff::ToSpan;
 use serde_json::{Map, Value, json};
 
 use self::count::{Cohort, Name, Retention, Wanted};
 use super::ask;
 use super::scope::{On, Range, Scope};
+use super::segment;
 use super::time::Unit;
 use crate::api::params::missing;
 use crate::api::{Answer, Call, Refusal, bad};
@@ -97,11 +96,6 @@ pub(super) fn wide_scope(app: &App, range: Range, unit: Unit, units: i64) -> Sco
 
 /// The segments with most returns.
 fn top_segments(cohorts: &[Cohort], limit: usize) -> Vec<String> {
-    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
-    for (key, counts) in cohorts.iter().flat_map(|cohort| &cohort.segments) {
-        *totals.entry(key).or_default() += counts.iter().sum::<u64>();
-    }
-    let mut ranked: Vec<(&str, u64)> = totals.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1));
-    ranked.into_iter().take(limit).map(|(key, _)| key.to_owned()).collect()
+    let segments = cohorts.iter().flat_map(|cohort| &cohort.segments);
+    segment::largest(segments.map(|(key, counts)| (key.as_str(), counts.iter().sum())), limit)
 }
