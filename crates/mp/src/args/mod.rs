@@ -16,7 +16,7 @@ use crate::error::EXIT_CODES;
 pub(crate) use auth::{Auth, List as AuthList, Login, Named, Status as AuthStatus};
 pub(crate) use data::{Connection, Database, Day, Reading};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
-pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
+pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, Sync};
 pub(crate) use global::Global;
 pub(crate) use local::{Answer, Info, Run, Schema, Shell, Sql, Tables};
 pub(crate) use output::{Output, Plot, Rows};

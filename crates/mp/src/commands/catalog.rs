@@ -1,6 +1,6 @@
 //! The words of a database: tables, columns, events, properties. For completion.
 
-use mixpanel_data::{StorageEngine, Value};
+use mixpanel_data::StorageEngine;
 
 /// More events than these are not offered.
 const MOST_EVENTS: usize = 500;

@@ -42,12 +42,12 @@ impl Connection {
             Some(base) => (BaseUrls::single_host(&base), None),
             None => (BaseUrls::for_region(region), Some(state_folder(env))),
         };
+        let account = settings.account_in_use().map(str::to_owned);
         let credentials = settings.credentials(project_id.is_some())?;
         env.mask().hide(match &credentials {
             Credentials::ServiceAccount { secret, .. } | Credentials::ProjectSecret { secret } => secret,
             _ => return Err(Error::NoCredentials { missing: vec!["MP_USERNAME", "MP_SECRET"] }),
         });
-        let account = settings.account_in_use().map(str::to_owned);
         Ok(Connection { credentials, account, project_id, region, base_urls, clock, budget })
     }
 

@@ -196,8 +196,18 @@ pub(crate) fn accounts(document: &mut DocumentMut) -> &mut Item {
 pub(super) fn broken(path: &Path, text: &str, error: &toml_edit::de::Error) -> Error {
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map_or_else(String::new, |line| format!(", line {line}"));
-    let message = one_line(error.message());
+    let message = without_value(&one_line(error.message()));
     Error::BrokenConfig { what: format!("{}{place}: {message}", path.display()) }
+}
+
+/// A message about a wrong value shows it, and it may be the secret.
+fn without_value(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((before, expected)) if before.starts_with("invalid ") => {
+            format!("a value of the wrong kind, expected {expected}")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 fn one_line(text: &str) -> String {

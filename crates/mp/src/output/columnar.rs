@@ -40,7 +40,8 @@ impl Sink for Parquet {
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        let batch = batch.clone().with_schema(Arc::clone(&self.schema)).map_err(of_arrow)?;
+        let columns = batch.columns().to_vec();
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(of_arrow)?;
         self.writer.as_mut().map_or(Ok(()), |writer| writer.write(&batch).map_err(of_parquet))
     }
 

@@ -1,13 +1,13 @@
 //! How a fetch is going: a bar for people, lines of text or JSON for programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::civil::Date;
 use mixpanel_client::Client;
-use mixpanel_client::budget::BudgetState;
+use mixpanel_client::budget::{ApiFamily, BudgetState};
 use mixpanel_client::retry::RetryNotice;
 use mixpanel_data::FetchProgress;
 use serde_json::json;
@@ -158,7 +158,7 @@ impl Progress {
 
     fn budget(&self) -> Option<BudgetState> {
         let client = self.shared().client.clone()?;
-        client.budget().map(|budget| budget.state(SystemTime::now()))
+        client.budget().map(|budget| budget.state(ApiFamily::Export, SystemTime::now()))
     }
 
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {

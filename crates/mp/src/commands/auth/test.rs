@@ -1,11 +1,13 @@
 //! `mp auth test`: what the credential is, and which of Mixpanel's APIs answer it.
 
 use jiff::civil::{Date, date};
+use mixpanel_client::api::ApiRequest;
 use mixpanel_client::export::ExportRequest;
 use mixpanel_client::time::ClockMode;
 use mixpanel_client::{Credentials, ErrorKind};
 use mixpanel_data::Project;
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::super::Reader;
 use crate::args;
@@ -32,6 +34,9 @@ struct Tested {
     account: Option<String>,
     username: Option<String>,
     project_id: Option<u64>,
+    /// What Mixpanel says of the project, where the app API answers.
+    project_name: Option<String>,
+    project_timezone: Option<String>,
     region: String,
     timezone: String,
     clock_mode: &'static str,
@@ -55,12 +60,22 @@ fn test(connection: Connection, output: &args::Output, reader: Reader<'_>) -> Re
     let (account, project_id) = (connection.account.clone(), connection.project_id);
     let ui = reader.ui.clone();
     let project = connection.project(reader.signals, move |notice| ui.say(&notice.error.to_string()))?;
-    let apis = vec![export(&project)?];
+    let mut apis = vec![export(&project)?];
+    let names = ApiRequest::query("events/names").param("type", "general").param("limit", 1);
+    apis.push(answers("query API", project.client.json::<Json>(&names).map(drop)));
+    let me = project.client.json::<Json>(&ApiRequest::app("me"));
+    let about =
+        me.as_ref().ok().and_then(|me| me.pointer(&format!("/results/projects/{}", project.project_id)));
+    let said = |name: &str| about.and_then(|about| about.get(name)).and_then(Json::as_str).map(str::to_owned);
+    let (project_name, project_timezone) = (said("name"), said("timezone"));
+    apis.push(answers("app API", me.map(drop)));
     let tested = Tested {
         kind,
         account,
         username,
         project_id,
+        project_name,
+        project_timezone,
         region: project.region.clone(),
         timezone: project.clock.timezone_name().to_owned(),
         clock_mode: if project.clock.mode() == ClockMode::Utc { "utc" } else { "local" },
@@ -90,13 +105,28 @@ fn export(project: &Project) -> Result<Api, Error> {
     Ok(Api { name: "raw export", answers, remark })
 }
 
+/// Other APIs may be closed to this credential, or not in the plan: that is an answer too.
+fn answers(name: &'static str, outcome: mixpanel_client::Result<()>) -> Api {
+    let remark = outcome.as_ref().err().map(|error| output::clean(&error.to_string()));
+    Api { name, answers: outcome.is_ok(), remark }
+}
+
 fn pairs(tested: &Tested) -> Vec<(&'static str, String)> {
     let mut pairs = vec![("credential", tested.kind.to_owned())];
     pairs.extend(tested.account.clone().map(|account| ("account", account)));
     pairs.extend(tested.username.clone().map(|username| ("username", username)));
-    pairs.extend(tested.project_id.map(|id| ("project", id.to_string())));
+    let named = |id: u64| match &tested.project_name {
+        Some(name) => format!("{id}, {}", output::clean(name)),
+        None => id.to_string(),
+    };
+    pairs.extend(tested.project_id.map(|id| ("project", named(id))));
     pairs.push(("region", tested.region.clone()));
     pairs.push(("time zone", format!("{} (times are {})", tested.timezone, tested.clock_mode)));
+    if let Some(zone) = tested.project_timezone.as_ref().filter(|zone| **zone != tested.timezone) {
+        let remark =
+            format!("the project's is {}: --timezone, or `timezone` of the account", output::clean(zone));
+        pairs.push(("note", remark));
+    }
     for api in &tested.apis {
         let answer = if api.answers { "answers" } else { "does not answer" };
         let remark = api.remark.as_ref().map(|remark| format!(": {remark}")).unwrap_or_default();

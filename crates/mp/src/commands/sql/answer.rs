@@ -20,7 +20,7 @@ pub(crate) fn answer(
     let json = json_columns(storage, statement, values);
     // The two callbacks take turns, and what stops them is not always an error of the engine.
     let state = RefCell::new((page, None::<Error>));
-    let stop = || Err(ErrorKind::Cancelled.into());
+    let stop = || -> mixpanel_data::Result<()> { Err(ErrorKind::Cancelled.into()) };
     let outcome = storage.execute_streaming_with(
         &statement.sql,
         values,

@@ -20,7 +20,7 @@ use crate::args;
 use crate::error::Error;
 use crate::ui::Ui;
 
-pub(crate) use natural::{Picture, natural};
+use natural::natural;
 
 /// More rows than these are not drawn: no screen shows them.
 const MOST_ROWS: usize = 100_000;
