@@ -5,7 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::commands::discover::complete;
 
-use super::{Connection, Database, Day, Output, Reading};
+use super::{Connection, Database, Day, FetchProfiles, Output, Reading, Stream};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fetch {
@@ -14,10 +14,22 @@ pub(crate) enum Fetch {
 Examples:
   mp fetch events --from 2024-01-01 --to 2024-01-31
   mp fetch events purchases --from 7d --to yesterday -e Purchase
+  mp fetch events --from 7d --to yesterday --stdout > week.jsonl
 
 Credentials come from the environment: MP_USERNAME and MP_SECRET of a service account with
 MP_PROJECT_ID, or MP_PROJECT_SECRET. Fetching days again replaces them.")]
     Events(FetchEvents),
+    /// Fetch profiles of users or groups: all of them are stored, or nothing is changed
+    #[command(after_help = "\
+Examples:
+  mp fetch profiles
+  mp fetch profiles --where 'properties[\"plan\"] == \"pro\"' --output-properties '$email,plan'
+  mp fetch profiles companies --group-id 4321
+  mp fetch profiles --stdout | jq .distinct_id
+
+A fetch of all profiles replaces the table; who exists no longer goes to _vanished_profiles. A fetch
+of some replaces those it finds. It counts as one query, however many pages there are.")]
+    Profiles(Box<FetchProfiles>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +77,9 @@ pub(crate) struct FetchEvents {
     /// How many downloads run at a time, 1 to 100 [default: 4]
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) stream: Stream,
 
     #[command(flatten)]
     pub(crate) database: Database,

@@ -8,6 +8,7 @@ mod global;
 mod local;
 mod output;
 mod play;
+mod profiles;
 
 use clap::{Parser, Subcommand};
 
@@ -16,11 +17,12 @@ use crate::error::EXIT_CODES;
 pub(crate) use auth::{Auth, List as AuthList, Login, Named, Status as AuthStatus};
 pub(crate) use data::{Connection, Database, Day, Reading};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
-pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, Sync};
+pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
 pub(crate) use global::Global;
 pub(crate) use local::{Answer, Info, Run, Schema, Shell, Sql, Tables};
 pub(crate) use output::{Output, Plot, Rows};
 pub(crate) use play::{Demo, Sim, World};
+pub(crate) use profiles::{FetchProfiles, Stream};
 
 /// A complete local copy of a Mixpanel project's events, in DuckDB.
 #[derive(Debug, Parser)]

@@ -222,7 +222,13 @@ fn of_api(kind: &Api) -> Advice {
             "check MP_USERNAME, MP_SECRET, MP_PROJECT_ID, and MP_REGION: each region has its own accounts; \
              `mp auth status` says where they are from",
         ),
-        Api::PlanLimit { .. } => of("PLAN_LIMIT", 10).hint("raw export needs a plan that includes it"),
+        Api::PlanLimit { .. } => of("PLAN_LIMIT", 10).hint("the project's plan must include this API"),
+        Api::BufferFull { .. } => {
+            of("OUT_OF_MEMORY", 8).hint("without --in-memory, rows may wait on disk; or fewer days at a time")
+        }
+        Api::SessionExpired { .. } | Api::MissingResults { .. } => {
+            of("INCOMPLETE", 10).hint("run it again; nothing was changed")
+        }
         Api::Forbidden { history_days: Some(days), .. } => of("HISTORY_LIMIT", 3)
             .hint(format!("the project's plan reaches back {days} days: a later --from")),
         Api::Forbidden { .. } => {
