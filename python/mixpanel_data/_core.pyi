@@ -4,6 +4,17 @@ from typing import Any, final
 
 import duckdb
 
+__all__ = [
+    "Engine",
+    "Project",
+    "__version__",
+    "coverage",
+    "fetch_events",
+    "plan",
+    "sweep_ephemeral_files",
+    "sync",
+]
+
 __version__: str
 
 @final
@@ -82,7 +93,7 @@ def fetch_events(
     from_date: str,
     to_date: str,
     *,
-    events: list[str] = [],
+    events: list[str] = ...,
     where_: str | None = None,
     limit: int | None = None,
     append: bool = False,

@@ -51,6 +51,7 @@ def record_of_event(event: Mapping[str, Any]) -> dict[str, Any]:
         >>> record = record_of_event({"event": "Login", "properties": {"time": 1.5, "distinct_id": "u", "plan": "pro"}})
         >>> record["event_time"].isoformat(), record["distinct_id"], record["insert_id"], record["properties"]
         ('1970-01-01T00:00:01.500000+00:00', 'u', None, {'plan': 'pro'})
+
     """
     properties = dict(event.get("properties") or {})
     seconds = properties.pop("time", None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,9 +174,9 @@ class ConfigManager:
         return Credentials(username or "", secret or "", project_id, region)
 
     def _read(self) -> tuple[dict[str, dict[str, Any]], str | None]:
-        try:
+        if sys.version_info >= (3, 11):
             import tomllib
-        except ModuleNotFoundError:  # Python 3.10
+        else:
             import tomli as tomllib
         path = self.config_path
         try:

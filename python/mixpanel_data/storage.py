@@ -414,6 +414,8 @@ class StorageEngine:
         """The first column of the first row; None if there is no row."""
         with self._asking(sql) as connection:
             row = connection.execute(sql).fetchone()
+            # An unfinished result would keep relations off the connection.
+            connection.abort()
             return None if row is None else row[0]
 
     def execute_rows(self, sql: str) -> SQLResult:
@@ -469,6 +471,11 @@ class StorageEngine:
         with self._lock:
             try:
                 yield connection
+            except RuntimeError as error:
+                # What DuckDB makes of Ctrl-C.
+                if str(error) == "Query interrupted":
+                    raise KeyboardInterrupt from None
+                raise
             except duckdb.OutOfMemoryException as error:
                 hint = "use ephemeral(), or memory(spill_to=folder)" if self._is_in_memory else None
                 raise OutOfMemoryError(_first_line(error), suggestion=hint) from error

@@ -437,10 +437,14 @@ class SyncPlan(_Plain, Tabular):
 
 @dataclass(frozen=True)
 class DayCoverage(_Plain):
-    """One project day: ``complete``, ``empty``, ``partial``, ``stale`` or ``missing``."""
+    """One project day.
+
+    ``status`` is ``complete``, ``empty``, ``partial``, ``stale`` (late events may be lacking),
+    ``unavailable`` (before the history that the project's plan keeps) or ``missing``.
+    """
 
     day: str
-    status: Literal["complete", "empty", "partial", "stale", "missing"]
+    status: Literal["complete", "empty", "partial", "stale", "unavailable", "missing"]
     rows: int
     fetched_at: datetime | None
 
@@ -478,6 +482,7 @@ class Coverage(_Plain, Tabular):
             "empty": "tab:gray",
             "partial": "tab:orange",
             "stale": "tab:olive",
+            "unavailable": "tab:brown",
             "missing": "tab:red",
         }
         for status, colour in colours.items():

@@ -27,7 +27,7 @@ from mixpanel_data.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import duckdb
     import pandas
@@ -107,7 +107,8 @@ class Workspace:
         self._read_only = read_only
         self._credentials, self._no_credentials = self._resolve(account)
         found = self._credentials
-        self._account = account or getattr(found, "account", None)
+        named = getattr(found, "account", None)
+        self._account = account or (named if isinstance(named, str) else None)
         self._project_id = str(project_id or getattr(found, "project_id", "") or "")
         self._region = str(region or getattr(found, "region", "") or "").lower()
         self._timezone = timezone or self._option(found, "timezone", "MP_TIMEZONE") or "UTC"
@@ -611,7 +612,7 @@ class Workspace:
         exported = self._api_client.export_events(
             from_date=first, to_date=last, events=events, where=where, limit=limit
         )
-        records = map(record_of_event, exported)
+        records: Iterator[dict[str, Any]] = map(record_of_event, exported)
         metadata = TableMetadata("events", now, first, last, events, where)
         if replace and storage.table_exists(name):
             # Complete before the old rows go.

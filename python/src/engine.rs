@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::ffi_stream::ArrowArrayStreamReader;
+use arrow::ffi_stream::RecordBatchStreamReader;
 use mixpanel_data::{
     EventRecord, MemoryOptions, ProfileRecord, Progress, Result, Rows, SnapshotOptions, StorageEngine, StorageMode,
     TableKind, TableMetadata,
@@ -131,7 +131,7 @@ impl Engine {
     fn open_snapshot(py: Python<'_>, path: PathBuf, max_bytes: Option<u64>) -> PyResult<Self> {
         let mut options = SnapshotOptions::default();
         if let Some(bytes) = max_bytes {
-            options.max_bytes = bytes;
+            options = options.max_bytes(bytes);
         }
         Self::build(py, |connector| StorageEngine::open_snapshot_on(connector, &path, &options))
     }
@@ -284,7 +284,7 @@ impl Engine {
         let metadata = &metadata_of(metadata)?;
         let stream = stream::take(&data.call_method0("__arrow_c_stream__")?)?;
         let reader = py
-            .detach(|| ArrowArrayStreamReader::try_new(stream))
+            .detach(|| RecordBatchStreamReader::try_new(stream))
             .map_err(|error| raise(py, &bad_stream(&error.to_string())))?;
         let (mut feed, ahead) = pipe(from_arrow(reader));
         self.write(py, &mut feed, progress, ahead, |engine, batches, progress| match metadata.kind {

@@ -189,6 +189,10 @@ fn of_api<'py>(py: Python<'py>, kind: &Api) -> PyResult<Raise<'py>> {
             });
             "QueryError"
         }
+        Api::NotFound { message } => {
+            refused(404, message)?;
+            "QueryError"
+        }
         Api::BadRequest { status, message } => {
             refused(*status, message)?;
             advise("check where=, events= and the dates");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mixpanel_client::budget::{ApiFamily, RequestBudget};
+use mixpanel_client::budget::RequestBudget;
 use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_client::{BaseUrls, CancelToken, Client, ClientOptions, Credentials, Region};
@@ -89,6 +89,6 @@ pub(crate) fn clock(timezone: &str, mode: &str) -> PyResult<ProjectClock> {
 /// to keep it in, that of this process.
 fn budget(folder: Option<PathBuf>, project: &str) -> RequestBudget {
     folder
-        .and_then(|folder| RequestBudget::in_folder(&folder, project, ApiFamily::Export).ok())
-        .unwrap_or_else(|| RequestBudget::in_memory(ApiFamily::Export))
+        .and_then(|folder| RequestBudget::in_folder(&folder, project).ok())
+        .unwrap_or_else(RequestBudget::in_memory)
 }

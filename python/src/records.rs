@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use arrow::array::RecordBatch;
-use arrow::ffi_stream::ArrowArrayStreamReader;
+use arrow::ffi_stream::RecordBatchStreamReader;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -123,7 +123,7 @@ pub(crate) fn from_iterator<'py, T: FromPython>(
 }
 
 /// Blocks of one batch from an Arrow stream, which is read without the GIL.
-pub(crate) fn from_arrow(mut reader: ArrowArrayStreamReader) -> impl FnMut(Python<'_>) -> PyResult<Block<RecordBatch>> {
+pub(crate) fn from_arrow(mut reader: RecordBatchStreamReader) -> impl FnMut(Python<'_>) -> PyResult<Block<RecordBatch>> {
     move |py| match py.detach(|| reader.next()) {
         None => Ok(Block::End),
         Some(Ok(batch)) => Ok(Block::Items(vec![batch])),

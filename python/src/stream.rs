@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
+use arrow::ffi_stream::{RecordBatchStreamReader, FFI_ArrowArrayStream};
 use mixpanel_data::{Error, ErrorKind, Result, error_from_message};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -32,8 +32,8 @@ pub(crate) fn take(capsule: &Bound<'_, PyAny>) -> PyResult<FFI_ArrowArrayStream>
 }
 
 /// Reads a stream of DuckDB's.
-pub(crate) fn reader(stream: FFI_ArrowArrayStream) -> Result<ArrowArrayStreamReader> {
-    ArrowArrayStreamReader::try_new(stream).map_err(error_of_duckdb)
+pub(crate) fn reader(stream: FFI_ArrowArrayStream) -> Result<RecordBatchStreamReader> {
+    RecordBatchStreamReader::try_new(stream).map_err(error_of_duckdb)
 }
 
 /// What DuckDB says through a stream.

@@ -134,7 +134,7 @@ class Simulator:
 
 @pytest.fixture(scope="session")
 def simulator(program: Path) -> Iterator[Simulator]:
-    running = Simulator(program, "--days", "30", "--events-per-day", "200", "--no-limits")
+    running = Simulator(program, "--days", "60", "--events-per-day", "200", "--no-limits")
     yield running
     running.stop()
 

@@ -54,7 +54,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("time text", event(event_time="yesterday"), "event_time is text that is no ISO 8601 time"),
     ("time None", event(event_time=None), "event_time is None"),
     ("properties list", event(properties=[1]), "properties is a list"),
-    ("properties text", event(properties="not json"), "JSON"),
+    ("properties text", event(properties="not json"), "properties"),
     ("properties no object", event(properties="[1]"), "object"),
     ("NaN", event(properties={"a": {"b": math.nan}}), r"properties\.a\.b is NaN"),
     ("infinity", event(properties={"a": [1, -math.inf]}), r"properties\.a\.1 is infinite"),
@@ -128,7 +128,7 @@ def test_odd_values_that_json_has_words_for(storage: StorageEngine) -> None:
     storage.create_events_table("events", [event(properties=properties)], EVENTS)
     get = "SELECT {} FROM events".format
     assert storage.execute_scalar(get("properties->>'$.big'")) == str(10**30)
-    assert storage.execute_scalar(get("properties->>'$.decimal'")) == "12.50"
+    assert '"decimal":12.50,' in storage.execute_scalar(get("properties"))
     assert storage.execute_scalar(get("properties->>'$.when'")) == "2024-01-01T12:00:00"
     assert storage.execute_scalar(get("properties->>'$.\"7\"'")) == "key"
     import json

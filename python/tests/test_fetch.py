@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 def test_a_fetch_brings_whole_days(workspace: Workspace) -> None:
     result = workspace.fetch_events(from_date="2025-06-01", to_date=date(2025, 6, 10))
     assert (result.table, result.type, result.date_range) == ("events", "events", ("2025-06-01", "2025-06-10"))
-    assert result.days_complete == 10
+    # The simulated world has a day on which nothing happened.
+    assert (result.days_complete, result.days_empty) == (9, 1)
     assert result.lines == result.rows + result.duplicates + result.rejects
     assert result.rows == workspace.sql_scalar("SELECT count(*) FROM events") > 1_000
     days = workspace.sql_scalar("SELECT count(DISTINCT event_time::DATE) FROM events_flat")
-    assert days == 10
+    assert days == 9
     again = workspace.fetch_events(from_date="2025-06-01", to_date="2025-06-10")
     assert again.total_rows == result.rows
     assert result.df["day"].iloc[0] == "2025-06-01"
@@ -56,16 +57,16 @@ def test_progress_is_told_in_this_thread(workspace: Workspace) -> None:
 def test_filters_belong_to_the_table(workspace: Workspace) -> None:
     days = {"from_date": "2025-06-01", "to_date": "2025-06-02"}
     names = [row[0] for row in _names(workspace, days)]
-    first = workspace.fetch_events("some", events=[names[0]], **days)
-    assert workspace.sql_rows("SELECT DISTINCT event_name FROM some").rows == [(names[0],)]
+    first = workspace.fetch_events("part", events=[names[0]], **days)
+    assert workspace.sql_rows("SELECT DISTINCT event_name FROM part").rows == [(names[0],)]
     with pytest.raises(FilterMismatchError):
-        workspace.fetch_events("some", events=[names[1]], **days)
-    more = workspace.fetch_events("some", events=[names[1]], append=True, **days)
+        workspace.fetch_events("part", events=[names[1]], **days)
+    more = workspace.fetch_events("part", events=[names[1]], append=True, **days)
     assert more.total_rows > first.total_rows
-    swapped = workspace.fetch_events("some", events=[names[1]], replace=True, **days)
+    swapped = workspace.fetch_events("part", events=[names[1]], replace=True, **days)
     assert swapped.total_rows == more.total_rows - first.total_rows
     few = workspace.fetch_events("few", limit=5, **days)
-    assert (few.rows, few.days_partial) == (5, 2)
+    assert (few.lines, few.days_partial) == (5, 2)
 
 
 def _names(workspace: Workspace, days: dict[str, str]) -> list[tuple[str]]:
@@ -81,7 +82,7 @@ def test_a_sync_fetches_what_is_missing(workspace: Workspace) -> None:
     assert (result.state, result.failed) == ("complete", [])
     assert sum(len(chunk.rows_by_day) for chunk in result.chunks) == 10
     coverage = workspace.coverage(from_date="2025-06-01", to_date="2025-06-21")
-    assert (coverage.count("complete"), coverage.count("missing")) == (20, 1)
+    assert [coverage.count(status) for status in ("complete", "empty", "missing")] == [19, 1, 1]
     assert coverage.to_dict()["days"][0]["status"] == "complete"
     assert workspace.sync(to_date="2025-06-20").requests == 0
     with pytest.raises(TableNotFoundError):
@@ -180,7 +181,7 @@ def test_ctrl_c_ends_a_fetch_and_the_next_one_works(workspace: Workspace) -> Non
     with pytest.raises(KeyboardInterrupt):
         workspace.fetch_events(from_date="2025-06-01", to_date="2025-06-30", chunk_days=1, on_progress=told)
     result = workspace.fetch_events(from_date="2025-06-01", to_date="2025-06-30")
-    assert result.days_complete == 30
+    assert result.days_complete + result.days_empty == 30
     assert workspace.sql_scalar("SELECT count(*) FROM events") == result.total_rows
 
 

@@ -162,6 +162,15 @@ def test_queries_come_in_many_forms(storage: StorageEngine) -> None:
     assert list(storage.execute_df(query)["amount"]) == [1, 2]
 
 
+def test_a_scalar_of_many_rows_leaves_the_connection_free(storage: StorageEngine) -> None:
+    storage.connection.execute("CREATE TABLE numbers AS FROM range(100_000) t(n)")
+    assert storage.execute_scalar("SELECT n FROM numbers") == 0
+    assert storage.execute("SELECT count(*) FROM numbers").fetchall() == [(100_000,)]
+    assert storage.execute_scalar("INSERT INTO numbers VALUES (1), (2)") == 2
+    assert storage.execute_scalar("SELECT count(*) FROM numbers") == 100_002
+    assert storage.execute_scalar("CREATE TABLE more AS FROM numbers") == 100_002
+
+
 def test_sql_reads_the_callers_frames(storage: StorageEngine) -> None:
     pandas = pytest.importorskip("pandas")
     my_frame = pandas.DataFrame({"x": [1, 2, 3]})

@@ -54,7 +54,7 @@ enum Kind<'a, R> {
     Batches(Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>),
 }
 
-impl<'a, R> Rows<'a, R> {
+impl<'a, R: 'a> Rows<'a, R> {
     /// Rows from any iterator of records.
     pub fn records(records: impl IntoIterator<Item = R, IntoIter: 'a>) -> Self {
         Self::try_records(records.into_iter().map(Ok))
