@@ -1,6 +1,5 @@
 //! Rows made by hand, as an Arrow batch: so that they go the way of every other result.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use mixpanel_data::Value;
@@ -36,17 +35,14 @@ impl Column {
     }
 
     /// A number of bytes, which people see with its unit.
+    #[cfg(test)]
     pub(crate) fn bytes(name: &str) -> Self {
-        let unit = HashMap::from([(UNIT.to_owned(), "B".to_owned())]);
+        let unit = std::collections::HashMap::from([(UNIT.to_owned(), "B".to_owned())]);
         Column(Field::new(name, DataType::Int64, true).with_metadata(unit))
     }
 
     pub(crate) fn boolean(name: &str) -> Self {
         Column(Field::new(name, DataType::Boolean, true))
-    }
-
-    pub(crate) fn date(name: &str) -> Self {
-        Column(Field::new(name, DataType::Date32, true))
     }
 
     /// An instant.

@@ -21,11 +21,6 @@ pub(crate) fn tables() -> Vec<CompletionCandidate> {
     candidates(|catalog| catalog.tables)
 }
 
-/// Property names.
-pub(crate) fn properties() -> Vec<CompletionCandidate> {
-    candidates(|catalog| catalog.properties)
-}
-
 /// Names of accounts.
 pub(crate) fn accounts() -> Vec<CompletionCandidate> {
     let env = Surroundings::of_process(Words::default(), Mask::default());
