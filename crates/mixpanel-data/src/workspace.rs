@@ -14,7 +14,9 @@ use crate::fetch::{
     self, Coverage, FetchEvents, FetchProfiles, OnProfileProgress, OnProgress, ProfilesResult, SyncOptions,
     SyncPlan, SyncResult,
 };
-use crate::storage::{MemoryOptions, SnapshotOptions, StorageEngine};
+use crate::storage::StorageEngine;
+#[cfg(feature = "bundled")]
+use crate::storage::{MemoryOptions, SnapshotOptions};
 use crate::stream::{RowStream, StreamBuffer};
 use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
 use crate::value::{Batches, SqlResult, Value};
@@ -50,7 +52,7 @@ pub struct Project {
 /// ```
 #[derive(Debug)]
 pub struct Workspace {
-    storage: StorageEngine,
+    storage: Arc<StorageEngine>,
     project: Option<Project>,
     now: Now,
 }
@@ -85,10 +87,10 @@ impl WorkspaceBuilder {
         self
     }
 
-    /// Puts the workspace on a storage engine.
-    pub fn storage(self, storage: StorageEngine) -> Workspace {
+    /// Puts the workspace on a storage engine, its own or a shared one.
+    pub fn storage(self, storage: impl Into<Arc<StorageEngine>>) -> Workspace {
         let now = self.now.unwrap_or_else(|| Now(Arc::new(Timestamp::now)));
-        Workspace { storage, project: self.project, now }
+        Workspace { storage: storage.into(), project: self.project, now }
     }
 }
 

@@ -50,18 +50,29 @@ pub struct ProfileRecord {
 pub struct Rows<'a, R>(Kind<'a, R>);
 
 enum Kind<'a, R> {
-    Records(Box<dyn Iterator<Item = R> + 'a>),
-    Batches(Box<dyn Iterator<Item = RecordBatch> + 'a>),
+    Records(Box<dyn Iterator<Item = Result<R>> + 'a>),
+    Batches(Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>),
 }
 
-impl<'a, R> Rows<'a, R> {
+impl<'a, R: 'a> Rows<'a, R> {
     /// Rows from any iterator of records.
     pub fn records(records: impl IntoIterator<Item = R, IntoIter: 'a>) -> Self {
+        Self::try_records(records.into_iter().map(Ok))
+    }
+
+    /// Rows from an iterator that may fail: its error undoes the call, and is
+    /// returned.
+    pub fn try_records(records: impl IntoIterator<Item = Result<R>, IntoIter: 'a>) -> Self {
         Rows(Kind::Records(Box::new(records.into_iter())))
     }
 
     /// Rows from any iterator of Arrow batches.
     pub fn batches(batches: impl IntoIterator<Item = RecordBatch, IntoIter: 'a>) -> Self {
+        Self::try_batches(batches.into_iter().map(Ok))
+    }
+
+    /// Rows from batches that may fail to come, as [`try_records`](Self::try_records).
+    pub fn try_batches(batches: impl IntoIterator<Item = Result<RecordBatch>, IntoIter: 'a>) -> Self {
         Rows(Kind::Batches(Box::new(batches.into_iter())))
     }
 }
@@ -246,16 +257,20 @@ pub(crate) struct RecordSource<'a, R: Record> {
 impl<'a, R: Record + 'a> RecordSource<'a, R> {
     pub(crate) fn new(rows: Rows<'a, R>) -> Self {
         let records: Box<dyn Iterator<Item = Result<R>> + 'a> = match rows.0 {
-            Kind::Records(records) => Box::new(records.map(Ok)),
-            Kind::Batches(batches) => Box::new(batches.flat_map(|batch| match find_columns::<R>(&batch) {
-                Ok(columns) => {
-                    (0..batch.num_rows()).map(|row| R::from_batch(&columns, row)).collect::<Vec<_>>()
-                }
-                Err(error) => vec![Err(error)],
-            })),
+            Kind::Records(records) => records,
+            Kind::Batches(batches) => {
+                Box::new(batches.flat_map(|batch| records_of(batch).unwrap_or_else(|error| vec![Err(error)])))
+            }
         };
         RecordSource { records, decoder: R::Decoder::begin(), taken: 0 }
     }
+}
+
+/// The records of a caller's batch.
+fn records_of<R: Record>(batch: Result<RecordBatch>) -> Result<Vec<Result<R>>> {
+    let batch = batch?;
+    let columns = find_columns::<R>(&batch)?;
+    Ok((0..batch.num_rows()).map(|row| R::from_batch(&columns, row)).collect())
 }
 
 fn find_columns<R: Record>(batch: &RecordBatch) -> Result<Columns> {

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds the Python package's wheel, checks it and tests it as it would be
+# installed. Arguments go to pytest. Needs python3, version 3.10 or newer, with
+# pip; everything else comes into a virtual environment beside what cargo
+# compiles.
+set -euo pipefail
+cd "$(dirname "$0")/../python"
+
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/mixpanel-data/target}
+venv=$CARGO_TARGET_DIR/python-venv
+wheels=$CARGO_TARGET_DIR/python-wheels
+
+# Made anew when Python or a version has changed.
+state=$(python3 --version; cat requirements.txt)
+if [ "$(cat "$venv/state" 2>/dev/null)" != "$state" ]; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt
+    printf '%s\n' "$state" >"$venv/state"
+fi
+export PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
+# What pytest imports is the installed package, not the folder beside this one.
+unset PYTHONPATH
+
+rm -rf "$wheels"
+maturin build --locked --quiet --out "$wheels"
+wheel=$(echo "$wheels"/*.whl)
+printf 'wheel: %s, %d kB\n' "${wheel##*/}" "$(($(wc -c <"$wheel") / 1000))"
+if unzip -l "$wheel" 2>/dev/null | grep -i 'duckdb.*\.so'; then
+    echo 'the wheel holds a DuckDB of its own; there must be one in a process' >&2
+    exit 1
+fi
+pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
+
+ruff check .
+ruff format --check .
+mypy --strict mixpanel_data
+(cd "$venv" && stubtest mixpanel_data._core)
+pytest --pyargs tests mixpanel_data "$@"

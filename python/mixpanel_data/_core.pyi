@@ -1,0 +1,114 @@
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+import duckdb
+
+__all__ = [
+    "Engine",
+    "Project",
+    "__version__",
+    "coverage",
+    "fetch_events",
+    "plan",
+    "sweep_ephemeral_files",
+    "sync",
+]
+
+__version__: str
+
+@final
+class Engine:
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Engine: ...
+    @staticmethod
+    def open_existing(path: str | os.PathLike[str], read_only: bool) -> Engine: ...
+    @staticmethod
+    def open_snapshot(path: str | os.PathLike[str], max_bytes: int | None) -> Engine: ...
+    @staticmethod
+    def ephemeral() -> Engine: ...
+    @staticmethod
+    def memory(
+        spill_to: str | os.PathLike[str] | None,
+        memory_limit: int | None,
+        threads: int | None,
+        sealed: bool,
+    ) -> Engine: ...
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection: ...
+    @property
+    def path(self) -> str | os.PathLike[str] | None: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def read_only(self) -> bool: ...
+    def size_bytes(self) -> int: ...
+    def memory_bytes(self) -> int | None: ...
+    def created_at(self) -> str | None: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+    def list_tables(self) -> list[dict[str, Any]]: ...
+    def table_exists(self, name: str) -> bool: ...
+    def get_schema(self, name: str) -> dict[str, Any]: ...
+    def get_metadata(self, name: str) -> dict[str, Any]: ...
+    def drop_table(self, name: str) -> None: ...
+    def write_records(
+        self,
+        name: str,
+        create: bool,
+        rows: Iterator[Any],
+        metadata: dict[str, Any],
+        progress: Callable[[int], None] | None,
+    ) -> int: ...
+    def write_arrow(
+        self,
+        name: str,
+        create: bool,
+        data: Any,
+        metadata: dict[str, Any],
+        progress: Callable[[int], None] | None,
+    ) -> int: ...
+
+@final
+class Project:
+    def __new__(
+        cls,
+        *,
+        username: str | None = None,
+        secret: str,
+        project_id: int | None = None,
+        region: str,
+        base_url: str | None = None,
+        account: str | None = None,
+        timezone: str = "UTC",
+        clock_mode: str = "utc",
+        budget_folder: str | os.PathLike[str] | None = None,
+        retries: int | None = None,
+    ) -> Project: ...
+
+def fetch_events(
+    engine: Engine,
+    project: Project,
+    table: str,
+    from_date: str,
+    to_date: str,
+    *,
+    events: list[str] = ...,
+    where_: str | None = None,
+    limit: int | None = None,
+    append: bool = False,
+    replace: bool = False,
+    on_reject: str = "quarantine",
+    concurrency: int | None = None,
+    days_per_request: int | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]: ...
+def sync(
+    engine: Engine,
+    project: Project,
+    options: dict[str, Any],
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]: ...
+def plan(engine: Engine, timezone: str, clock_mode: str, options: dict[str, Any]) -> dict[str, Any]: ...
+def coverage(engine: Engine, timezone: str, clock_mode: str, options: dict[str, Any]) -> dict[str, Any]: ...
+def sweep_ephemeral_files() -> int: ...

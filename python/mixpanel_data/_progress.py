@@ -1,0 +1,53 @@
+"""A progress bar for fetches, if tqdm is there and somebody looks."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mixpanel_data.types import FetchProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def reporting(
+    days: int | None, shown: bool, callback: Callable[[FetchProgress], None] | None
+) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """What the library calls with the state of a fetch; None if nobody wants to know."""
+    bar = _bar(days) if shown else None
+    if bar is None and callback is None:
+        yield None
+        return
+
+    def told(state: dict[str, Any]) -> None:
+        progress = FetchProgress(**state)
+        if bar is not None:
+            bar.n = progress.days_done
+            bar.set_postfix_str(f"{progress.rows:,} rows", refresh=False)
+            bar.refresh()
+        if callback is not None:
+            callback(progress)
+
+    try:
+        yield told
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _bar(days: int | None) -> Any:
+    if not (_in_notebook() or sys.stderr.isatty()):
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=days, desc="fetching", unit="day", leave=False)
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None

@@ -1,0 +1,254 @@
+//! [`SqlConnection`] over a connection of Python's `duckdb` module.
+//!
+//! SQL and Arrow streams enter, Arrow batches leave. The GIL is taken to start a
+//! statement and given up while DuckDB works: results are pulled, and rows are
+//! handed over, without it. Which statements there are is not decided here.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatchReader;
+use mixpanel_data::{
+    BatchSink, Connector, Error, ErrorKind, Interrupt, Result, SqlConnection, Target, Value,
+    error_from_message, insert_sql,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::stream;
+
+/// For a database: times are UTC in our tables, so that is what a session
+/// compares them with. And for its first connection, the one that writes: a row
+/// group is compressed as soon as it is full.
+const FIRST: &str = "SET GLOBAL TimeZone = 'UTC';
+                     SET SESSION write_buffer_row_group_count = 1;";
+
+/// Names in our SQL are tables, never a caller's Python variables.
+const INTERNAL: &str = "SET SESSION python_enable_replacements = false";
+
+/// Opens databases with the `duckdb` module, and remembers the latest connection.
+#[derive(Default)]
+pub(crate) struct ModuleConnector {
+    latest: Mutex<Option<Py<PyAny>>>,
+}
+
+impl ModuleConnector {
+    /// The connection that was opened last.
+    pub(crate) fn take(&self) -> Option<Py<PyAny>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Connector for ModuleConnector {
+    fn connect(&self, path: Option<&Path>, settings: &[(&str, String)]) -> Result<Box<dyn SqlConnection>> {
+        let connection = attach(|py| {
+            let config = PyDict::new(py);
+            let mut read_only = false;
+            for (name, value) in settings {
+                match (*name, value.as_str()) {
+                    ("access_mode", "READ_ONLY") => read_only = true,
+                    _ => config.set_item(name, value)?,
+                }
+            }
+            let place = match path {
+                Some(path) => path.as_os_str().into_pyobject(py)?.into_any(),
+                None => ":memory:".into_pyobject(py)?.into_any(),
+            };
+            let connection = py.import("duckdb")?.call_method1("connect", (place, read_only, config))?;
+            connection.call_method1("execute", (INTERNAL,))?;
+            connection.call_method1("execute", (FIRST,))?;
+            Ok(connection.unbind())
+        })
+        .map_err(|error| taken(error, path))?;
+        let shared = attach(|py| Ok(connection.clone_ref(py)))?;
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
+        Ok(Box::new(ModuleConnection { connection, free: false }))
+    }
+}
+
+/// DuckDB knows the files that this process has open, and refuses a second
+/// database on one of them: whoever opened it, it is in use.
+fn taken(error: Error, path: Option<&Path>) -> Error {
+    match (error.kind(), path) {
+        (ErrorKind::Query { message, .. }, Some(path)) if message.contains("different configuration") => {
+            ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid: Some(std::process::id()) }.into()
+        }
+        _ => error,
+    }
+}
+
+/// A `duckdb.DuckDBPyConnection`, closed on drop.
+struct ModuleConnection {
+    connection: Py<PyAny>,
+    /// Whether rows need not keep their order at the moment.
+    free: bool,
+}
+
+impl ModuleConnection {
+    fn call<T>(&self, f: impl for<'py> FnOnce(Python<'py>, &Bound<'py, PyAny>) -> PyResult<T>) -> Result<T> {
+        attach(|py| f(py, self.connection.bind(py)))
+    }
+
+    /// Lets all threads store rows for the time of `f`, or one of them in order.
+    fn in_order<T>(&mut self, ordered: bool, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if ordered {
+            self.keep_order()?;
+            return f(self);
+        }
+        // In a sealed database settings cannot be changed: rows keep their order.
+        if self.execute("SET SESSION preserve_insertion_order = false").is_ok() {
+            self.free = true;
+        }
+        let result = f(self);
+        // In a transaction that failed it cannot be set back; then it is set
+        // before order counts again.
+        let _ = self.keep_order();
+        result
+    }
+
+    fn keep_order(&mut self) -> Result<()> {
+        if self.free {
+            self.execute("SET SESSION preserve_insertion_order = true")?;
+            self.free = false;
+        }
+        Ok(())
+    }
+}
+
+impl SqlConnection for ModuleConnection {
+    fn execute(&mut self, sql: &str) -> Result<()> {
+        self.call(|_, connection| connection.call_method1("execute", (sql,)).map(drop))
+    }
+
+    fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
+        let stream = self.call(|py, connection| {
+            let options = PyDict::new(py);
+            if !params.is_empty() {
+                let params = params.iter().map(|value| parameter(py, value)).collect::<PyResult<Vec<_>>>()?;
+                options.set_item("params", PyList::new(py, params)?)?;
+            }
+            let relation = connection.call_method("sql", (sql,), Some(&options))?;
+            if relation.is_none() {
+                return Ok(None);
+            }
+            stream::take(&relation.call_method0("__arrow_c_stream__")?).map(Some)
+        })?;
+        let Some(stream) = stream else { return Ok(()) };
+        let reader = stream::reader(stream)?;
+        sink.schema(reader.schema())?;
+        for batch in reader {
+            sink.batch(batch.map_err(stream::error_of_duckdb)?)?;
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        target: Target<'_>,
+        rows: Box<dyn RecordBatchReader + Send>,
+        ordered: bool,
+    ) -> Result<u64> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let schema = rows.schema();
+        let (capsule, failure) = stream::export(rows)?;
+        let source = format!("mp_feed_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let sql = insert_sql(target, &schema, &source);
+        let statement = |this: &mut Self| {
+            this.call(|py, connection| {
+                connection.call_method1("register", (&source, capsule.bind(py)))?;
+                let inserted = connection
+                    .call_method1("execute", (sql,))
+                    .and_then(|result| result.call_method0("fetchone"))
+                    .and_then(|row| row.get_item(0)?.extract::<u64>());
+                // In a transaction that failed it cannot be done, nor needs to be:
+                // the stream is used up, and goes with the connection.
+                let _ = connection.call_method1("unregister", (&source,));
+                inserted
+            })
+        };
+        let inserted = self.in_order(ordered, statement);
+        match failure.take() {
+            Some(error) => Err(mixpanel_data::error_of_reader(error)),
+            None => inserted,
+        }
+    }
+
+    fn cursor(&self) -> Result<Box<dyn SqlConnection>> {
+        let connection = self.call(|_, connection| {
+            let cursor = connection.call_method0("cursor")?;
+            // In a sealed database it cannot be set.
+            let _ = cursor.call_method1("execute", (INTERNAL,));
+            Ok(cursor.unbind())
+        })?;
+        Ok(Box::new(ModuleConnection { connection, free: false }))
+    }
+
+    fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
+        let connection = Python::try_attach(|py| self.connection.clone_ref(py));
+        Arc::new(Handle(connection))
+    }
+}
+
+impl Drop for ModuleConnection {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure; the interpreter may be gone, too.
+        let _ = self.call(|_, connection| connection.call_method0("close").map(drop));
+    }
+}
+
+struct Handle(Option<Py<PyAny>>);
+
+impl Interrupt for Handle {
+    fn interrupt(&self) {
+        let Some(connection) = &self.0 else { return };
+        // A connection that is closed has nothing to interrupt.
+        let _ = attach(|py| connection.call_method0(py, "interrupt").map(drop));
+    }
+}
+
+/// Runs `f` with the interpreter; Python's exceptions become errors.
+fn attach<T>(f: impl for<'py> FnOnce(Python<'py>) -> PyResult<T>) -> Result<T> {
+    let outcome = Python::try_attach(|py| f(py).map_err(|error| error_of_python(py, &error)));
+    outcome.unwrap_or_else(|| Err(ErrorKind::Closed.into()))
+}
+
+/// What an exception of the `duckdb` module says.
+fn error_of_python(py: Python<'_>, error: &PyErr) -> Error {
+    let message = error.value(py).to_string();
+    let class = error.get_type(py);
+    let ours = class.getattr("__module__").and_then(|name| name.extract::<String>()).unwrap_or_default();
+    if ours.contains("duckdb") {
+        return error_from_message(&message);
+    }
+    let class = class.name().map(|name| name.to_string()).unwrap_or_default();
+    ErrorKind::Query { class, message }.into()
+}
+
+fn parameter<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Null => py.None().into_bound(py),
+        Value::Boolean(value) => value.into_pyobject(py)?.to_owned().into_any(),
+        Value::Integer(value) => value.into_pyobject(py)?.into_any(),
+        Value::Double(value) => value.into_pyobject(py)?.into_any(),
+        Value::Text(text) | Value::Decimal(text) => text.into_pyobject(py)?.into_any(),
+        Value::Blob(bytes) => pyo3::types::PyBytes::new(py, bytes).into_any(),
+        // Written out; the SQL says what they are.
+        Value::Date(_) | Value::Time(_) => value.to_text().into_pyobject(py)?.into_any(),
+        Value::DateTime(value) => datetime(py, *value)?,
+        Value::Timestamp(value) => datetime(py, jiff::tz::Offset::UTC.to_datetime(*value))?,
+        Value::Interval { .. } | Value::List(_) | Value::Map(_) => {
+            let why = "intervals, lists and maps cannot be bound";
+            return Err(pyo3::exceptions::PyTypeError::new_err(why));
+        }
+    })
+}
+
+/// A TIMESTAMP: without a zone, to the microsecond.
+fn datetime<'py>(py: Python<'py>, value: jiff::civil::DateTime) -> PyResult<Bound<'py, PyAny>> {
+    let (date, time) = (value.date(), value.time());
+    let parts = (date.year(), date.month(), date.day(), time.hour(), time.minute(), time.second());
+    let micros = time.subsec_nanosecond() / 1_000;
+    let class = py.import("datetime")?.getattr("datetime")?;
+    class.call1((parts.0, parts.1, parts.2, parts.3, parts.4, parts.5, micros))
+}

@@ -1,0 +1,48 @@
+//! The Python package's native part: the Rust library over the connection of
+//! Python's own `duckdb` module. No DuckDB is linked here.
+//!
+//! Python calls enter, calls of `mixpanel-data` leave. What Python users see is
+//! in `mixpanel_data/*.py`; storage rules are in `mixpanel-data`. This holds
+//! neither: it carries values, errors, signals and rows across the border.
+
+mod connection;
+mod engine;
+mod errors;
+mod fetch;
+mod json;
+mod project;
+mod records;
+mod stream;
+mod watch;
+
+use pyo3::prelude::*;
+
+/// What `mixpanel_data` is made of; use that.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::engine::Engine;
+    #[pymodule_export]
+    use super::fetch::coverage;
+    #[pymodule_export]
+    use super::fetch::fetch_events;
+    #[pymodule_export]
+    use super::fetch::plan;
+    #[pymodule_export]
+    use super::fetch::sync;
+    #[pymodule_export]
+    use super::project::PyProject;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Removes what killed processes left of ephemeral databases.
+    #[pyfunction]
+    fn sweep_ephemeral_files(py: Python<'_>) -> usize {
+        py.detach(mixpanel_data::sweep_ephemeral_files)
+    }
+}
