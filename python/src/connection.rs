@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatchReader;
 use mixpanel_data::{
-    BatchSink, Connector, Error, ErrorKind, Interrupt, Result, SqlConnection, Target, Value, error_from_message,
-    insert_sql,
+    BatchSink, Connector, Error, ErrorKind, Interrupt, Result, SqlConnection, Target, Value,
+    error_from_message, insert_sql,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -154,17 +154,19 @@ impl SqlConnection for ModuleConnection {
         let (capsule, failure) = stream::export(rows)?;
         let source = format!("mp_feed_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let sql = insert_sql(target, &schema, &source);
-        let statement = |this: &mut Self| this.call(|py, connection| {
-            connection.call_method1("register", (&source, capsule.bind(py)))?;
-            let inserted = connection
-                .call_method1("execute", (sql,))
-                .and_then(|result| result.call_method0("fetchone"))
-                .and_then(|row| row.get_item(0)?.extract::<u64>());
-            // In a transaction that failed it cannot be done, nor needs to be:
-            // the stream is used up, and goes with the connection.
-            let _ = connection.call_method1("unregister", (&source,));
-            inserted
-        });
+        let statement = |this: &mut Self| {
+            this.call(|py, connection| {
+                connection.call_method1("register", (&source, capsule.bind(py)))?;
+                let inserted = connection
+                    .call_method1("execute", (sql,))
+                    .and_then(|result| result.call_method0("fetchone"))
+                    .and_then(|row| row.get_item(0)?.extract::<u64>());
+                // In a transaction that failed it cannot be done, nor needs to be:
+                // the stream is used up, and goes with the connection.
+                let _ = connection.call_method1("unregister", (&source,));
+                inserted
+            })
+        };
         let inserted = self.in_order(ordered, statement);
         match failure.take() {
             Some(error) => Err(mixpanel_data::error_of_reader(error)),

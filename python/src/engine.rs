@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow::ffi_stream::RecordBatchStreamReader;
 use mixpanel_data::{
-    EventRecord, MemoryOptions, ProfileRecord, Progress, Result, Rows, SnapshotOptions, StorageEngine, StorageMode,
-    TableKind, TableMetadata,
+    EventRecord, MemoryOptions, ProfileRecord, Progress, Result, Rows, SnapshotOptions, StorageEngine,
+    StorageMode, TableKind, TableMetadata,
 };
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -46,7 +46,10 @@ impl Drop for Engine {
 }
 
 impl Engine {
-    fn build(py: Python<'_>, open: impl FnOnce(&ModuleConnector) -> Result<StorageEngine> + Send) -> PyResult<Self> {
+    fn build(
+        py: Python<'_>,
+        open: impl FnOnce(&ModuleConnector) -> Result<StorageEngine> + Send,
+    ) -> PyResult<Self> {
         let connector = ModuleConnector::default();
         let opened = run(py, &|| {}, &mut NoFeed, |_| open(&connector))?;
         let engine = opened.map_err(|error| raise(py, &error))?;
@@ -334,7 +337,8 @@ fn metadata_of(fields: &Bound<'_, PyDict>) -> PyResult<TableMetadata> {
             None => Ok(None),
         }
     }
-    let invalid = |name: &str, value: &str| PyValueError::new_err(format!("invalid metadata: {name} is {value:?}"));
+    let invalid =
+        |name: &str, value: &str| PyValueError::new_err(format!("invalid metadata: {name} is {value:?}"));
     let kind: String = get(fields, "type")?.unwrap_or_default();
     let fetched_at: String = get(fields, "fetched_at")?.unwrap_or_default();
     let at = parse_instant(&fetched_at).ok_or_else(|| invalid("fetched_at", &fetched_at))?;

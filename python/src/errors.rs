@@ -143,7 +143,9 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
         Data::Closed => "ClosedError",
         Data::Cancelled => "CancelledError",
         Data::NoCredentials => {
-            advise("Workspace() finds credentials in MP_USERNAME, MP_SECRET and MP_PROJECT_ID, or in the config file");
+            advise(
+                "Workspace() finds credentials in MP_USERNAME, MP_SECRET and MP_PROJECT_ID, or in the config file",
+            );
             "ConfigError"
         }
         Data::Rejected { line, .. } => {

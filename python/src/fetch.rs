@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use mixpanel_data::{Error, FetchEvents, FetchProgress, OnProgress, OnReject, Result, SyncOptions, SyncResult, Workspace};
+use mixpanel_data::{
+    Error, FetchEvents, FetchProgress, OnProgress, OnReject, Result, SyncOptions, SyncResult, Workspace,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -220,7 +222,9 @@ fn reject_rule(text: &str) -> PyResult<OnReject> {
     match text {
         "quarantine" => Ok(OnReject::Quarantine),
         "fail" => Ok(OnReject::Fail),
-        other => Err(PyValueError::new_err(format!("on_reject is \"quarantine\" or \"fail\", not {other:?}"))),
+        other => {
+            Err(PyValueError::new_err(format!("on_reject is \"quarantine\" or \"fail\", not {other:?}")))
+        }
     }
 }
 

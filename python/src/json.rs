@@ -3,7 +3,8 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDate, PyDict, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString, PyTuple,
+    PyBool, PyByteArray, PyBytes, PyDate, PyDict, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString,
+    PyTuple,
 };
 use serde::Serialize;
 
@@ -152,13 +153,15 @@ fn write_other(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Resul
         if value.ne(value).map_err(failed)? {
             return Err(NotJson::new("is NaT, which is no time; use None"));
         }
-        let text = value.call_method0("isoformat").and_then(|text| text.extract::<String>()).map_err(failed)?;
+        let text =
+            value.call_method0("isoformat").and_then(|text| text.extract::<String>()).map_err(failed)?;
         return serde_json::to_writer(out, &text).map_err(|error| NotJson::new(error.to_string()));
     }
     let full = full_type_name(value);
     match full.as_str() {
         "decimal.Decimal" => {
-            let finite = value.call_method0("is_finite").and_then(|is| is.extract::<bool>()).map_err(failed)?;
+            let finite =
+                value.call_method0("is_finite").and_then(|is| is.extract::<bool>()).map_err(failed)?;
             if !finite {
                 return Err(NotJson::new("is a Decimal that is no number; use None"));
             }

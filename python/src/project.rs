@@ -52,7 +52,8 @@ impl PyProject {
         if base_url.is_none() {
             // A project secret stands for its project.
             let name = project_id.map_or(secret, |id| id.to_string());
-            options.budget = Some(Arc::new(budget(budget_folder, &format!("{} {name}", options.base_urls.export))));
+            options.budget =
+                Some(Arc::new(budget(budget_folder, &format!("{} {name}", options.base_urls.export))));
         }
         if let Some(retries) = retries {
             options.retry = RetryPolicy { max_retries: retries, ..options.retry };
@@ -70,7 +71,8 @@ impl PyProject {
     /// The project for one call, and what stops that call alone.
     pub(crate) fn for_call(&self) -> (Project, CancelToken) {
         let cancel = self.cancel.child();
-        let project = Project { client: self.project.client.with_cancel(cancel.clone()), ..self.project.clone() };
+        let project =
+            Project { client: self.project.client.with_cancel(cancel.clone()), ..self.project.clone() };
         (project, cancel)
     }
 }
@@ -80,7 +82,9 @@ pub(crate) fn clock(timezone: &str, mode: &str) -> PyResult<ProjectClock> {
     let mode = match mode {
         "utc" => ClockMode::Utc,
         "local" => ClockMode::LocalAsUtc,
-        other => return Err(PyValueError::new_err(format!("unknown clock mode {other:?}: \"utc\" or \"local\""))),
+        other => {
+            return Err(PyValueError::new_err(format!("unknown clock mode {other:?}: \"utc\" or \"local\"")));
+        }
     };
     ProjectClock::new(timezone, mode).map_err(|error| PyValueError::new_err(error.to_string()))
 }

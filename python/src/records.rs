@@ -123,7 +123,9 @@ pub(crate) fn from_iterator<'py, T: FromPython>(
 }
 
 /// Blocks of one batch from an Arrow stream, which is read without the GIL.
-pub(crate) fn from_arrow(mut reader: RecordBatchStreamReader) -> impl FnMut(Python<'_>) -> PyResult<Block<RecordBatch>> {
+pub(crate) fn from_arrow(
+    mut reader: RecordBatchStreamReader,
+) -> impl FnMut(Python<'_>) -> PyResult<Block<RecordBatch>> {
     move |py| match py.detach(|| reader.next()) {
         None => Ok(Block::End),
         Some(Ok(batch)) => Ok(Block::Items(vec![batch])),
@@ -147,9 +149,7 @@ impl FromPython for EventRecord {
         let fields = Fields::of(item, row)?;
         Ok(EventRecord {
             event_name: fields.text("event_name")?,
-            event_time: fields
-                .time("event_time")?
-                .ok_or_else(|| fields.bad("event_time", "is None"))?,
+            event_time: fields.time("event_time")?.ok_or_else(|| fields.bad("event_time", "is None"))?,
             distinct_id: fields.text("distinct_id")?,
             insert_id: fields.optional_text("insert_id")?,
             properties: fields.object("properties")?,
@@ -273,7 +273,10 @@ impl<'py> Fields<'py> {
             };
         }
         let what = json::type_name(&value);
-        Err(self.bad(name, format_args!("is a {what}, and must be a datetime (without a zone it is UTC) or ISO 8601 text")))
+        Err(self.bad(
+            name,
+            format_args!("is a {what}, and must be a datetime (without a zone it is UTC) or ISO 8601 text"),
+        ))
     }
 }
 
