@@ -60,7 +60,8 @@ fn service_account_names_its_project() {
 #[test]
 fn an_observer_hears_of_each_request_and_of_no_secret() {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let server = Server::start([refused(503, &format!("busy {CANARY}")), ok(EVENT)]);
+    let server =
+        Server::start([refused("503 Service Unavailable", "", &format!("busy {CANARY}")), ok(EVENT)]);
     let mut options = options(&server.base());
     options.retry = RetryPolicy { max_retries: 1, ..RetryPolicy::default() };
     options.clock = Arc::new(FakeClock::default());

@@ -1,24 +1,12 @@
 //! What a person at a terminal sees: `mp` in a pseudo-terminal.
 
-use std::process::Command;
 use std::time::Duration;
 
 use expectrl::session::OsSession;
-use expectrl::{ControlCode, Eof, Expect, Session};
+use expectrl::{ControlCode, Eof, Expect};
 
+use crate::shell::program as session;
 use crate::support::{DB, PATIENCE, Place, fetch_all, small_world, until};
-
-/// A session in a place; the terminal says how wide it is.
-fn session(place: &Place, args: &[&str]) -> OsSession {
-    let mut command = Command::new("sh");
-    // A new pseudo-terminal has no size, which is a size that nobody has.
-    command.args(["-c", "stty cols 80 rows 24; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mp")]).args(args);
-    place.surround(&mut command);
-    command.env("TERM", "xterm-256color");
-    let mut session = Session::spawn(command).unwrap();
-    session.set_expect_timeout(Some(PATIENCE));
-    session
-}
 
 /// Everything up to the end.
 fn rest(session: &mut OsSession) -> String {
