@@ -91,7 +91,8 @@ pub(super) fn wide_scope(app: &App, range: Range, unit: Unit, units: i64) -> Sco
         Unit::Week => 7,
         _ => 1,
     };
-    Scope::reaching(app, range, range.to.saturating_add((days * units + 1).min(100_000).days()))
+    let to = range.to.saturating_add((days * units + 1).min(100_000).days());
+    Scope::reaching(app, range, range.from, to)
 }
 
 /// The segments with most returns.
