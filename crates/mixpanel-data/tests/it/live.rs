@@ -120,10 +120,9 @@ fn depth(events: &[Happened], entry: usize, steps: &[String], window: i64) -> us
     left.remove(entry);
     let (mut reached, mut last) = (1, began);
     for step in &steps[1..] {
-        let fits = |(time, name): &&Happened| {
-            name == step && *time >= last - 2 * SECOND && *time <= began + window
-        };
-        let Some(at) = left.iter().position(|event| fits(event)) else { break };
+        let fits =
+            |(time, name): &&Happened| name == step && *time >= last - 2 * SECOND && *time <= began + window;
+        let Some(at) = left.iter().position(fits) else { break };
         last = left.remove(at).0.max(last);
         reached += 1;
     }

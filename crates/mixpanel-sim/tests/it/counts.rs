@@ -353,8 +353,8 @@ fn returns(
         let first = birth.event == born && *from <= *birth.date && *birth.date <= *to;
         if first && seen.insert(birth.user.clone()) {
             let others = rows[..index].iter().chain(&rows[index + 1..]).filter(|row| row.time >= birth.time);
-            let returns = others
-                .filter(|row| row.user == birth.user && event.is_none_or(|event| row.event == event));
+            let returns =
+                others.filter(|row| row.user == birth.user && event.is_none_or(|event| row.event == event));
             let intervals = returns.map(|row| (row.time - birth.time) / interval).collect();
             all.push((birth.date.clone(), intervals));
         }
