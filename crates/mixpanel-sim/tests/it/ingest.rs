@@ -400,6 +400,22 @@ fn bad_updates_are_told_where_asked() {
 }
 
 #[test]
+fn the_list_of_cohorts_counts_what_has_changed() {
+    let simulator = start(world());
+    let paying = || {
+        let list = json_of(&post(&simulator, "/api/query/cohorts/list", &json!({})));
+        let cohorts = list.as_array().unwrap();
+        cohorts.iter().find(|cohort| cohort["name"] == "Paying customers").unwrap()["count"].as_u64().unwrap()
+    };
+    let before = paying();
+    assert_eq!(paying(), before);
+    update(&simulator, "/engage", json!([{"$distinct_id": "new", "$set": {"plan": "pro"}}]));
+    assert_eq!(paying(), before + 1);
+    update(&simulator, "/engage", json!([{"$distinct_id": "new", "$delete": ""}]));
+    assert_eq!(paying(), before);
+}
+
+#[test]
 fn groups_are_changed_under_their_key() {
     let simulator = start(world());
     update(
