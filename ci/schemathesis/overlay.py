@@ -14,6 +14,8 @@ import yaml
 LEFT_OUT = ["/jql"]
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 TEXT = {"type": "string"}
+# Parameters without which a request gets nowhere: arbitrary texts would leave nothing else to be tested.
+ALWAYS_VALID = ["project_id", "bookmark_id", "funnel_id", "from_date", "to_date", "on", "where", "born_where", "distinct_ids"]
 VALUES = {
     "project_id": [12345],
     "bookmark_id": [8801, 8802, 8803, 8804, 1],
@@ -49,8 +51,10 @@ def main(path: str) -> None:
         values = VALUES.get(parameter["name"])
         if values:
             kind = parameter["schema"]["type"]
-            # Chosen by a coin: something that means something, or anything of the type.
-            parameter["schema"] = {"anyOf": [{"type": kind, "enum": values}, {"type": kind}]}
+            one_of_these = {"type": kind, "enum": values}
+            # Else chosen by a coin: something that means something, or anything of the type.
+            anything = parameter["name"] not in ALWAYS_VALID
+            parameter["schema"] = {"anyOf": [one_of_these, {"type": kind}]} if anything else one_of_these
     correct(description)
     yaml.safe_dump(description, sys.stdout, sort_keys=False)
 
@@ -75,6 +79,9 @@ def correct(description: dict) -> None:
     answer("/segmentation/sum")["results"]["additionalProperties"] = {"type": "number"}
     ranges = answer("/segmentation/numeric")["data"]["properties"]["values"]["additionalProperties"]
     ranges["additionalProperties"] = {"type": "number"}
+    # The identifiers of the description's own examples are texts as often as numbers.
+    profiles = description["paths"]["/engage"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    profiles["properties"]["results"]["items"]["properties"]["$distinct_id"].pop("type")
     # With `on`, periods are nested by segment.
     answer("/retention/addiction")["data"]["additionalProperties"] = {
         "anyOf": [

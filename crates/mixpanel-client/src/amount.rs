@@ -46,7 +46,7 @@ mod tests {
     fn whole_numbers_have_no_fraction() {
         let text = |number: f64| serde_json::to_string(&Amount(number)).unwrap();
         assert_eq!((text(147.0), text(-0.0), text(0.5)), ("147".into(), "0".into(), "0.5".into()));
-        assert_eq!(text(1e300), "1e300");
+        assert_eq!(text(1e300).parse(), Ok(1e300));
         assert_eq!(serde_json::from_str::<Amount>("7").unwrap(), Amount(7.0));
     }
 }

@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::export::params::Query;
 use crate::export::{export, plain_response};
 use crate::faults::{FaultQueue, ScriptedFault};
+use crate::ingest::Stamps;
 use crate::limits::{Limiter, Rates};
 use crate::world::now;
 
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) faults: FaultQueue,
     /// Results of profile queries.
     pub(crate) sessions: Sessions,
+    /// Times of processing of what is sent in.
+    pub(crate) stamps: Stamps,
     log: Mutex<Vec<RequestLog>>,
 }
 
@@ -76,6 +79,7 @@ impl App {
             query_limiter: Limiter::new(Rates::query(&config.limits)),
             faults: FaultQueue::default(),
             sessions: Sessions::new(config.seed, config.engage.session_lifetime),
+            stamps: Stamps::default(),
             log: Mutex::default(),
             config,
         })
@@ -104,6 +108,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let logged = Router::new()
         .route("/api/2.0/export", get(export))
         .route("/api/2.0/export/", get(export))
+        .merge(crate::ingest::routes())
         .fallback(crate::api::dispatch)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), log));

@@ -27,6 +27,10 @@ pub struct SimConfig {
     pub secret: String,
     /// The project's own (legacy) secret, sent as a user name with an empty password.
     pub project_secret: String,
+    /// The project's token, by which programs that send data name it.
+    pub token: String,
+    /// Where the project lives: `mixpanel.com`, `eu.mixpanel.com` or `in.mixpanel.com`.
+    pub domain: String,
     /// The date on which the simulator lives. It is the last day with data, and only its morning has happened.
     pub today: Date,
     /// How many days of history there are, `today` included.
@@ -167,6 +171,8 @@ impl Default for SimConfig {
             username: "demo.sim.mp-service-account".to_owned(),
             secret: "sim-secret".to_owned(),
             project_secret: "sim-project-secret".to_owned(),
+            token: "sim-project-token".to_owned(),
+            domain: "mixpanel.com".to_owned(),
             today: date(2025, 7, 1),
             days: 90,
             events_per_day: 2_000,

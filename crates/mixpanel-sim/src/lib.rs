@@ -29,6 +29,8 @@
 //! | data: a shop's events from a seed, or recorded files | [`World`], [`Source`] |
 //! | `GET /api/2.0/export` with all its parameters, credentials, gzip | [`SimConfig`] |
 //! | profiles of users and companies: `engage` with sessions, cohorts and behaviours, `engage/stats`, `engage/properties`, `cohorts/list` | [`EngageSettings`], [`SimConfig::profiles`], [`Simulator::data_group_id`] |
+//! | the App API: `me`, workspaces, lexicon schemas, annotations, bookmarks | [`SimConfig::domain`] |
+//! | sending data: `/import`, `/track`, `/engage`, `/groups` | [`SimConfig::token`] |
 //! | the Query API: counts over the same events | [`Simulator::query_url`] |
 //! | events that are added later | [`Simulator::add_events`] |
 //! | the expression language of `where` and `on` | [`expr`] |
@@ -48,6 +50,12 @@
 //! differ only in case or have an emoji, profiles without any property or without `$last_seen`, users with events
 //! and no profile, and people with a profile and no events.
 //!
+//! # Sending data
+//!
+//! What is sent to the ingestion endpoints is there at once, in exports, profile pages and queries. `/import` checks
+//! each event and stores the good ones; repeats are exported twice and counted once. Profile pages of a session that
+//! was begun before do not change.
+//!
 //! # Controlling it from another process
 //!
 //! `POST /sim/faults` scripts faults, `DELETE /sim/faults` forgets them, `POST /sim/clock?advance_s=N` moves
@@ -66,9 +74,11 @@ mod export;
 pub mod expr;
 mod faults;
 mod gzip;
+mod ingest;
 mod limits;
 mod line;
 mod profiles;
+mod project;
 mod query;
 mod random;
 mod recorded;

@@ -101,7 +101,7 @@ Examples:
 
 Credentials come from the environment: MP_USERNAME and MP_SECRET of a service account with
 MP_PROJECT_ID, or MP_PROJECT_SECRET. Fetching days again replaces them.")]
-    Events(FetchEvents),
+    Events(Box<FetchEvents>),
     /// Fetch profiles of users or groups: all of them are stored, or nothing is changed
     #[command(after_help = "\
 Examples:

@@ -5,8 +5,7 @@
 //!
 //! ```no_run
 //! use mixpanel_client::api::ApiRequest;
-//! # fn main() -> mixpanel_client::Result<()> {
-//! # let client: mixpanel_client::Client = unimplemented!();
+//! # fn names(client: &mixpanel_client::Client) -> mixpanel_client::Result<()> {
 //! let request = ApiRequest::query("events/names").param("type", "general").param("limit", 5000);
 //! let names: Vec<String> = client.json(&request)?;
 //! # Ok(())

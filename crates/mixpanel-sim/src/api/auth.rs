@@ -65,6 +65,13 @@ fn names_project(config: &SimConfig, project: Project<'_>) -> Result<(), Refusal
     }
 }
 
+/// Whether the project's token is sent as a user name, as programs that send events do.
+pub(crate) fn is_token(config: &SimConfig, headers: &HeaderMap) -> bool {
+    let Some((scheme, rest)) = authorization(headers) else { return false };
+    let pair = basic(rest).filter(|_| scheme.eq_ignore_ascii_case("basic"));
+    pair.is_some_and(|(user, password)| user == config.token && password.is_empty())
+}
+
 fn unknown() -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "Invalid credentials")
 }

@@ -70,8 +70,10 @@ fn family(path: &str) -> Option<(Family, &str)> {
 /// The endpoint at a path. This is the one place where endpoints are found.
 fn endpoint(family: Family, path: &str) -> Option<Endpoint> {
     match family {
-        Family::Query => crate::query::endpoint(path).or_else(|| crate::engage::endpoint(path)),
-        Family::App => None,
+        Family::Query => crate::query::endpoint(path)
+            .or_else(|| crate::engage::endpoint(path))
+            .or_else(|| crate::project::old_endpoint(path)),
+        Family::App => crate::project::endpoint(path),
     }
 }
 
@@ -250,7 +252,7 @@ fn project_in(path: &str) -> Option<&str> {
     path.strip_prefix("projects/")?.split('/').next()
 }
 
-fn decompressed(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+pub(crate) fn decompressed(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
     let coding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     if !coding.is_some_and(|coding| coding.eq_ignore_ascii_case("gzip")) {
         return Ok(body);

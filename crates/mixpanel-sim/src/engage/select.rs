@@ -27,6 +27,10 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    pub(crate) fn nobody(snapshot: Snapshot) -> Selection {
+        Selection { snapshot, keys: Vec::new(), bare: Vec::new() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len() + self.bare.len()
     }
@@ -37,12 +41,12 @@ pub(crate) fn select(events: &Events, question: &Question, now_ms: i64) -> Resul
     let profiles = events.world.profiles();
     let Some(subject) = &question.subject else {
         let snapshot = profiles.nobody();
-        return Ok(Selection { snapshot, keys: Vec::new(), bare: Vec::new() });
+        return Ok(Selection::nobody(snapshot));
     };
     let snapshot = profiles.snapshot(subject);
     let mut selection = match question.cohort {
         Some(cohort) if cohort.subject() == *subject => members(events, cohort, snapshot, now_ms)?,
-        Some(_) => Selection { snapshot, keys: Vec::new(), bare: Vec::new() },
+        Some(_) => Selection::nobody(snapshot),
         None => Selection { keys: snapshot.keys(), bare: Vec::new(), snapshot },
     };
     if !question.include_all_users {

@@ -35,7 +35,10 @@ pub(super) fn stats(call: &Call<'_>) -> Result<Answer, Refusal> {
             let mut results = Map::new();
             for cohort in cohorts {
                 let snapshot = selection.snapshot.clone();
-                let members = members(&app.events, cohort, snapshot, now_ms(app))?;
+                let members = match question.subject == Some(cohort.subject()) {
+                    true => members(&app.events, cohort, snapshot, now_ms(app))?,
+                    false => Selection::nobody(snapshot),
+                };
                 let both = selection.within(&members);
                 results.insert(format!("cohort_{}", cohort.id), action.compute(&both)?);
             }

@@ -10,9 +10,9 @@ use super::{Fault, ScriptedFault};
 /// What a request asks for, as far as faults go by it.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
-    /// `export`, `query` or `app`.
+    /// `export`, `query`, `app` or `ingestion`.
     pub(crate) group: &'a str,
-    /// The endpoint's path below the group's.
+    /// The endpoint's path below the group's; with it for ingestion, as its paths are those of queries.
     pub(crate) endpoint: &'a str,
     /// The first and the last day, if the request has a range.
     pub(crate) days: Option<(Date, Date)>,

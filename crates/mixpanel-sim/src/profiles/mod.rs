@@ -69,7 +69,6 @@ impl Profiles {
         groups.next().cloned()
     }
 
-    #[expect(dead_code, reason = "ingestion, which comes next, needs it")]
     /// Replaces a profile by what `change` makes of its properties; `None` is a profile that is not there.
     pub(crate) fn update(
         &self,

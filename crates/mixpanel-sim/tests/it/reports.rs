@@ -158,7 +158,8 @@ fn operators_of_filters() {
 #[test]
 fn funnels_and_retention_as_insights() {
     let simulator = start(small());
-    let steps = json!([event("Product Viewed", json!([])), event("Purchase", json!([]))]);
+    let mut steps = json!([event("Product Viewed", json!([])), event("Purchase", json!([]))]);
+    steps[1]["funnelOrder"] = json!("loose");
     let funnel = json!({
         "type": "funnel", "resourceType": "events", "behaviors": steps, "conversionWindowDuration": 1,
         "conversionWindowUnit": "day", "funnelOrder": "loose", "exclusions": [], "aggregateBy": [], "filter": [],

@@ -145,14 +145,24 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
+    send_bytes(simulator, method, target, headers, body.as_bytes())
+}
+
+pub(crate) fn send_bytes(
+    simulator: &Simulator,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let mut stream = TcpStream::connect(simulator.addr()).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a timeout");
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
-    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-    stream.write_all(request.as_bytes()).expect("sending");
+    request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    stream.write_all(&[request.as_bytes(), body].concat()).expect("sending");
     read_answer(&mut BufReader::new(stream)).expect("an answer's head")
 }
 

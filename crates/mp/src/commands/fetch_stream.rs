@@ -12,7 +12,7 @@ use crate::ui::{Ui, thousands};
 /// Prints all rows of a stream. Without a buffer, each batch is printed when it is there.
 pub(super) fn print(mut stream: RowStream, words: &args::Stream, ui: &Ui) -> Result<(), Error> {
     let mut out = output::stdout();
-    while let Some(batch) = stream.next() {
+    for batch in stream.by_ref() {
         // Rows that were proven complete are printed before an error is told.
         let batch = match batch {
             Ok(batch) => batch,

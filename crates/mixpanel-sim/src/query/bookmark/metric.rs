@@ -199,12 +199,13 @@ impl<'a> Behavior<'a> {
 
     fn steps(&self) -> Result<Vec<StepDefinition>, Refusal> {
         let steps = self.fields.list("behaviors")?.into_iter().map(|(path, value)| {
-            let known = ["type", "name", "filters", "filtersDeterminer", "resourceType"];
+            let known = ["type", "name", "filters", "filtersDeterminer", "resourceType", "funnelOrder"];
             let display =
                 ["id", "renamed", "display", "dataset", "search", "profileType", "dataGroupId", "projectId"];
             let unsupported = ["behaviors", "customEventSet", "filter"];
             let fields = Fields::read(value, path, &known, &display, &unsupported)?;
             fields.choice("type", &[("event", ()), ("simple", ())])?;
+            fields.choice("funnelOrder", &[("loose", ())])?;
             let event = fields.required("name")?.to_owned();
             Ok(StepDefinition { event, filters: Filters::read(&fields, "filters")? })
         });
