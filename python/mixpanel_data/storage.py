@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import threading
 import weakref
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from mixpanel_data import _core, _rows
+from mixpanel_data._plain import parse_time
 from mixpanel_data.exceptions import (
     ClosedError,
     DatabaseNotFoundError,
@@ -21,14 +23,7 @@ from mixpanel_data.exceptions import (
     QueryError,
     ReadOnlyError,
 )
-from mixpanel_data.types import (
-    ColumnInfo,
-    SQLResult,
-    TableInfo,
-    TableMetadata,
-    TableSchema,
-    parse_time,
-)
+from mixpanel_data.types import ColumnInfo, SQLResult, TableInfo, TableMetadata, TableSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -516,7 +511,14 @@ class StorageEngine:
 
         """
         fields = self._opened().get_metadata(name)
-        return TableMetadata(**{**fields, "fetched_at": parse_time(fields["fetched_at"])})
+        behaviors = fields["filter_behaviors"]
+        return TableMetadata(
+            **{
+                **fields,
+                "fetched_at": parse_time(fields["fetched_at"]),
+                "filter_behaviors": behaviors and json.loads(behaviors),
+            }
+        )
 
     def drop_table(self, name: str) -> None:
         """Removes a table, its typed view and its records.
