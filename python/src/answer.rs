@@ -48,7 +48,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// A result with a table of its own.
     pub(crate) fn of<T: Tabular, E: Into<Failure>>(result: Result<T, E>) -> Result<Self, Failure> {
-        let result = result.map_err(Into::into)?;
+        let result = result.map_err(|error| -> Failure { error.into() })?;
         let value = serde_json::to_value(&result).map_err(Failure::unexpected)?;
         Ok(Self::from_batch(value, result.to_batch()))
     }
@@ -58,7 +58,7 @@ impl Answer {
     where
         Vec<T>: Tabular,
     {
-        let thing = thing.map_err(Into::into)?;
+        let thing = thing.map_err(|error| -> Failure { error.into() })?;
         let value = serde_json::to_value(&thing).map_err(Failure::unexpected)?;
         Ok(Self::from_batch(value, vec![thing].to_batch()))
     }
@@ -68,14 +68,14 @@ impl Answer {
         column: &str,
         names: Result<Vec<String>, E>,
     ) -> Result<Self, Failure> {
-        let names = names.map_err(Into::into)?;
+        let names = names.map_err(|error| -> Failure { error.into() })?;
         let batch = names_batch(column, &names);
         Ok(Self::from_batch(names.into(), batch))
     }
 
     /// Rows alone.
     pub(crate) fn of_rows<E: Into<Failure>>(rows: Result<Batches, E>) -> Result<Self, Failure> {
-        let Batches { schema, batches } = rows.map_err(Into::into)?;
+        let Batches { schema, batches } = rows.map_err(|error| -> Failure { error.into() })?;
         Ok(Answer { value: Value::Null, schema, batches })
     }
 
