@@ -117,7 +117,6 @@ from mixpanel_data.types import (
     TimeUnit,
     TopEvent,
     UserEvent,
-    ValueCount,
     WindowUnit,
     WorkspaceInfo,
 )
@@ -226,7 +225,6 @@ __all__ = [
     "TimeUnit",
     "TopEvent",
     "UserEvent",
-    "ValueCount",
     "WindowUnit",
     "Workspace",
     "WorkspaceInfo",

@@ -99,10 +99,10 @@ def listing(kind: type[T], raw: list[Any], rows: ArrowRows) -> Listing[T]:
 
 
 def read(kind: Any, raw: Any) -> Any:
-    """Plain values as what a type hint says: dataclasses, named tuples, lists, dicts, times, tuples of these."""
+    """Plain values as what a type hint says: dataclasses, lists, dicts, times, tuples of these."""
     if raw is None or kind is Any:
         return raw
-    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{name: read(hints[name], value) for name, value in raw.items()})
     if kind is datetime:

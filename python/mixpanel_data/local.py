@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixpanel_data import _core
 from mixpanel_data._days import days
@@ -40,7 +40,6 @@ __all__ = [
     "PropertyDistributionResult",
     "PropertyValueCount",
     "SummaryResult",
-    "ValueCount",
 ]
 
 R = TypeVar("R", bound=Result)
@@ -101,16 +100,9 @@ class EventBreakdownResult(Drawn):
     _picture = ("event_name", None, "count")
 
 
-class ValueCount(NamedTuple):
-    """A value and how often it occurs."""
-
-    value: Any
-    count: int
-
-
 @dataclass(frozen=True)
 class ColumnStatsResult(Drawn):
-    """One column or expression, in figures; ``.df`` has its most frequent values.
+    """One column or expression, in figures; ``.df`` has its most frequent values, with their counts.
 
     ``count`` are the rows that have a value, ``unique_count`` is exact. ``min`` to ``std`` are
     there for numbers only. Percentages are 0 to 100.
@@ -124,7 +116,7 @@ class ColumnStatsResult(Drawn):
     null_pct: float
     unique_count: int
     unique_pct: float
-    top_values: list[ValueCount]
+    top_values: list[tuple[Any, int]]
     min: float | None
     max: float | None
     mean: float | None

@@ -85,7 +85,6 @@ from mixpanel_data.local import (
     PropertyDistributionResult,
     PropertyValueCount,
     SummaryResult,
-    ValueCount,
 )
 from mixpanel_data.reports import (
     EventSelector,
@@ -177,7 +176,6 @@ __all__ = [
     "TimeUnit",
     "TopEvent",
     "UserEvent",
-    "ValueCount",
     "WindowUnit",
     "WorkspaceInfo",
 ]

@@ -1,8 +1,6 @@
 //! The one table from kinds of errors to Python's exceptions and what to try
 //! next. The classes themselves are in `mixpanel_data/exceptions.py`.
 
-use std::error::Error as _;
-
 use mixpanel_client::ErrorKind as Api;
 use mixpanel_data::{Error, ErrorKind as Data, NoSnapshot};
 use pyo3::prelude::*;

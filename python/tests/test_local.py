@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import EVENTS, PROFILES, event, profile
 
-from mixpanel_data import InvalidArgumentError, QueryError, TableNotFoundError, ValueCount, Workspace
+from mixpanel_data import InvalidArgumentError, QueryError, TableNotFoundError, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def test_keys_are_those_of_a_table_or_an_event(ws: Workspace) -> None:
 def test_column_stats_count_exactly(ws: Workspace) -> None:
     stats = ws.column_stats("events", "plan", top_n=2)
     assert (stats.count, stats.null_count, stats.unique_count, stats.dtype) == (40, 0, 3, "VARCHAR")
-    assert stats.top_values == [ValueCount("pro", 20), ValueCount("free", 10)]
+    assert stats.top_values == [("pro", 20), ("free", 10)]
     assert (stats.min, stats.mean) == (None, None)
     doubled = ws.column_stats("events", "amount * 2")
     assert (doubled.min, doubled.max) == (2.0, 78.0)
