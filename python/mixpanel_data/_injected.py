@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixpanel_data.exceptions import TableExistsError
 from mixpanel_data.storage import StorageEngine
-from mixpanel_data.types import FetchResult, TableMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from mixpanel_data.fetched import FetchResult
+    from mixpanel_data.types import TableMetadata
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -103,6 +105,8 @@ def fetch_injected(
     replace: bool,
 ) -> FetchResult:
     """Stores what an injected client exports, as records: without a ledger of days."""
+    from mixpanel_data.fetched import FetchResult
+
     began, now = monotonic(), datetime.now(timezone.utc)
     metadata = described(now)
     exists = storage.table_exists(name)

@@ -6,12 +6,12 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mixpanel_data.types import FetchProgress, ProfileProgress
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-P = TypeVar("P", FetchProgress, ProfileProgress)
+    from mixpanel_data.fetched import FetchProgress, ProfileProgress
+
+P = TypeVar("P", "FetchProgress", "ProfileProgress")
 
 
 @contextmanager
@@ -19,6 +19,8 @@ def reporting(
     kind: type[P], days: int | None, shown: bool, callback: Callable[[P], None] | None
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
     """What the library calls with the state of a fetch; None if nobody wants to know."""
+    from mixpanel_data.fetched import FetchProgress
+
     bar = _bar(days, "day" if kind is FetchProgress else "profile") if shown else None
     if bar is None and callback is None:
         yield None

@@ -1,22 +1,15 @@
 """What there is in a Mixpanel project: events, properties, saved things, the account.
 
-Answers, and :class:`Discovery`. Lists are lists of small objects, and tables (``.df``, ``.arrow()``,
-``.pl()``).
+Lists are lists of small objects, and tables (``.df``, ``.arrow()``, ``.pl()``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Literal
 
-from mixpanel_data._days import days
 from mixpanel_data._plain import Plain
-from mixpanel_data._results import Listing, Result, listing, read, with_rows
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from mixpanel_data import _core
+from mixpanel_data._results import Listing, Result
 
 __all__ = [
     "Annotation",
@@ -25,7 +18,6 @@ __all__ = [
     "BookmarkInfo",
     "BookmarkType",
     "CountType",
-    "Discovery",
     "EntityType",
     "FunnelInfo",
     "LexiconDefinition",
@@ -48,9 +40,6 @@ BookmarkType = Literal["insights", "funnels", "retention", "flows", "launch-anal
 
 EntityType = Literal["event", "profile"]
 """What a schema of the Lexicon is about."""
-
-T = TypeVar("T")
-R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -209,106 +198,3 @@ class Me(Result):
     user_name: str | None
     organizations: list[Organization]
     projects: list[Project]
-
-
-class Asking:
-    """How Mixpanel is asked: an injected client's method of the same name answers in its place."""
-
-    def _ask_mixpanel(self, question: str, arguments: dict[str, Any]) -> tuple[Any, _core.ArrowRows | None]:
-        """The answer and its table; without one, the answer is an injected client's own."""
-        raise NotImplementedError
-
-    def _answer(self, kind: type[R], question: str, **arguments: Any) -> R:
-        raw, rows = self._ask_mixpanel(question, arguments)
-        if rows is None:
-            injected: R = raw
-            return injected
-        answer: R = read(kind, raw)
-        return with_rows(answer, rows)
-
-    def _list(self, kind: type[T], question: str, **arguments: Any) -> Listing[T]:
-        raw, rows = self._ask_mixpanel(question, arguments)
-        if rows is None:
-            injected: Listing[T] = raw
-            return injected
-        return listing(kind, raw, rows)
-
-    def _names(self, question: str, **arguments: Any) -> list[str]:
-        names: list[str] = self._ask_mixpanel(question, arguments)[0]
-        return names
-
-
-class Discovery(Asking):
-    """What there is in the project. Most answers are kept until :meth:`clear_discovery_cache`.
-
-    Each question counts as a query of 60 an hour. Errors are those of ``fetch_events``.
-    """
-
-    def events(self) -> list[str]:
-        """The names of all events, up to 5,000, sorted. Kept."""
-        return self._names("events")
-
-    def properties(self, event: str) -> list[str]:
-        """The names of all properties of an event, sorted. Kept.
-
-        Raises:
-            EventNotFoundError: There is no such event; ``similar_events`` may be meant.
-
-        """
-        return self._names("properties", event=event)
-
-    def property_values(self, property_name: str, *, event: str | None = None, limit: int = 100) -> list[str]:
-        """Values of a property as texts, in Mixpanel's order: of an event, or of all; 1 to 10,000. Kept."""
-        return self._names("property_values", property_name=property_name, event=event, limit=limit)
-
-    def top_events(self, *, type: CountType = "general", limit: int | None = None) -> Listing[TopEvent]:
-        """The events of today, the most frequent first. Asked for each time."""
-        return self._list(TopEvent, "top_events", type=type, limit=limit)
-
-    def funnels(self) -> Listing[FunnelInfo]:
-        """The saved funnels, sorted by name. Kept."""
-        return self._list(FunnelInfo, "funnels")
-
-    def cohorts(self) -> Listing[SavedCohort]:
-        """The saved cohorts, sorted by name. Kept."""
-        return self._list(SavedCohort, "cohorts")
-
-    def list_bookmarks(self, bookmark_type: BookmarkType | None = None) -> Listing[BookmarkInfo]:
-        """The saved reports, of one kind or of all, in Mixpanel's order. Asked for each time."""
-        return self._list(BookmarkInfo, "list_bookmarks", bookmark_type=bookmark_type)
-
-    def lexicon_schemas(self, *, entity_type: EntityType | None = None) -> Listing[LexiconSchema]:
-        """What the Lexicon says, sorted by type and name. Kept."""
-        return self._list(LexiconSchema, "lexicon_schemas", entity_type=entity_type)
-
-    def lexicon_schema(self, entity_type: EntityType, name: str) -> LexiconSchema:
-        """What the Lexicon says of one event or profile.
-
-        Raises:
-            QueryError: It says nothing.
-
-        """
-        return self._answer(LexiconSchema, "lexicon_schema", entity_type=entity_type, name=name)
-
-    def annotations(
-        self, *, from_date: str | date | None = None, to_date: str | date | None = None
-    ) -> Listing[Annotation]:
-        """The annotations of some days, or all of them."""
-        return self._list(Annotation, "annotations", **days(from_date, to_date))
-
-    def me(self) -> Me:
-        """Who the credentials belong to, and what they may see. Takes some seconds. Kept."""
-        return self._answer(Me, "me")
-
-    def project_info(self) -> ProjectInfo:
-        """The project's name, time zone and region.
-
-        Raises:
-            QueryError: The credentials may not see it.
-
-        """
-        return self._answer(ProjectInfo, "project_info")
-
-    def clear_discovery_cache(self) -> None:
-        """Forgets what was kept, so that it is asked for again."""
-        raise NotImplementedError

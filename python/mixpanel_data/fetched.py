@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mixpanel_data._picture import axes
 from mixpanel_data._plain import Plain, parse_time
 from mixpanel_data._tabular import Tabular, html_table
+from mixpanel_data.types import TableType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +26,7 @@ __all__ = [
     "ProfilesResult",
     "SyncPlan",
     "SyncResult",
-    "TableType",
 ]
-
-TableType = Literal["events", "profiles"]
-"""What the rows of a table are."""
 
 
 @dataclass(frozen=True)

@@ -10,95 +10,96 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mixpanel_data._plain import Plain, plain
 from mixpanel_data._tabular import Tabular, html_table
-from mixpanel_data.discovery import (
-    Annotation,
-    AnnotationTag,
-    AnnotationUser,
-    BookmarkInfo,
-    BookmarkType,
-    CountType,
-    EntityType,
-    FunnelInfo,
-    LexiconDefinition,
-    LexiconMetadata,
-    LexiconProperty,
-    LexiconSchema,
-    Listing,
-    Me,
-    Organization,
-    ProjectInfo,
-    SavedCohort,
-    TopEvent,
-)
-from mixpanel_data.fetched import (
-    ChunkReport,
-    Coverage,
-    DayCoverage,
-    FailedRange,
-    FetchProgress,
-    FetchResult,
-    PlannedRequest,
-    ProfileProgress,
-    ProfilesResult,
-    SyncPlan,
-    SyncResult,
-    TableType,
-)
-from mixpanel_data.live import (
-    ActivityFeedResult,
-    CohortInfo,
-    EngageStatsResult,
-    EventCountsResult,
-    FlowsResult,
-    FrequencyResult,
-    FunnelResult,
-    FunnelStep,
-    HourDayUnit,
-    NumericAverageResult,
-    NumericBucketResult,
-    NumericSumResult,
-    PropertyCountsResult,
-    RetentionResult,
-    SavedReportResult,
-    SavedReportType,
-    SegmentationResult,
-    TimeUnit,
-    UserEvent,
-)
-from mixpanel_data.local import (
-    ColumnStatsResult,
-    ColumnSummary,
-    DailyCount,
-    DailyCountsResult,
-    EngagementBucket,
-    EngagementDistributionResult,
-    EventBreakdownResult,
-    EventStats,
-    NumericPropertySummaryResult,
-    PropertyCoverage,
-    PropertyCoverageResult,
-    PropertyDistributionResult,
-    PropertyValueCount,
-    SummaryResult,
-)
-from mixpanel_data.reports import (
-    EventSelector,
-    Exclusion,
-    Filter,
-    GroupBy,
-    Math,
-    Metric,
-    PropertyRef,
-    WindowUnit,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mixpanel_data.discovery import (
+        Annotation,
+        AnnotationTag,
+        AnnotationUser,
+        BookmarkInfo,
+        BookmarkType,
+        CountType,
+        EntityType,
+        FunnelInfo,
+        LexiconDefinition,
+        LexiconMetadata,
+        LexiconProperty,
+        LexiconSchema,
+        Listing,
+        Me,
+        Organization,
+        ProjectInfo,
+        SavedCohort,
+        TopEvent,
+    )
+    from mixpanel_data.fetched import (
+        ChunkReport,
+        Coverage,
+        DayCoverage,
+        FailedRange,
+        FetchProgress,
+        FetchResult,
+        PlannedRequest,
+        ProfileProgress,
+        ProfilesResult,
+        SyncPlan,
+        SyncResult,
+    )
+    from mixpanel_data.live import (
+        ActivityFeedResult,
+        CohortInfo,
+        EngageStatsResult,
+        EventCountsResult,
+        FlowsResult,
+        FrequencyResult,
+        FunnelResult,
+        FunnelStep,
+        HourDayUnit,
+        NumericAverageResult,
+        NumericBucketResult,
+        NumericSumResult,
+        PropertyCountsResult,
+        RetentionResult,
+        SavedReportResult,
+        SavedReportType,
+        SegmentationResult,
+        TimeUnit,
+        UserEvent,
+    )
+    from mixpanel_data.local import (
+        ColumnStatsResult,
+        ColumnSummary,
+        DailyCount,
+        DailyCountsResult,
+        EngagementBucket,
+        EngagementDistributionResult,
+        EventBreakdownResult,
+        EventStats,
+        NumericPropertySummaryResult,
+        PropertyCoverage,
+        PropertyCoverageResult,
+        PropertyDistributionResult,
+        PropertyValueCount,
+        SummaryResult,
+    )
+    from mixpanel_data.reports import (
+        EventSelector,
+        Exclusion,
+        Filter,
+        GroupBy,
+        Math,
+        Metric,
+        PropertyRef,
+        WindowUnit,
+    )
 
 __all__ = [
     "ActivityFeedResult",
@@ -179,6 +180,23 @@ __all__ = [
     "WindowUnit",
     "WorkspaceInfo",
 ]
+
+
+TableType = Literal["events", "profiles"]
+"""What the rows of a table are."""
+
+_ELSEWHERE = ("discovery", "fetched", "live", "local", "reports")
+"""Where the other types are; they are imported when they are used first."""
+
+
+def __getattr__(name: str) -> Any:
+    """A type that is defined elsewhere."""
+    if name in __all__:
+        for module in _ELSEWHERE:
+            found = getattr(import_module(f"mixpanel_data.{module}"), name, None)
+            if found is not None:
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True)

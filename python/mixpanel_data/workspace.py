@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_data import _core
+from mixpanel_data._ask_local import LocalQuestions
+from mixpanel_data._ask_project import Discovery
+from mixpanel_data._ask_queries import Queries
+from mixpanel_data._ask_reports import Reports
+from mixpanel_data._fetching import Fetching
+from mixpanel_data._later import Later
+from mixpanel_data._streams import Streams
 from mixpanel_data.auth import ConfigManager, Credentials
-from mixpanel_data.discovery import Discovery
 from mixpanel_data.exceptions import ClosedError, ConfigError
-from mixpanel_data.fetching import Fetching
-from mixpanel_data.local import LocalQuestions
-from mixpanel_data.queries import Queries
-from mixpanel_data.reports import Reports
 from mixpanel_data.storage import StorageEngine
-from mixpanel_data.streams import Streams
-from mixpanel_data.types import SQLResult, TableInfo, TableMetadata, TableSchema, TableType, WorkspaceInfo
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
+    from mixpanel_data import types
     from mixpanel_data._injected import APIClient, Manager
+else:
+    types = Later("mixpanel_data.types")
 
 __all__ = ["Workspace"]
 
@@ -301,7 +304,7 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
         """Runs SQL and returns the first column of the first row; None if there is no row."""
         return self.storage.execute_scalar(query)
 
-    def sql_rows(self, query: str) -> SQLResult:
+    def sql_rows(self, query: str) -> types.SQLResult:
         """Runs SQL and returns its rows as tuples."""
         return self.storage.execute_rows(query)
 
@@ -315,10 +318,10 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
 
     # What there is
 
-    def info(self) -> WorkspaceInfo:
+    def info(self) -> types.WorkspaceInfo:
         """What this workspace is and holds."""
         storage = self.storage
-        return WorkspaceInfo(
+        return types.WorkspaceInfo(
             path=storage.path,
             project_id=self._project_id or UNKNOWN,
             region=self._region or UNKNOWN,
@@ -334,11 +337,11 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
         """What :meth:`info` says, for notebooks."""
         return "<p>closed workspace</p>" if self._closed else self.info()._repr_html_()
 
-    def tables(self) -> list[TableInfo]:
+    def tables(self) -> list[types.TableInfo]:
         """The tables, sorted by name."""
         return self.storage.list_tables()
 
-    def table_schema(self, table: str) -> TableSchema:
+    def table_schema(self, table: str) -> types.TableSchema:
         """The columns of a table or view; ``T_flat`` has every property of ``T``.
 
         Raises:
@@ -347,7 +350,7 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
         """
         return self.storage.get_schema(table)
 
-    def table_metadata(self, table: str) -> TableMetadata:
+    def table_metadata(self, table: str) -> types.TableMetadata:
         """Where a table's rows come from."""
         return self.storage.get_metadata(table)
 
@@ -364,7 +367,7 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
         for name in names:
             storage.drop_table(name)
 
-    def drop_all(self, type: TableType | None = None) -> None:
+    def drop_all(self, type: types.TableType | None = None) -> None:
         """Removes all tables, or all of one kind."""
         for table in self.tables():
             if type is None or table.type == type:

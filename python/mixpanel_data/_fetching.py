@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from mixpanel_data import _core
 from mixpanel_data._days import day, days
 from mixpanel_data._injected import fetch_injected, record_of_event, record_of_profile
+from mixpanel_data._later import Later
 from mixpanel_data._progress import reporting
 from mixpanel_data.exceptions import InvalidArgumentError
-from mixpanel_data.types import (
-    Coverage,
-    FetchProgress,
-    FetchResult,
-    ProfileProgress,
-    ProfilesResult,
-    SyncPlan,
-    SyncResult,
-    TableMetadata,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mixpanel_data import fetched, types
     from mixpanel_data.storage import StorageEngine
+else:
+    fetched = Later("mixpanel_data.fetched")
+    types = Later("mixpanel_data.types")
 
 __all__ = ["Fetching", "OnReject"]
 
@@ -64,8 +59,8 @@ class Fetching:
         max_workers: int | None = None,
         chunk_days: int | None = None,
         on_reject: OnReject = "quarantine",
-        on_progress: Callable[[FetchProgress], None] | None = None,
-    ) -> FetchResult:
+        on_progress: Callable[[fetched.FetchProgress], None] | None = None,
+    ) -> fetched.FetchResult:
         """Fetches days of events into a table, which is made if it is missing.
 
         Each chunk of days is stored in one transaction once it has arrived
@@ -116,12 +111,12 @@ class Fetching:
                 self.storage,
                 name,
                 lambda: map(record_of_event, exported(**asked)),
-                lambda now: TableMetadata("events", now, first, last, events, where),
+                lambda now: types.TableMetadata("events", now, first, last, events, where),
                 append=append,
                 replace=replace,
             )
         span = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-        with reporting(FetchProgress, span, progress, on_progress) as told:
+        with reporting(fetched.FetchProgress, span, progress, on_progress) as told:
             raw = _core.fetch_events(
                 self.storage._opened(),
                 self._require_project(),
@@ -138,7 +133,7 @@ class Fetching:
                 days_per_request=chunk_days,
                 progress=told,
             )
-        return FetchResult._read(raw, "events")
+        return fetched.FetchResult._read(raw, "events")
 
     def fetch_profiles(
         self,
@@ -160,8 +155,8 @@ class Fetching:
         parallel: bool = True,
         max_workers: int | None = None,
         on_reject: OnReject = "quarantine",
-        on_progress: Callable[[ProfileProgress], None] | None = None,
-    ) -> ProfilesResult:
+        on_progress: Callable[[fetched.ProfileProgress], None] | None = None,
+    ) -> fetched.ProfilesResult:
         """Fetches profiles of users, or of groups, into a table, which is made if it is missing.
 
         All of them are stored in one transaction, or nothing is changed. A fetch of *all* profiles
@@ -210,16 +205,16 @@ class Fetching:
         )
         if self._api_client is not None:
             exported = self._api_client.export_profiles
-            fetched = fetch_injected(
+            stored = fetch_injected(
                 self.storage,
                 name,
                 lambda: map(record_of_profile, exported(**request)),
-                lambda now: TableMetadata("profiles", now),
+                lambda now: types.TableMetadata("profiles", now),
                 append=append,
                 replace=replace,
             )
-            return ProfilesResult._of(fetched)
-        with reporting(ProfileProgress, None, progress, on_progress) as told:
+            return fetched.ProfilesResult._of(stored)
+        with reporting(fetched.ProfileProgress, None, progress, on_progress) as told:
             raw = _core.fetch_profiles(
                 self.storage._opened(),
                 self._require_project(),
@@ -231,7 +226,7 @@ class Fetching:
                 concurrency=max_workers if parallel else 1,
                 progress=told,
             )
-        return ProfilesResult._read(raw)
+        return fetched.ProfilesResult._read(raw)
 
     def sync(
         self,
@@ -246,8 +241,8 @@ class Fetching:
         max_workers: int | None = None,
         on_reject: OnReject = "quarantine",
         progress: bool = True,
-        on_progress: Callable[[FetchProgress], None] | None = None,
-    ) -> SyncResult:
+        on_progress: Callable[[fetched.FetchProgress], None] | None = None,
+    ) -> fetched.SyncResult:
         """Brings a table up to date: fetches the days that are missing, partial or stale, and no others.
 
         Args:
@@ -271,9 +266,9 @@ class Fetching:
         """
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
         options |= {"events": events, "where": where, "on_reject": on_reject, "concurrency": max_workers}
-        with reporting(FetchProgress, None, progress, on_progress) as told:
+        with reporting(fetched.FetchProgress, None, progress, on_progress) as told:
             raw = _core.sync(self.storage._opened(), self._require_project(), options, told)
-        return SyncResult._read(raw)
+        return fetched.SyncResult._read(raw)
 
     def plan(
         self,
@@ -283,10 +278,10 @@ class Fetching:
         to_date: str | date | None = None,
         window_days: int | None = None,
         max_age_seconds: float | None = None,
-    ) -> SyncPlan:
+    ) -> fetched.SyncPlan:
         """What :meth:`sync` would fetch. Nothing is sent."""
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        return SyncPlan._read(_core.plan(self.storage._opened(), self._timezone, self._clock_mode, options))
+        return fetched.SyncPlan._read(_core.plan(self.storage._opened(), self._timezone, self._clock_mode, options))
 
     def coverage(
         self,
@@ -296,7 +291,7 @@ class Fetching:
         to_date: str | date | None = None,
         window_days: int | None = None,
         max_age_seconds: float | None = None,
-    ) -> Coverage:
+    ) -> fetched.Coverage:
         """What is here of a table, day by day.
 
         Raises:
@@ -304,7 +299,7 @@ class Fetching:
 
         """
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        return Coverage._read(_core.coverage(self.storage._opened(), self._timezone, self._clock_mode, options))
+        return fetched.Coverage._read(_core.coverage(self.storage._opened(), self._timezone, self._clock_mode, options))
 
     def _sync_options(
         self,

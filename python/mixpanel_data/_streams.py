@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mixpanel_data import _core
 from mixpanel_data._days import day
+from mixpanel_data._fetching import profiles_request
 from mixpanel_data._injected import record_of_event, record_of_profile
 from mixpanel_data._plain import parse_time
-from mixpanel_data.fetching import profiles_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from mixpanel_data._asking import Asking
 from mixpanel_data._days import days
-from mixpanel_data.discovery import Asking, CountType
-from mixpanel_data.live import (
-    ActivityFeedResult,
-    EngageStatsResult,
-    EventCountsResult,
-    FlowsResult,
-    FrequencyResult,
-    FunnelResult,
-    HourDayUnit,
-    NumericAverageResult,
-    NumericBucketResult,
-    NumericSumResult,
-    PropertyCountsResult,
-    RetentionResult,
-    SavedReportResult,
-    SavedReportType,
-    SegmentationResult,
-    TimeUnit,
-)
+from mixpanel_data._later import Later
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-__all__ = ["Queries"]
+    from mixpanel_data import discovery, live
+else:
+    live = Later("mixpanel_data.live")
 
 
 class Queries(Asking):
@@ -46,14 +31,14 @@ class Queries(Asking):
         from_date: str | date,
         to_date: str | date,
         on: str | None = None,
-        unit: TimeUnit = "day",
+        unit: live.TimeUnit = "day",
         where: str | None = None,
-        type: CountType = "general",
+        type: discovery.CountType = "general",
         limit: int | None = None,
-    ) -> SegmentationResult:
+    ) -> live.SegmentationResult:
         """Counts an event by date, and by the values of a property; ``limit`` is the most of them, 60."""
         asked = {"event": event, "on": on, "unit": unit, "where": where, "type": type, "limit": limit}
-        return self._answer(SegmentationResult, "segmentation", **asked, **days(from_date, to_date))
+        return self._answer(live.SegmentationResult, "segmentation", **asked, **days(from_date, to_date))
 
     def segmentation_numeric(
         self,
@@ -62,13 +47,13 @@ class Queries(Asking):
         from_date: str | date,
         to_date: str | date,
         on: str,
-        unit: HourDayUnit = "day",
+        unit: live.HourDayUnit = "day",
         where: str | None = None,
-        type: CountType = "general",
-    ) -> NumericBucketResult:
+        type: discovery.CountType = "general",
+    ) -> live.NumericBucketResult:
         """Counts an event by ranges of a number, and date."""
         asked = {"event": event, "on": on, "unit": unit, "where": where, "type": type}
-        return self._answer(NumericBucketResult, "segmentation_numeric", **asked, **days(from_date, to_date))
+        return self._answer(live.NumericBucketResult, "segmentation_numeric", **asked, **days(from_date, to_date))
 
     def segmentation_sum(
         self,
@@ -77,12 +62,12 @@ class Queries(Asking):
         from_date: str | date,
         to_date: str | date,
         on: str,
-        unit: HourDayUnit = "day",
+        unit: live.HourDayUnit = "day",
         where: str | None = None,
-    ) -> NumericSumResult:
+    ) -> live.NumericSumResult:
         """Adds a number up, by date."""
         asked = {"event": event, "on": on, "unit": unit, "where": where}
-        return self._answer(NumericSumResult, "segmentation_sum", **asked, **days(from_date, to_date))
+        return self._answer(live.NumericSumResult, "segmentation_sum", **asked, **days(from_date, to_date))
 
     def segmentation_average(
         self,
@@ -91,12 +76,12 @@ class Queries(Asking):
         from_date: str | date,
         to_date: str | date,
         on: str,
-        unit: HourDayUnit = "day",
+        unit: live.HourDayUnit = "day",
         where: str | None = None,
-    ) -> NumericAverageResult:
+    ) -> live.NumericAverageResult:
         """Averages a number, by date."""
         asked = {"event": event, "on": on, "unit": unit, "where": where}
-        return self._answer(NumericAverageResult, "segmentation_average", **asked, **days(from_date, to_date))
+        return self._answer(live.NumericAverageResult, "segmentation_average", **asked, **days(from_date, to_date))
 
     def event_counts(
         self,
@@ -104,12 +89,12 @@ class Queries(Asking):
         *,
         from_date: str | date,
         to_date: str | date,
-        type: CountType = "general",
-        unit: TimeUnit = "day",
-    ) -> EventCountsResult:
+        type: discovery.CountType = "general",
+        unit: live.TimeUnit = "day",
+    ) -> live.EventCountsResult:
         """Counts several events by date."""
         asked = {"events": events, "type": type, "unit": unit}
-        return self._answer(EventCountsResult, "event_counts", **asked, **days(from_date, to_date))
+        return self._answer(live.EventCountsResult, "event_counts", **asked, **days(from_date, to_date))
 
     def property_counts(
         self,
@@ -118,11 +103,11 @@ class Queries(Asking):
         *,
         from_date: str | date,
         to_date: str | date,
-        type: CountType = "general",
-        unit: TimeUnit = "day",
+        type: discovery.CountType = "general",
+        unit: live.TimeUnit = "day",
         values: list[str] | None = None,
         limit: int | None = None,
-    ) -> PropertyCountsResult:
+    ) -> live.PropertyCountsResult:
         """Counts an event by the values of a property and date; ``limit`` is the most of them, 255."""
         asked = {
             "event": event,
@@ -132,7 +117,7 @@ class Queries(Asking):
             "values": values,
             "limit": limit,
         }
-        return self._answer(PropertyCountsResult, "property_counts", **asked, **days(from_date, to_date))
+        return self._answer(live.PropertyCountsResult, "property_counts", **asked, **days(from_date, to_date))
 
     def funnel(
         self,
@@ -140,13 +125,13 @@ class Queries(Asking):
         *,
         from_date: str | date,
         to_date: str | date,
-        unit: TimeUnit | None = None,
+        unit: live.TimeUnit | None = None,
         on: str | None = None,
         where: str | None = None,
         length: int | None = None,
         length_unit: Literal["second", "minute", "hour", "day"] = "day",
         limit: int | None = None,
-    ) -> FunnelResult:
+    ) -> live.FunnelResult:
         """How far users went in a saved funnel; :meth:`funnels` lists them.
 
         ``length`` is how long users have to complete it, up to 90 days; as saved unless told
@@ -161,7 +146,7 @@ class Queries(Asking):
             "length_unit": length_unit,
             "limit": limit,
         }
-        return self._answer(FunnelResult, "funnel", **asked, **days(from_date, to_date))
+        return self._answer(live.FunnelResult, "funnel", **asked, **days(from_date, to_date))
 
     def retention(
         self,
@@ -174,9 +159,9 @@ class Queries(Asking):
         return_where: str | None = None,
         interval: int = 1,
         interval_count: int = 10,
-        unit: TimeUnit = "day",
+        unit: live.TimeUnit = "day",
         on: str | None = None,
-    ) -> RetentionResult:
+    ) -> live.RetentionResult:
         """Who came back after their first ``born_event``, and when.
 
         An ``interval`` of other than 1 is the length of a period in days, and takes the place of
@@ -193,21 +178,21 @@ class Queries(Asking):
             "unit": None if own and unit == "day" else unit,
             "on": on,
         }
-        return self._answer(RetentionResult, "retention", **asked, **days(from_date, to_date))
+        return self._answer(live.RetentionResult, "retention", **asked, **days(from_date, to_date))
 
     def frequency(
         self,
         *,
         from_date: str | date,
         to_date: str | date,
-        unit: TimeUnit = "day",
-        addiction_unit: HourDayUnit = "hour",
+        unit: live.TimeUnit = "day",
+        addiction_unit: live.HourDayUnit = "hour",
         event: str | None = None,
         where: str | None = None,
-    ) -> FrequencyResult:
+    ) -> live.FrequencyResult:
         """In how many hours (or days) of each period users did something."""
         asked = {"unit": unit, "addiction_unit": addiction_unit, "event": event, "where": where}
-        return self._answer(FrequencyResult, "frequency", **asked, **days(from_date, to_date))
+        return self._answer(live.FrequencyResult, "frequency", **asked, **days(from_date, to_date))
 
     def activity_feed(
         self,
@@ -215,28 +200,30 @@ class Queries(Asking):
         *,
         from_date: str | date | None = None,
         to_date: str | date | None = None,
-    ) -> ActivityFeedResult:
+    ) -> live.ActivityFeedResult:
         """What some users did, event by event; in the last 30 days unless told otherwise."""
-        return self._answer(ActivityFeedResult, "activity_feed", distinct_ids=distinct_ids, **days(from_date, to_date))
+        return self._answer(
+            live.ActivityFeedResult, "activity_feed", distinct_ids=distinct_ids, **days(from_date, to_date)
+        )
 
     def query_saved_report(
         self,
         bookmark_id: int,
         *,
-        bookmark_type: SavedReportType = "insights",
+        bookmark_type: live.SavedReportType = "insights",
         from_date: str | date | None = None,
         to_date: str | date | None = None,
-    ) -> SavedReportResult:
+    ) -> live.SavedReportResult:
         """What a saved report shows; :meth:`list_bookmarks` lists them.
 
         Dates are for funnels, the last 30 days unless told otherwise; other reports have theirs saved.
         """
         asked = {"bookmark_id": bookmark_id, "bookmark_type": bookmark_type}
-        return self._answer(SavedReportResult, "query_saved_report", **asked, **days(from_date, to_date))
+        return self._answer(live.SavedReportResult, "query_saved_report", **asked, **days(from_date, to_date))
 
-    def query_flows(self, bookmark_id: int) -> FlowsResult:
+    def query_flows(self, bookmark_id: int) -> live.FlowsResult:
         """What a saved flows report shows."""
-        return self._answer(FlowsResult, "query_flows", bookmark_id=bookmark_id)
+        return self._answer(live.FlowsResult, "query_flows", bookmark_id=bookmark_id)
 
     def engage_stats(
         self,
@@ -250,7 +237,7 @@ class Queries(Asking):
         group_id: str | None = None,
         as_of_timestamp: int | None = None,
         include_all_users: bool = False,
-    ) -> EngageStatsResult:
+    ) -> live.EngageStatsResult:
         """A figure over all profiles, or over those that fulfil a condition.
 
         ``extremes`` and ``numeric_summary`` need a ``property``, ``percentile`` needs its
@@ -259,7 +246,7 @@ class Queries(Asking):
         ``as_of_timestamp`` is in seconds since 1970.
         """
         return self._answer(
-            EngageStatsResult,
+            live.EngageStatsResult,
             "engage_stats",
             action=action,
             property=property,
