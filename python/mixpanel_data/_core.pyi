@@ -26,6 +26,8 @@ __version__: str
 
 @final
 class ArrowRows:
+    @property
+    def columns(self) -> list[str]: ...
     def __arrow_c_stream__(self, requested_schema: Any | None = None) -> Any: ...
 
 @final

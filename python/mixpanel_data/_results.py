@@ -25,13 +25,14 @@ T = TypeVar("T")
 class ArrowTable(Tabular):
     """Rows that came as Arrow."""
 
-    _rows: ClassVar[ArrowRows | None] = None
-    """Given to each answer by :func:`with_rows`; it is no field of it."""
+    _rows: ClassVar[Any] = None
+    """``ArrowRows``, given to each answer by :func:`with_rows`; no field of it."""
 
     def _arrow(self) -> ArrowRows:
         if self._rows is None:
             raise TypeError(f"this {type(self).__name__} was made by hand and has no table")
-        return self._rows
+        rows: ArrowRows = self._rows
+        return rows
 
     @property
     def df(self) -> pandas.DataFrame:
@@ -39,8 +40,10 @@ class ArrowTable(Tabular):
         import duckdb
 
         require("pandas", ".df")
+        rows = self._arrow()
         with duckdb.connect() as connection:
-            frame: pandas.DataFrame = connection.from_arrow(self._arrow()).df()
+            frame: pandas.DataFrame = connection.from_arrow(rows).df()
+        frame.columns = rows.columns
         return frame
 
     def arrow(self) -> pyarrow.Table:
@@ -56,10 +59,10 @@ class ArrowTable(Tabular):
     def _columns(self) -> dict[str, list[Any]]:
         import duckdb
 
+        rows = self._arrow()
         with duckdb.connect() as connection:
-            relation = connection.from_arrow(self._arrow())
-            names, rows = relation.columns, relation.fetchall()
-        return {name: [row[at] for row in rows] for at, name in enumerate(names)}
+            values = connection.from_arrow(rows).fetchall()
+        return {name: [row[at] for row in values] for at, name in enumerate(rows.columns)}
 
 
 class Result(Plain, ArrowTable):

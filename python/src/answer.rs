@@ -28,6 +28,13 @@ pub(crate) struct ArrowRows {
 
 #[pymethods]
 impl ArrowRows {
+    /// The names of the columns, exactly: DuckDB tells no upper from lower case,
+    /// and would rename some.
+    #[getter]
+    fn columns(&self) -> Vec<String> {
+        self.schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__(&self, py: Python<'_>, requested_schema: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         // As it is: a consumer casts by itself, as the interface allows.
