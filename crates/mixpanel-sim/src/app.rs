@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
 use crate::config::SimConfig;
-use crate::engage::Sessions;
+use crate::engage::{Sessions, Sizes};
 use crate::error::SimError;
 use crate::events::Events;
 use crate::export::params::Query;
@@ -39,6 +39,8 @@ pub(crate) struct App {
     pub(crate) faults: FaultQueue,
     /// Results of profile queries.
     pub(crate) sessions: Sessions,
+    /// Sizes of cohorts, where they are known.
+    pub(crate) cohort_sizes: Sizes,
     /// Times of processing of what is sent in.
     pub(crate) stamps: Stamps,
     log: Mutex<Vec<RequestLog>>,
@@ -79,6 +81,7 @@ impl App {
             query_limiter: Limiter::new(Rates::query(&config.limits)),
             faults: FaultQueue::default(),
             sessions: Sessions::new(config.seed, config.engage.session_lifetime),
+            cohort_sizes: Sizes::default(),
             stamps: Stamps::default(),
             log: Mutex::default(),
             config,

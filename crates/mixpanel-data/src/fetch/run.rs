@@ -6,7 +6,6 @@
 //!                └── breaks off: again, then in halves, then reported ──┘
 //! ```
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, Scope as Threads};
@@ -16,21 +15,26 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::export::{ColumnPlan, DecodedBatch, ExportRequest};
+use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::ProjectClock;
 
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
 use super::planner::{PlannedChunk, Planner};
+use super::report::{FailedRange, RunOutcome, report};
 use super::{FetchProgress, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope, Written};
+use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope};
 use crate::storage::filters::Filters;
-use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
+use crate::storage::{DEFAULT_MAX_COLUMNS, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
 use crate::value::Value;
 
 /// So many downloads run at a time, unless told otherwise. Mixpanel allows 100;
 /// more than a few only wait for each other's rows to be written.
 const DEFAULT_CONCURRENCY: usize = 4;
+
+/// A third download begins only while those that run are expected to bring less text than this.
+const MAX_AHEAD_BYTES: u64 = 256 << 20;
 
 /// After so many chunks in a row that failed, each of them tried again as often
 /// as the client's policy allows, the rest is not tried.
@@ -69,64 +73,6 @@ pub(crate) struct Job<'a> {
     pub(crate) concurrency: Option<usize>,
 }
 
-/// What became of one chunk: one transaction, fed by one request that succeeded.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ChunkReport {
-    /// First project day, inclusive.
-    pub from: Date,
-    /// Last project day, inclusive.
-    pub to: Date,
-    /// Lines received. Always `rows + duplicates + rejects`.
-    pub lines: u64,
-    /// Rows stored.
-    pub rows: u64,
-    /// Lines dropped because the same event came more than once.
-    pub duplicates: u64,
-    /// Lines that could not be stored; kept in `_quarantine`.
-    pub rejects: u64,
-    /// Downloads that were begun for it, broken ones included.
-    pub requests: u32,
-    /// Bytes over the wire (compressed).
-    pub bytes_received: u64,
-    /// Bytes of JSON.
-    pub bytes_decoded: u64,
-    /// Mixpanel's own name for the request, if it gave one.
-    pub request_id: Option<String>,
-    /// From the request to the commit.
-    #[serde(serialize_with = "crate::types::seconds")]
-    pub duration: Duration,
-    /// Lines stored by project day, duplicates included.
-    pub rows_by_day: BTreeMap<Date, u64>,
-    #[serde(skip)]
-    pub(crate) days_partial: u32,
-    #[serde(skip)]
-    pub(crate) days_empty: u32,
-}
-
-/// Days that could not be fetched, and why.
-#[derive(Debug)]
-pub struct FailedRange {
-    /// First project day, inclusive.
-    pub from: Date,
-    /// Last project day, inclusive.
-    pub to: Date,
-    /// What happened at the last attempt.
-    pub error: Error,
-}
-
-/// What a run did.
-#[derive(Debug, Default)]
-pub(crate) struct RunOutcome {
-    pub(crate) chunks: Vec<ChunkReport>,
-    pub(crate) failed: Vec<FailedRange>,
-    /// Days before the history that the project's plan keeps.
-    pub(crate) unavailable: Vec<Date>,
-    pub(crate) requests: u32,
-    pub(crate) bytes_received: u64,
-    pub(crate) bytes_decoded: u64,
-    pub(crate) total_rows: u64,
-}
-
 /// Fetches what the planner hands out. What is committed stays, whatever
 /// happens to the rest.
 ///
@@ -144,6 +90,7 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
     // Downloads end with the run, even if it ends early.
     let cancel = job.client.retrier().cancel.child();
     let client = job.client.with_cancel(cancel.clone());
+    let once = client.with_retry(RetryPolicy::never());
     let downloader = Downloader {
         client: &client,
         clock: job.clock,
@@ -169,8 +116,10 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
             outcome: RunOutcome::default(),
             concurrency,
             running: 0,
+            expected: 0,
             failures: 0,
             doubtful: Vec::new(),
+            once: &once,
             stopped: false,
             progress: FetchProgress::default(),
             committed: 0,
@@ -209,11 +158,15 @@ struct Run<'r, 'p, 's> {
     outcome: RunOutcome,
     concurrency: usize,
     running: usize,
+    /// Bytes of text that are expected of those that run.
+    expected: u64,
     /// Chunks that failed since the last one that did not.
     failures: u32,
     /// Chunks that failed before any succeeded. What runs beside them will tell
     /// whether it is their days or Mixpanel.
     doubtful: Vec<(PlannedChunk, mixpanel_client::Error)>,
+    /// Tries nothing again: to find out whether other days answer.
+    once: &'r Client,
     /// No further downloads are begun.
     stopped: bool,
     progress: FetchProgress,
@@ -225,23 +178,40 @@ struct Run<'r, 'p, 's> {
 }
 
 impl<'r> Run<'r, '_, '_> {
-    /// Begins as many downloads as may run.
+    /// Begins as many downloads as may run. Large chunks come one ahead of the one that is written:
+    /// more would hold memory, and connections that nobody reads from for minutes.
     fn begin(&mut self) {
         while !self.stopped
             && self.doubtful.is_empty()
             && self.running < self.concurrency
+            && (self.running < 2 || self.expected < MAX_AHEAD_BYTES)
             && let Some(chunk) = self.planner.next()
         {
-            let downloader = self.downloader.clone();
-            self.threads.spawn(move || downloader.run(chunk));
-            self.running += 1;
+            self.start(self.downloader.clone(), chunk);
         }
+    }
+
+    fn start(&mut self, downloader: Downloader<'r>, chunk: PlannedChunk) {
+        self.running += 1;
+        self.expected += chunk.bytes.unwrap_or_default();
+        self.threads.spawn(move || downloader.run(chunk));
+    }
+
+    /// When the first chunk failed alone, asks once for other days, if there are any: it may be the
+    /// chunk's days, and not Mixpanel.
+    fn probe(&mut self) -> bool {
+        let [(first, _)] = &self.doubtful[..] else { return false };
+        // Its days are not on their way any more, and hold nobody up.
+        self.planner.lost(first);
+        let Some(chunk) = self.planner.next() else { return false };
+        self.start(Downloader { client: self.once, ..self.downloader.clone() }, chunk);
+        true
     }
 
     fn drive(&mut self, news: &Receiver<News>) -> Result<()> {
         loop {
             self.begin();
-            if self.running == 0 {
+            if self.running == 0 && !self.probe() {
                 for (chunk, error) in std::mem::take(&mut self.doubtful) {
                     self.give_up(&chunk, error);
                 }
@@ -252,6 +222,7 @@ impl<'r> Run<'r, '_, '_> {
                 Ok(News::Opened(opened)) => self.write(opened)?,
                 Ok(News::Finished { chunk, outcome }) => {
                     self.running -= 1;
+                    self.expected -= chunk.bytes.unwrap_or_default();
                     if let Err(error) = outcome {
                         self.failed(chunk, error)?;
                     }
@@ -411,28 +382,6 @@ fn name_of(chunk: &PlannedChunk) -> String {
     match chunk.from == chunk.to {
         true => format!("the export of {}", chunk.from),
         false => format!("the export of {} to {}", chunk.from, chunk.to),
-    }
-}
-
-fn report(spec: &ChunkSpec<'_>, range: &DayRange, opened: &Opened, written: &Written) -> ChunkReport {
-    let asked = || days_of(range.from, range.to);
-    let count = |day: Date| written.days.get(&day).cloned().unwrap_or_default();
-    let days = |state: DayState| asked().filter(|day| count(*day).state(*day, range) == state).count() as u32;
-    ChunkReport {
-        from: range.from,
-        to: range.to,
-        lines: written.lines,
-        rows: written.rows,
-        duplicates: written.duplicates,
-        rejects: written.rejects,
-        requests: opened.attempt,
-        bytes_received: opened.stream.bytes.0,
-        bytes_decoded: opened.stream.bytes.1,
-        request_id: spec.request_id.clone(),
-        duration: opened.started.elapsed(),
-        days_partial: days(DayState::Partial),
-        days_empty: days(DayState::Empty),
-        rows_by_day: asked().map(|day| (day, count(day).lines)).collect(),
     }
 }
 

@@ -52,10 +52,7 @@ pub(crate) type Handler = fn(&Call<'_>) -> Result<Answer, Refusal>;
 /// A request that was let in.
 pub(crate) struct Call<'a> {
     pub(crate) app: &'a App,
-    #[allow(dead_code, reason = "for endpoints with several methods, which are being written")]
-    pub(crate) method: &'a Method,
     /// The path below the family's, without slashes at its ends, such as `events/names`.
-    #[allow(dead_code, reason = "for endpoints with ids in their paths, which are being written")]
     pub(crate) path: &'a str,
     pub(crate) params: &'a Params,
 }
@@ -86,8 +83,7 @@ pub(crate) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> R
     if !endpoint.methods.contains(&head.method) {
         return crate::app::not_allowed().await;
     }
-    let (method, uri, headers) = (head.method, head.uri, head.headers);
-    let incoming = Incoming { family, path, method, uri, headers };
+    let incoming = Incoming { family, path, uri: head.uri, headers: head.headers };
     match axum::body::to_bytes(body, MOST_BODY).await {
         Ok(body) => incoming.serve(app, endpoint, body).await,
         Err(_) => incoming.refuse(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")),
@@ -98,7 +94,6 @@ pub(crate) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> R
 struct Incoming {
     family: Family,
     path: String,
-    method: Method,
     uri: Uri,
     headers: HeaderMap,
 }
@@ -187,7 +182,7 @@ impl Incoming {
         fault: Option<Fault>,
     ) -> Response {
         let working = tokio::task::spawn_blocking(move || {
-            let call = Call { app: &app, method: &self.method, path: &self.path, params: &params };
+            let call = Call { app: &app, path: &self.path, params: &params };
             match (endpoint.answer)(&call) {
                 Ok(answer) => {
                     let delivery = Delivery {

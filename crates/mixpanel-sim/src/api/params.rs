@@ -11,12 +11,9 @@ use serde_json::{Map, Value};
 use super::refusal::{Refusal, bad};
 use crate::export::params::Query;
 
-/// Names and values, and the body they may have come from.
+/// Names and values.
 #[derive(Debug, Default)]
-pub(crate) struct Params {
-    all: Map<String, Value>,
-    body: Bytes,
-}
+pub(crate) struct Params(Map<String, Value>);
 
 impl Params {
     /// Reads URL and body. A body of another type than form or JSON is left alone; the error is about JSON that
@@ -27,7 +24,7 @@ impl Params {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
         if body.is_empty() {
-            return Ok(Params { all, body });
+            return Ok(Params(all));
         }
         if media_type.eq_ignore_ascii_case("application/json") {
             let parsed: Value = serde_json::from_slice(&body)
@@ -40,13 +37,7 @@ impl Params {
             let text = std::str::from_utf8(&body).map_err(|_| bad("the form is not UTF-8"))?;
             take_pairs(&mut all, text);
         }
-        Ok(Params { all, body })
-    }
-
-    /// The body, decompressed.
-    #[allow(dead_code, reason = "for the ingestion endpoints, which are being written")]
-    pub(crate) fn body(&self) -> &Bytes {
-        &self.body
+        Ok(Params(all))
     }
 
     /// Whether there is a value.
@@ -56,7 +47,7 @@ impl Params {
 
     /// A value as it came; null and an empty text are no values.
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.all.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+        self.0.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
 
     /// A text; numbers and booleans are texts too.

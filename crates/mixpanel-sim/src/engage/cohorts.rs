@@ -1,10 +1,13 @@
 //! The saved cohorts: who belongs to them follows from profiles and events, as for any request.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::{Value, json};
 
 use super::behaviors::Behavior;
 use crate::expr::Expr;
-use crate::profiles::{COMPANY_KEY, Subject, group_id};
+use crate::profiles::{COMPANY_KEY, Snapshot, Subject, group_id};
 
 /// A saved cohort.
 #[derive(Debug)]
@@ -119,6 +122,29 @@ impl Cohort {
             json["data_group_id"] = group_id(COMPANY_KEY).into();
         }
         json
+    }
+}
+
+/// The sizes of cohorts that follow from the profiles alone, by cohort, and which profiles those were. To count
+/// them anew for every list would mean to read every profile several times.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes(Mutex<HashMap<u64, (Snapshot, usize)>>);
+
+impl Sizes {
+    /// The size of a cohort among these profiles, counted unless it is known.
+    pub(super) fn find<E>(
+        &self,
+        cohort: &Cohort,
+        snapshot: &Snapshot,
+        count: impl FnOnce() -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&cohort.id).cloned();
+        if let Some((_, size)) = known.filter(|(counted, _)| counted.is(snapshot)) {
+            return Ok(size);
+        }
+        let size = count()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(cohort.id, (snapshot.clone(), size));
+        Ok(size)
     }
 }
 

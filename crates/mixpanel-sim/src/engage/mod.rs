@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::api::{Answer, Call, Endpoint, Refusal, bad};
 use crate::app::App;
 use cohorts::COHORTS;
+pub(crate) use cohorts::Sizes;
 use params::{Paging, Question};
 use select::members;
 pub(crate) use sessions::Sessions;
@@ -68,8 +69,16 @@ fn cohorts_list(call: &Call<'_>) -> Result<Answer, Refusal> {
     let app = call.app;
     let list = COHORTS.iter().map(|cohort| {
         let snapshot = app.events.world.profiles().snapshot(&cohort.subject());
-        let members = members(&app.events, cohort, snapshot, now_ms(app))?;
-        Ok(cohort.json(app.config.project_id, members.len()))
+        let count = || -> Result<usize, Refusal> {
+            Ok(members(&app.events, cohort, snapshot.clone(), now_ms(app))?.len())
+        };
+        // Behaviours end now, so they are counted each time.
+        let size = if cohort.behaviors().is_empty() {
+            app.cohort_sizes.find(cohort, &snapshot, count)
+        } else {
+            count()
+        };
+        Ok(cohort.json(app.config.project_id, size?))
     });
     let list = list.collect::<Result<Vec<Value>, Refusal>>()?;
     Ok(Answer::json(&Value::Array(list)))

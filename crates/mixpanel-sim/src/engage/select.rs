@@ -57,7 +57,7 @@ pub(crate) fn select(events: &Events, question: &Question, now_ms: i64) -> Resul
     }
     if let Some(filter) = &question.filter {
         let counts = counted(events, &question.behaviors, question.as_of_ms.unwrap_or(now_ms))?;
-        let view = View { snapshot: selection.snapshot.clone(), filter, counts: counts.as_ref() };
+        let view = View::new(selection.snapshot.clone(), filter, counts.as_ref());
         let names = events.names();
         selection.keys = view.profiles(&selection.keys, &names)?;
         selection.bare = view.without_profile(selection.bare, &names)?;
@@ -85,7 +85,7 @@ pub(crate) fn members(
     let filter = cohort.filter();
     let counts = counted(events, &cohort.behaviors(), now_ms)?;
     let names = events.names();
-    let view = View { snapshot, filter: &filter, counts: counts.as_ref() };
+    let view = View::new(snapshot, &filter, counts.as_ref());
     let keys = view.profiles(&view.snapshot.keys(), &names)?;
     let active = counts.iter().flat_map(Counts::users);
     let mut bare: Vec<String> = active
@@ -106,16 +106,27 @@ struct View<'a> {
     snapshot: Snapshot,
     filter: &'a Expr,
     counts: Option<&'a Counts>,
+    /// Whether the filter reads more of a profile than its identifier.
+    reads_properties: bool,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    fn new(snapshot: Snapshot, filter: &'a Expr, counts: Option<&'a Counts>) -> View<'a> {
+        let reads_properties =
+            filter.asks_for_profile() || filter.properties().iter().any(|name| *name != "$distinct_id");
+        View { snapshot, filter, counts, reads_properties }
+    }
+
     fn profiles(&self, keys: &[Key], names: &Names) -> Result<Vec<Key>, ExprError> {
         let chunks: Vec<&[Key]> = keys.chunks(CHUNK).collect();
         let kept = in_parallel(&chunks, |chunk| {
             let mut kept = Vec::new();
             for &key in *chunk {
                 let id = self.snapshot.id(key);
-                if self.keeps(id, self.snapshot.properties(key), names)? {
+                // To read a profile is most of the work.
+                let properties =
+                    if self.reads_properties { self.snapshot.properties(key) } else { Object::new() };
+                if self.keeps(id, properties, names)? {
                     kept.push(key);
                 }
             }

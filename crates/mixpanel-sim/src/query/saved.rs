@@ -13,7 +13,6 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The kind's name, as bookmarks have it.
-    #[allow(dead_code, reason = "for the list of bookmarks, which is being written")]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Insights => "insights",
@@ -27,7 +26,6 @@ impl Kind {
 /// A saved report.
 pub(crate) struct SavedReport {
     pub(crate) id: i64,
-    #[allow(dead_code, reason = "for the list of bookmarks, which is being written")]
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     /// The definition, which is also what an inline bookmark is.

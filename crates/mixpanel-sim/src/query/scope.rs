@@ -51,12 +51,12 @@ pub(crate) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(app: &'a App, range: Range) -> Scope<'a> {
-        Scope::reaching(app, range, range.to)
+        Scope::reaching(app, range, range.from, range.to)
     }
 
-    /// A scope that also has the events after the range up to a day.
-    pub(crate) fn reaching(app: &'a App, range: Range, to: Date) -> Scope<'a> {
-        Scope { app, range, shards: app.events.shards(range.from, to) }
+    /// A scope that also has the events around the range, from one day to another.
+    pub(crate) fn reaching(app: &'a App, range: Range, from: Date, to: Date) -> Scope<'a> {
+        Scope { app, range, shards: app.events.shards(from, to) }
     }
 
     /// All events of the range, in order of time, with their shards.

@@ -235,28 +235,37 @@ fn properties_and_their_values() {
     assert_eq!(counts["data"]["values"].as_object().unwrap().len(), 1);
 }
 
-/// The best attempt of every user: the one that got furthest and began first.
-fn attempts(rows: &[Row], steps: &[&str], from: &str, to: &str, window: i64) -> Vec<(Row, Vec<i64>)> {
-    let mut best: BTreeMap<&str, (Row, Vec<i64>)> = BTreeMap::new();
-    for (index, first) in rows.iter().enumerate() {
-        if first.event != steps[0] || *first.date < *from || *first.date > *to {
-            continue;
-        }
+/// The attempt of every user, which begins at the first event of the first step that `enters` lets in. Steps
+/// within two seconds count in either order.
+fn attempts<'a>(
+    rows: &'a [Row],
+    steps: &[&str],
+    window: i64,
+    enters: impl Fn(&Row) -> bool,
+) -> Vec<(&'a Row, Vec<i64>)> {
+    let mut by_user: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    rows.iter().for_each(|row| by_user.entry(&row.user).or_default().push(row));
+    by_user.remove("");
+    let mut all = Vec::new();
+    for mut events in by_user.into_values() {
+        let Some(at) = events.iter().position(|row| row.event == steps[0] && enters(row)) else { continue };
+        let first = events.remove(at);
         let mut times = vec![first.time];
-        for row in &rows[index + 1..] {
-            if times.len() < steps.len()
-                && row.user == first.user
-                && row.event == steps[times.len()]
-                && row.time - first.time <= window
-            {
-                times.push(row.time);
-            }
+        for step in &steps[1..] {
+            let previous = *times.last().unwrap();
+            let fits = |row: &&Row| {
+                row.event == *step && row.time >= previous - 2 && row.time <= first.time + window
+            };
+            let Some(at) = events.iter().position(fits) else { break };
+            times.push(events.remove(at).time.max(previous));
         }
-        if best.get(first.user.as_str()).is_none_or(|known| known.1.len() < times.len()) {
-            best.insert(&first.user, (first.clone(), times));
-        }
+        all.push((first, times));
     }
-    best.into_values().collect()
+    all
+}
+
+fn dated(row: &Row, from: &str, to: &str) -> bool {
+    (from..=to).contains(&row.date.as_str())
 }
 
 #[test]
@@ -270,7 +279,7 @@ fn funnels_by_day_and_beyond_the_range() {
         let answer = ask(&simulator, "funnels", &parameters).json();
         assert_eq!(answer["meta"]["dates"], json!(dates(FROM, TO)));
         for date in dates(FROM, TO) {
-            let attempts = attempts(&rows, &steps, &date, &date, window);
+            let attempts = attempts(&rows, &steps, window, |row| dated(row, &date, &date));
             let day = &answer["data"][&date];
             for (index, step) in day["steps"].as_array().unwrap().iter().enumerate() {
                 let reached: Vec<&Vec<i64>> =
@@ -304,14 +313,23 @@ fn funnels_by_segment_over_one_bucket() {
         with(&[("funnel_id", "7502"), ("interval", "60"), ("on", r#"properties["mp_country_code"]"#)]);
     let answer = ask(&simulator, "funnels", &parameters).json();
     let bucket = answer["data"][FROM].as_object().unwrap();
-    let attempts = attempts(&rows, &steps, FROM, TO, 30 * 86_400);
-    assert!(attempts.iter().any(|(_, times)| times.len() == 2));
+    let country = |row: &Row| segment(row.properties.get("mp_country_code"));
+    let window = 30 * 86_400;
     let mut expected: BTreeMap<String, [u64; 2]> = BTreeMap::new();
-    for (first, times) in &attempts {
-        for key in ["$overall".to_owned(), segment(first.properties.get("mp_country_code"))] {
-            let counts = expected.entry(key).or_default();
-            (0..times.len()).for_each(|index| counts[index] += 1);
-        }
+    let mut expect = |key: String, attempts: Vec<(&Row, Vec<i64>)>| {
+        let reached = |steps| attempts.iter().filter(|(_, times)| times.len() >= steps).count() as u64;
+        expected.insert(key, [reached(1), reached(2)]);
+    };
+    let overall = attempts(&rows, &steps, window, |row| dated(row, FROM, TO));
+    assert!(overall.iter().any(|(_, times)| times.len() == 2));
+    expect("$overall".to_owned(), overall);
+    let entries = rows.iter().filter(|row| row.event == steps[0] && dated(row, FROM, TO));
+    for key in entries.map(country).collect::<BTreeSet<_>>() {
+        // A user may enter in several segments.
+        expect(
+            key.clone(),
+            attempts(&rows, &steps, window, |row| dated(row, FROM, TO) && country(row) == key),
+        );
     }
     let found: BTreeMap<String, [u64; 2]> = bucket
         .iter()
@@ -334,10 +352,10 @@ fn returns(
     for (index, birth) in rows.iter().enumerate() {
         let first = birth.event == born && *from <= *birth.date && *birth.date <= *to;
         if first && seen.insert(birth.user.clone()) {
-            let later = rows[index + 1..]
-                .iter()
-                .filter(|row| row.user == birth.user && event.is_none_or(|event| row.event == event));
-            let intervals = later.map(|row| (row.time - birth.time) / interval).collect();
+            let others = rows[..index].iter().chain(&rows[index + 1..]).filter(|row| row.time >= birth.time);
+            let returns =
+                others.filter(|row| row.user == birth.user && event.is_none_or(|event| row.event == event));
+            let intervals = returns.map(|row| (row.time - birth.time) / interval).collect();
             all.push((birth.date.clone(), intervals));
         }
     }

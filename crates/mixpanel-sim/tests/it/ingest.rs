@@ -261,9 +261,8 @@ fn tracked_events_come_by_form_or_json() {
         assert_eq!(properties["$insert_id"].as_str().unwrap().len(), 36);
     }
     // Old ones, other projects' and ignored ones are accepted and dropped.
-    for (name, value) in
-        [("time", json!(now - 6 * 86_400)), ("token", json!("other")), ("$ignore", json!(true))]
-    {
+    let old = [now - 6 * 86_400, i64::MIN].map(|time| ("time", json!(time)));
+    for (name, value) in old.into_iter().chain([("token", json!("other")), ("$ignore", json!(true))]) {
         let mut dropped = tracked("x");
         dropped["properties"][name] = value;
         assert_eq!(track("/track", json_type, &json!([dropped]).to_string()), one);
@@ -398,6 +397,22 @@ fn bad_updates_are_told_where_asked() {
     let other = json!({"$token": "other", "$distinct_id": "elsewhere", "$set": {"a": 1}}).to_string();
     assert_eq!(send(&simulator, "POST", "/engage", &json_type, &other).text(), "1");
     assert_eq!(page(&simulator, &json!({"distinct_id": "elsewhere"}))["total"], 0);
+}
+
+#[test]
+fn the_list_of_cohorts_counts_what_has_changed() {
+    let simulator = start(world());
+    let paying = || {
+        let list = json_of(&post(&simulator, "/api/query/cohorts/list", &json!({})));
+        let cohorts = list.as_array().unwrap();
+        cohorts.iter().find(|cohort| cohort["name"] == "Paying customers").unwrap()["count"].as_u64().unwrap()
+    };
+    let before = paying();
+    assert_eq!(paying(), before);
+    update(&simulator, "/engage", json!([{"$distinct_id": "new", "$set": {"plan": "pro"}}]));
+    assert_eq!(paying(), before + 1);
+    update(&simulator, "/engage", json!([{"$distinct_id": "new", "$delete": ""}]));
+    assert_eq!(paying(), before);
 }
 
 #[test]

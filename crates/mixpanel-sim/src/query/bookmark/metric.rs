@@ -219,8 +219,8 @@ impl<'a> Behavior<'a> {
             return Err(fields.error("behaviors", "a funnel has between 2 and 64 steps"));
         }
         fields.choice("funnelOrder", &[("loose", ())])?;
-        // The best attempt of a user counts, whichever of these says how attempts may begin anew.
-        fields.choice("funnelReentryMode", &[("default", ()), ("basic", ()), ("optimized", ())])?;
+        // Users enter once; the mode that lets them begin anew is not computed.
+        fields.choice("funnelReentryMode", &[("default", ()), ("basic", ())])?;
         let units = [
             ("second", 1000),
             ("minute", 60_000),

@@ -1,13 +1,15 @@
 //! How far users get through a sequence of events.
 //!
-//! A user enters at an event of the first step. From there, each further step is the first event of that step that
-//! comes later and within the conversion window, which runs from the first step; other events between do not
-//! matter. Entering is bound to the range, the further steps are not: they are looked for past its end.
+//! Every bucket of time is a funnel of its own. A user enters it once, at the bucket's first event of the first
+//! step, whatever becomes of it; of a funnel with segments, once in each segment, at the first such event of the
+//! segment. From there, each further step is the first event of that step that comes later and within the
+//! conversion window, which runs from the first step; other events between do not matter. Entering is bound to the
+//! range, the further steps are not: they are looked for past its end.
 //!
-//! In every bucket of time a user counts once, with the attempt that got furthest and, among such, began first.
-//! The bucket and the segment are those of the attempt's first event.
+//! Steps that follow each other within two seconds may have come in the other order. The later of the two moments
+//! is then that of both, so that nothing is reached before the step it follows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::scope::{Keep, On, Scope};
 use super::super::segment;
@@ -21,7 +23,7 @@ pub(in crate::query) struct Step<'a> {
     pub(in crate::query) filter: Option<Box<dyn Keep + 'a>>,
 }
 
-/// A funnel over a scope that reaches past the range by the window.
+/// A funnel over a scope that reaches past the range by the window, and before it by the grace.
 pub(in crate::query) struct Funnel<'a> {
     pub(in crate::query) steps: Vec<Step<'a>>,
     /// What all events must pass.
@@ -58,6 +60,9 @@ struct Hit<'a> {
     steps: u64,
 }
 
+/// Steps this close to each other count in either order.
+const GRACE_MS: i64 = 2000;
+
 /// More steps than this do not fit the bits of a hit.
 pub(in crate::query) const MOST_STEPS: usize = 64;
 
@@ -73,26 +78,22 @@ impl Funnel<'_> {
             .map(|_| Counted { overall: vec![Reached::default(); self.steps.len()], ..Counted::default() })
             .collect();
         for hits in self.hits(scope)?.values() {
-            let mut best: HashMap<usize, (usize, Vec<i64>)> = HashMap::new();
-            for (index, hit) in hits.iter().enumerate() {
+            // Where the user has entered: a bucket, and perhaps a segment of it.
+            let mut entered: HashSet<(usize, Option<String>)> = HashSet::new();
+            for (first, hit) in hits.iter().enumerate() {
                 if hit.steps & 1 == 0 || !scope.range.has(hit.event.wall) {
                     continue;
                 }
                 let bucket = buckets.partition_point(|&bucket| bucket <= hit.event.wall).saturating_sub(1);
-                let times = self.attempt(&hits[index..]);
-                match best.get(&bucket) {
-                    Some((_, known)) if known.len() >= times.len() => {}
-                    _ => {
-                        best.insert(bucket, (index, times));
-                    }
+                let Counted { overall, segments } = &mut counted[bucket];
+                if entered.insert((bucket, None)) {
+                    add(overall, &self.attempt(hits, first));
                 }
-            }
-            for (bucket, (index, times)) in best {
-                add(&mut counted[bucket].overall, &times);
-                if let Some(on) = &self.on {
-                    let key = segment::key(&on.value(hits[index].shard, hits[index].event)?);
+                let Some(on) = &self.on else { continue };
+                let segment = segment::key(&on.value(hit.shard, hit.event)?);
+                if entered.insert((bucket, Some(segment.clone()))) {
                     let empty = || vec![Reached::default(); self.steps.len()];
-                    add(counted[bucket].segments.entry(key).or_insert_with(empty), &times);
+                    add(segments.entry(segment).or_insert_with(empty), &self.attempt(hits, first));
                 }
             }
         }
@@ -101,10 +102,10 @@ impl Funnel<'_> {
 
     /// All events that are a step, by user, in order of time.
     fn hits<'s>(&self, scope: &'s Scope<'_>) -> Result<HashMap<u32, Vec<Hit<'s>>>, Refusal> {
-        let end = scope.range.end() + self.window_ms;
+        let (start, end) = (scope.range.start() - GRACE_MS, scope.range.end() + self.window_ms);
         let mut hits: HashMap<u32, Vec<Hit<'s>>> = HashMap::new();
         for (shard, event) in scope.all_events() {
-            if event.user == NOBODY || event.wall < scope.range.start() || event.wall > end {
+            if event.user == NOBODY || event.wall < start || event.wall > end {
                 continue;
             }
             let mut steps = 0;
@@ -122,17 +123,20 @@ impl Funnel<'_> {
         Ok(hits)
     }
 
-    /// The times of the steps that are reached from the first of these events.
-    fn attempt(&self, hits: &[Hit<'_>]) -> Vec<i64> {
-        let begun = hits[0].event.time;
-        let mut times = vec![begun];
-        for hit in &hits[1..] {
-            if times.len() == self.steps.len() || hit.event.time - begun > self.window_ms {
-                break;
-            }
-            if hit.steps >> times.len() & 1 == 1 {
-                times.push(hit.event.time);
-            }
+    /// The times of the steps that are reached by entering at one of a user's events.
+    fn attempt(&self, hits: &[Hit<'_>], first: usize) -> Vec<i64> {
+        let begun = hits[first].event.time;
+        let (mut times, mut taken) = (vec![begun], vec![first]);
+        while times.len() < self.steps.len() {
+            let previous = times[times.len() - 1];
+            let from = hits.partition_point(|hit| hit.event.time < previous - GRACE_MS);
+            let within = hits[from..].iter().take_while(|hit| hit.event.time - begun <= self.window_ms);
+            let next = within
+                .zip(from..)
+                .find(|(hit, index)| hit.steps >> times.len() & 1 == 1 && !taken.contains(index));
+            let Some((hit, index)) = next else { break };
+            times.push(hit.event.time.max(previous));
+            taken.push(index);
         }
         times
     }

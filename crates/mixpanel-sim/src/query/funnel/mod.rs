@@ -75,9 +75,11 @@ pub(super) fn funnel(call: &Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::json(&json!({"computed_at": computed_at, "meta": {"dates": dates}, "data": data})))
 }
 
-/// The events of a range and of the time after it in which users may convert.
+/// The events of a range, of the time after it in which users may convert, and of the moments before it in which
+/// a step may have come too early.
 pub(super) fn wide_scope(app: &App, range: Range, window_ms: i64) -> Scope<'_> {
-    Scope::reaching(app, range, range.to.saturating_add((window_ms / DAY_MS + 1).days()))
+    let (from, to) = (range.from.saturating_sub(1.day()), (window_ms / DAY_MS + 1).days());
+    Scope::reaching(app, range, from, range.to.saturating_add(to))
 }
 
 /// The conversion window; what the query does not say is as saved.

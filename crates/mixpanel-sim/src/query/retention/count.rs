@@ -1,7 +1,7 @@
 //! Who comes back: cohorts of users by the time of their birth, and in which intervals after it they return.
 //!
-//! Time runs from each user's own birth: interval N begins N intervals after it. A return is an event behind the
-//! birth in the order of events, so the birth itself is none. Returns are looked for past the end of the range.
+//! Time runs from each user's own birth: interval N begins N intervals after it. A return is an event at the moment
+//! of the birth or later; the birth itself is none. Returns are looked for past the end of the range.
 
 use std::collections::{HashMap, HashSet};
 
@@ -64,10 +64,9 @@ pub(in crate::query) struct Cohort {
     pub(in crate::query) segments: HashMap<String, Vec<u64>>,
 }
 
-struct Born {
+struct Born<'a> {
     bucket: usize,
-    time: i64,
-    wall: i64,
+    event: &'a Event,
     /// Intervals with a return, overall and by segment.
     seen: HashSet<usize>,
     segments: HashMap<String, HashSet<usize>>,
@@ -76,39 +75,51 @@ struct Born {
 impl Retention<'_> {
     /// Counts for buckets that begin at these moments and fill the range.
     pub(in crate::query) fn count(&self, scope: &Scope<'_>, buckets: &[i64]) -> Result<Vec<Cohort>, Refusal> {
-        let mut people: HashMap<u32, Vec<Born>> = HashMap::new();
-        for (shard, event) in scope.all_events() {
-            if event.user == NOBODY || event.wall < scope.range.start() {
-                continue;
-            }
-            if let Some(births) = people.get_mut(&event.user)
-                && self.returned.is(shard, event)?
-            {
-                let key = self.on.as_ref().map(|on| on.value(shard, event)).transpose()?;
-                let key = key.map(|value| segment::key(&value));
-                for born in births {
-                    let Some(interval) = self.interval_of(born, event) else { continue };
-                    born.seen.insert(interval);
-                    if let Some(key) = &key {
-                        born.segments.entry(key.clone()).or_default().insert(interval);
-                    }
+        let mut people: HashMap<u32, Vec<Born<'_>>> = HashMap::new();
+        let relevant = |event: &Event| event.user != NOBODY && event.wall >= scope.range.start();
+        let events: Vec<(&Shard, &Event)> = scope.all_events().filter(|(_, event)| relevant(event)).collect();
+        // What happened within one moment has no order, so births come first.
+        for moment in events.chunk_by(|(_, one), (_, next)| one.time == next.time) {
+            for &(shard, event) in moment {
+                if scope.range.has(event.wall) && self.born.is(shard, event)? {
+                    self.bear(event, buckets, people.entry(event.user).or_default());
                 }
             }
-            if scope.range.has(event.wall) && self.born.is(shard, event)? {
-                let bucket = buckets.partition_point(|&bucket| bucket <= event.wall).saturating_sub(1);
-                let births = people.entry(event.user).or_default();
-                let known = births.last().is_some_and(|last| !self.compounded || last.bucket == bucket);
-                if !known {
-                    let (seen, segments) = (HashSet::new(), HashMap::new());
-                    let (time, wall) = (event.time, event.wall);
-                    births.push(Born { bucket, time, wall, seen, segments });
+            for &(shard, event) in moment {
+                if let Some(births) = people.get_mut(&event.user)
+                    && self.returned.is(shard, event)?
+                {
+                    self.return_by(shard, event, births)?;
                 }
             }
         }
         Ok(self.cohorts(people.into_values().flatten(), buckets.len()))
     }
 
-    fn cohorts(&self, births: impl Iterator<Item = Born>, buckets: usize) -> Vec<Cohort> {
+    /// Notes a user's birth, unless the user has been born before.
+    fn bear<'e>(&self, event: &'e Event, buckets: &[i64], births: &mut Vec<Born<'e>>) {
+        let bucket = buckets.partition_point(|&bucket| bucket <= event.wall).saturating_sub(1);
+        let known = births.last().is_some_and(|last| !self.compounded || last.bucket == bucket);
+        if !known {
+            births.push(Born { bucket, event, seen: HashSet::new(), segments: HashMap::new() });
+        }
+    }
+
+    /// Notes a user's return.
+    fn return_by(&self, shard: &Shard, event: &Event, births: &mut [Born<'_>]) -> Result<(), Refusal> {
+        let key = self.on.as_ref().map(|on| on.value(shard, event)).transpose()?;
+        let key = key.map(|value| segment::key(&value));
+        for born in births.iter_mut().filter(|born| !std::ptr::eq(born.event, event)) {
+            let Some(interval) = self.interval_of(born.event, event) else { continue };
+            born.seen.insert(interval);
+            if let Some(key) = &key {
+                born.segments.entry(key.clone()).or_default().insert(interval);
+            }
+        }
+        Ok(())
+    }
+
+    fn cohorts<'e>(&self, births: impl Iterator<Item = Born<'e>>, buckets: usize) -> Vec<Cohort> {
         let empty = || vec![0; self.intervals];
         let mut cohorts: Vec<Cohort> =
             (0..buckets).map(|_| Cohort { counts: empty(), ..Cohort::default() }).collect();
@@ -135,7 +146,7 @@ impl Retention<'_> {
     }
 
     /// The interval after a birth that an event is in, if it is one of those asked for.
-    fn interval_of(&self, born: &Born, event: &Event) -> Option<usize> {
+    fn interval_of(&self, born: &Event, event: &Event) -> Option<usize> {
         let interval = match self.unit {
             Unit::Month => {
                 // Months have no fixed length: the interval is the last one that has begun by the wall clock.
