@@ -47,7 +47,7 @@ fn main() {
         };
         run(&["-q", "demo", "--db", db]);
         // Random text does not shrink: 64 bytes a row.
-        let fill = "CREATE TABLE filling AS SELECT sha256(random()::VARCHAR) AS t FROM range(16000000)";
+        let fill = "CREATE TABLE filling AS SELECT sha256(random()::VARCHAR) AS t FROM range(30000000)";
         run(&["sql", "--db", db, "--write", fill]);
         let size = std::fs::metadata(db).map_or(0, |meta| meta.len());
         print(&format!("mp tables, {:.2} GB", size as f64 / 1e9), time(mp, &["tables", "--db", db]));
