@@ -14,13 +14,14 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Args, Command, Fetch};
 use commands::Reader;
+use config::Surroundings;
 use error::Error;
 use signals::Signals;
-use ui::Ui;
+use ui::{ErrorFormat, Talk, Ui};
 
 fn main() -> ExitCode {
     // First of all, while there is only one thread to inherit from.
@@ -31,16 +32,57 @@ fn main() -> ExitCode {
     // What a killed run left behind, if anything.
     mixpanel_data::sweep_ephemeral_files();
 
-    let args = Args::parse();
-    let ui = Ui::new(args.quiet);
-    match run(&args, &ui, &signals) {
+    // A shell that completes a word asks by a variable, and ends here.
+    clap_complete::CompleteEnv::with_factory(Args::command).complete();
+    if let Some(code) = version() {
+        return code;
+    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
+    let ui = Ui::new(args.global.talk(variable("MP_ERROR_FORMAT").as_deref()), variable);
+    let env = Surroundings::of_process(args.global.words(), ui.mask().clone());
+    match run(&args, &env, &ui, &signals) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error::report(&error, &ui, signals.received()),
     }
 }
 
-fn run(args: &Args, ui: &Ui, signals: &Signals) -> Result<(), Error> {
-    let env = &|name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+/// `mp --version --format json`, which is not a command and takes a format all the same.
+fn version() -> Option<ExitCode> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (asked, rest): (Vec<&str>, Vec<&str>) =
+        words.iter().map(String::as_str).partition(|word| matches!(*word, "--version" | "-V"));
+    let json = matches!(rest[..], ["--format", "json"] | ["--format=json"]);
+    if asked.is_empty() || !json {
+        return None;
+    }
+    let outcome = commands::discover::version();
+    let ui = Ui::new(Talk::default(), variable);
+    Some(outcome.map_or_else(|error| error::report(&error, &ui, None), |()| ExitCode::SUCCESS))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Help and versions go to standard output; wrong words are told as errors are wanted.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    let json = words.iter().any(|word| word == "--error-format=json")
+        || words.windows(2).any(|pair| pair[0] == "--error-format" && pair[1] == "json")
+        || variable("MP_ERROR_FORMAT").as_deref() == Some("json");
+    if error.use_stderr() && json {
+        let talk = Talk { errors: ErrorFormat::Json, ..Talk::default() };
+        return error::report_usage(&Ui::new(talk, variable), &error.to_string());
+    }
+    // There is nobody to tell when the stream is gone.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn run(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let reader = Reader { env, ui, signals };
     match &args.command {
         Command::Demo(args) => commands::demo::run(args, ui, signals),
@@ -48,11 +90,19 @@ fn run(args: &Args, ui: &Ui, signals: &Signals) -> Result<(), Error> {
         Command::Fetch(Fetch::Profiles(args)) => commands::fetch_profiles::run(args, env, ui, signals),
         Command::Sync(args) => commands::sync::run(args, env, ui, signals),
         Command::Plan(args) => commands::plan::run(&args.days, &args.reading, reader),
+        Command::Auth(args) => commands::auth::run(args, reader),
         Command::Status(args) => commands::status::run(args, reader),
         Command::Sql(args) => commands::sql::run(args, reader),
+        Command::Shell(args) => commands::shell::run(args, reader),
+        Command::Run(args) => commands::sql::run_saved(args, reader),
         Command::Info(args) => commands::info::run(args, reader),
         Command::Tables(args) => commands::tables::run(args, reader),
         Command::Schema(args) => commands::schema::run(args, reader),
+        Command::Doctor(args) => commands::doctor::run(args, reader),
+        Command::Help(args) => commands::discover::help(args),
+        Command::Completions(args) => commands::discover::completions(args),
+        Command::Reference(args) => commands::discover::reference(args),
+        Command::Man(args) => commands::discover::man(args, reader),
         Command::Sim(args) => commands::sim::run(args, ui, signals),
     }
 }

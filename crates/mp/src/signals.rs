@@ -6,7 +6,7 @@
 //! removes temporary files and ends the process at once.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,13 +29,19 @@ struct Shared {
     received: AtomicI32,
     cancel: CancelToken,
     running: Mutex<Option<Weak<Workspace>>>,
+    /// Whether SIGINT ends a statement and not the program.
+    only_interrupts: AtomicBool,
 }
 
 impl Signals {
     /// Takes the signals over. To be called before any other thread exists.
     pub(crate) fn take_over() -> Self {
-        let shared =
-            Shared { received: AtomicI32::new(0), cancel: CancelToken::new(), running: Mutex::new(None) };
+        let shared = Shared {
+            received: AtomicI32::new(0),
+            cancel: CancelToken::new(),
+            running: Mutex::new(None),
+            only_interrupts: AtomicBool::new(false),
+        };
         let signals = Signals(Arc::new(shared));
         let mut ours = SigSet::empty();
         // What is ignored stays ignored: that is how `nohup` works.
@@ -71,6 +77,11 @@ impl Signals {
         if self.0.cancel.is_cancelled() { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
     }
 
+    /// From now on, SIGINT ends the statement that is running, and not the program; or no longer so.
+    pub(crate) fn only_interrupt(&self, on: bool) {
+        self.0.only_interrupts.store(on, Ordering::SeqCst);
+    }
+
     /// Lets signals interrupt the SQL of this workspace.
     pub(crate) fn guard(&self, workspace: Workspace) -> Guarded {
         let workspace = Arc::new(workspace);
@@ -85,6 +96,12 @@ impl Signals {
     fn wait(&self, ours: &SigSet) {
         let mut first = true;
         while let Ok(signal) = ours.wait() {
+            if signal == Signal::SIGINT && self.0.only_interrupts.load(Ordering::SeqCst) {
+                if let Some(workspace) = self.running().as_ref().and_then(Weak::upgrade) {
+                    workspace.storage().interrupt();
+                }
+                continue;
+            }
             if !first {
                 end(signal);
             }

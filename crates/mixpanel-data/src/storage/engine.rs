@@ -271,6 +271,17 @@ impl StorageEngine {
         schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
         batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
+        self.execute_streaming_with(sql, &[], schema, batch)
+    }
+
+    /// The same with parameters, which fill `?` or `$1`, `$2` and so on.
+    pub fn execute_streaming_with(
+        &self,
+        sql: &str,
+        params: &[Value],
+        schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
+        batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         struct Sink<'a> {
             schema: &'a mut dyn FnMut(SchemaRef) -> Result<()>,
             batch: &'a mut dyn FnMut(RecordBatch) -> Result<()>,
@@ -283,7 +294,7 @@ impl StorageEngine {
                 (self.batch)(batch)
             }
         }
-        self.with_reader(|connection| connection.query(sql, &[], &mut Sink { schema, batch }))
+        self.with_reader(|connection| connection.query(sql, params, &mut Sink { schema, batch }))
     }
 
     /// Runs a query and returns its rows as plain values. `params` fill `?`.

@@ -2,7 +2,7 @@
 
 use mixpanel_data::{EngageRequest, Shape, StreamBuffer};
 
-use super::{Connection, Database, OnReject};
+use super::{Connection, Database, OnReject, Output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FetchProfiles {
@@ -35,9 +35,8 @@ pub(crate) struct FetchProfiles {
     #[command(flatten)]
     pub(crate) database: Database,
 
-    /// How to print the result [default: table on a terminal, else json]
-    #[arg(long, value_parser = ["table", "json"])]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -121,7 +120,7 @@ impl Which {
 #[command(next_help_heading = "Streaming")]
 pub(crate) struct Stream {
     /// Print the rows as JSON, one on a line, and store nothing
-    #[arg(long, conflicts_with_all = ["db", "format"])]
+    #[arg(long, conflicts_with_all = ["db", "format", "output", "jq"])]
     pub(crate) stdout: bool,
 
     /// Print what Mixpanel sends, rather than rows as they would be stored

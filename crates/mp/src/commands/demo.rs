@@ -15,8 +15,9 @@ use super::shell_word;
 use crate::args;
 use crate::config::Connection;
 use crate::error::Error;
-use crate::output::chart::{self, Bar};
-use crate::output::{self, Column, Format, table};
+use crate::output::plot;
+use crate::output::plot::bars::{self, Bar};
+use crate::output::{self, Format, Page};
 use crate::signals::{Guarded, Signals};
 use crate::ui::{Ui, megabytes, rate, thousands};
 
@@ -55,6 +56,7 @@ fn connection(simulator: &Simulator) -> Connection {
     let config = simulator.config();
     Connection {
         credentials: Credentials::service_account(config.username.clone(), config.secret.clone()),
+        account: None,
         project_id: Some(config.project_id),
         region: Region::Us,
         base_urls: BaseUrls::single_host(&simulator.base_url()),
@@ -75,6 +77,8 @@ fn open(args: &args::Demo, builder: WorkspaceBuilder) -> Result<Workspace, Error
 struct Question {
     title: &'static str,
     sql: &'static str,
+    /// Whether the answer is drawn too, as `mp sql --plot` does.
+    drawn: bool,
 }
 
 const QUESTIONS: [Question; 4] = [
@@ -86,6 +90,7 @@ FROM events
 GROUP BY event_name
 ORDER BY events DESC
 LIMIT 8",
+        drawn: false,
     },
     Question {
         title: "Where is the money made? (events_flat has every property as a typed column)",
@@ -97,6 +102,7 @@ WHERE event_name = 'Purchase'
 GROUP BY ALL
 ORDER BY purchases DESC
 LIMIT 8",
+        drawn: false,
     },
     Question {
         title: "How far do people get? (a funnel: each step after the one before)",
@@ -121,6 +127,7 @@ WITH viewed AS (
 SELECT step, event, users, round(100.0 * users / first_value(users) OVER (ORDER BY step), 1) AS percent
 FROM steps
 ORDER BY step",
+        drawn: true,
     },
     Question {
         title: "Do they come back? (percent of a week's new users seen again; NULL: not over yet)",
@@ -136,13 +143,16 @@ WITH born AS (
   SELECT week, count(DISTINCT distinct_id) AS new_users,
          count(DISTINCT distinct_id) FILTER (age BETWEEN 1 AND 7) AS first,
          count(DISTINCT distinct_id) FILTER (age BETWEEN 8 AND 14) AS second,
+         count(DISTINCT distinct_id) FILTER (age BETWEEN 15 AND 21) AS third,
          (SELECT max(day) FROM seen) - week AS days_ago
   FROM ages GROUP BY week
 )
-SELECT week, new_users, if(days_ago > 14, round(100.0 * first / new_users, 1), NULL) AS within_7_days,
-       if(days_ago > 21, round(100.0 * second / new_users, 1), NULL) AS in_the_week_after
+SELECT week, new_users, if(days_ago > 14, round(100.0 * first / new_users, 1), NULL) AS week_1,
+       if(days_ago > 21, round(100.0 * second / new_users, 1), NULL) AS week_2,
+       if(days_ago > 28, round(100.0 * third / new_users, 1), NULL) AS week_3
 FROM weeks
 ORDER BY week",
+        drawn: true,
     },
 ];
 
@@ -153,11 +163,12 @@ SELECT day, state, row_count
 FROM _ledger
 WHERE table_name = 'events'
 ORDER BY day",
+    drawn: false,
 };
 
 /// The stage.
 struct Show<'a> {
-    out: io::BufWriter<io::StdoutLock<'static>>,
+    out: io::BufWriter<io::Stdout>,
     ui: &'a Ui,
 }
 
@@ -215,12 +226,15 @@ impl Show<'_> {
         let started = Instant::now();
         let result = workspace.sql(question.sql)?;
         let seconds = started.elapsed().as_secs_f64();
-        let columns: Vec<Column> = result.schema.fields().iter().map(|field| Column::of(field)).collect();
-        let mut sink = Format::Table.sink(&mut self.out, self.ui);
-        sink.begin(&columns)?;
-        result.to_rows().rows.into_iter().try_for_each(|row| sink.row(row))?;
-        sink.end()?;
-        drop(sink);
+        self.out.flush()?;
+        let table = args::Output { format: Some(Format::Table), ..args::Output::default() };
+        let mut page = Page::new(&table, &args::Rows::default(), self.ui)?;
+        page.begin(result.schema.clone())?;
+        result.batches.iter().try_for_each(|batch| page.batch(batch))?;
+        page.end()?;
+        if question.drawn {
+            writeln!(self.out, "{}", plot::of(&result, self.ui)?)?;
+        }
         self.dim(&format!("{seconds:.3} s\n"))?;
         Ok(self.out.flush()?)
     }
@@ -229,8 +243,8 @@ impl Show<'_> {
         self.heading(DAILY.title)?;
         self.sql(DAILY.sql)?;
         let bars = daily_bars(&workspace.sql_rows(DAILY.sql)?);
-        let width = if self.ui.to_terminal { table::terminal_width().into() } else { 80 };
-        writeln!(self.out, "{}", chart::bars(&bars, width))?;
+        let width = if self.ui.to_terminal { output::terminal_width() } else { 80 };
+        writeln!(self.out, "{}", bars::bars(&bars, width))?;
         Ok(self.out.flush()?)
     }
 
@@ -241,7 +255,8 @@ impl Show<'_> {
                 let path = shown_path(path);
                 writeln!(
                     self.out,
-                    "  mp sql --db {path} \"SELECT plan, count(*) FROM events_flat GROUP BY ALL\"\n  \
+                    "  mp sql --db {path} --plot \"SELECT plan, count(*) AS events FROM events_flat GROUP BY ALL\"\n  \
+                       mp shell --db {path}    # a prompt with completion\n  \
                        mp schema events_flat --db {path}\n  \
                        mp info --db {path}\n  \
                        mp sim    # a Mixpanel to fetch from yourself\n  \
@@ -304,7 +319,7 @@ fn daily_bars(result: &SqlResult) -> Vec<Bar> {
             Some("empty") => "nothing happened",
             _ => "",
         };
-        let value = row[2].as_i64().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        let value = row[2].as_f64().unwrap_or(0.0);
         Bar { label, value, remark: remark.to_owned() }
     };
     result.rows.iter().map(bar).collect()

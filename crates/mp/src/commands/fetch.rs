@@ -1,13 +1,13 @@
 //! `mp fetch events`: days of raw events into a table.
 
 use jiff::Timestamp;
-use mixpanel_data::{ExportRequest, FetchEvents, FetchResult, Workspace};
+use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Workspace};
 
 use super::fetch_stream;
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
-use crate::output::{self, Format};
+use crate::output;
 use crate::signals::Signals;
 use crate::ui::{Ui, megabytes, rate, thousands};
 
@@ -20,6 +20,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let progress = ui.progress(from, to);
     let retry = progress.clone();
     let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    progress.watch(&project.client);
     if args.stream.stdout {
         let request = ExportRequest {
             events: events(),
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         return fetch_stream::print(stream, &args.stream, ui);
     }
     let path = target_database(args.database.db.as_deref(), project_id, env)?;
+    ui.detail(1, || format!("database {}", path.display()));
     let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
 
     let fetch = FetchEvents {
@@ -49,7 +51,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
     progress.finish();
     let result = result?;
-
+    chunks(ui, &result.chunks);
     if result.rejects > 0 {
         ui.say(&format!(
             "{} lines could not be stored; they are kept in the table _quarantine",
@@ -62,8 +64,26 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
             result.days_unavailable
         ));
     }
-    output::object(Format::of_object(args.format.as_deref(), ui), ui, &result, &summary(&result))?;
-    Ok(())
+    output::object(&args.output, ui, &result, &summary(&result))
+}
+
+/// For those who asked for more: what was requested, and how long it took.
+pub(super) fn chunks(ui: &Ui, chunks: &[ChunkReport]) {
+    for chunk in chunks {
+        ui.detail(1, || {
+            format!(
+                "GET export {} to {}: {} lines, {} MB, {} MB of JSON, {:.2} s, {} requests{}",
+                chunk.from,
+                chunk.to,
+                thousands(chunk.lines),
+                megabytes(chunk.bytes_received),
+                megabytes(chunk.bytes_decoded),
+                chunk.duration.as_secs_f64(),
+                chunk.requests,
+                chunk.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default(),
+            )
+        });
+    }
 }
 
 fn summary(result: &FetchResult) -> Vec<(&'static str, String)> {

@@ -7,7 +7,7 @@ use super::fetch_stream;
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
-use crate::output::{self, Format};
+use crate::output;
 use crate::signals::Signals;
 use crate::ui::{Ui, megabytes, rate, thousands};
 
@@ -18,6 +18,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
     let retry = progress.clone();
     let project_id = connection.project_id;
     let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    progress.watch(&project.client);
     let request = args.which.request();
     if args.stream.stdout {
         let stream = project.stream_profiles(&request, &args.stream.buffer())?;
@@ -50,8 +51,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
             thousands(result.vanished)
         ));
     }
-    output::object(Format::of_object(args.format.as_deref(), ui), ui, &result, &summary(&result))?;
-    Ok(())
+    output::object(&args.output, ui, &result, &summary(&result))
 }
 
 /// The same for the bar, which counts rows.

@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::args;
 use crate::error::Error;
-use crate::output::{self, Format};
+use crate::output;
 
 pub(crate) fn run(args: &args::Info, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
@@ -17,6 +17,5 @@ pub(crate) fn run(args: &args::Info, reader: Reader<'_>) -> Result<(), Error> {
         ("tables", tables),
     ];
     pairs.extend(info.created_at.map(|at| ("created", at.strftime("%F %T UTC").to_string())));
-    output::object(Format::of_object(args.format.as_deref(), ui), ui, &info, &pairs)?;
-    Ok(())
+    output::object(&args.output, ui, &info, &pairs)
 }

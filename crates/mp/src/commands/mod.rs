@@ -1,12 +1,35 @@
 //! The commands, one file each: resolved words in, rows out.
+//!
+//! How a command is made:
+//!
+//! - **Words.** A struct in `args`, a variant of `args::Command`, a line in `main.rs`. Flatten
+//!   `args::Output` for the result; `args::Rows` if it may be long; `args::Database` and
+//!   `args::Reading` to read a database; `args::Connection` to reach Mixpanel.
+//! - **A database to read:** [`Reader::existing`]. **One to fill:** `config::target_database`,
+//!   then `Workspace::builder().project(project).open(path)`, under `signals.guard`.
+//! - **Mixpanel:** `config::Connection::resolve(&args.connection, env)?.project(signals, on_retry)?`
+//!   gives a `Project`, whose `client` is the way to live calls.
+//! - **Results** go to standard output by `output::object` (one thing: what programs get, and pairs
+//!   for people), `output::list` (rows made by hand, in a `List` of typed `Column`s), or
+//!   `output::Page` (`new`, `begin(schema)`, `batch(&batch)` …, `end()`: a stream of record batches).
+//!   Each knows every format, `--output`, `--jq` and the terminal.
+//! - **Talk** goes to standard error by `ui.say`, `ui.detail(1 | 2, …)` for `-v`, `ui.progress`.
+//! - **Failures** are returned: errors of the libraries by `?`, our own as `Error::setting(what, hint)`
+//!   or a variant of `error::Error` with its line in `error/advice.rs`. Nothing prints an error but
+//!   `error::report`.
 
+pub(crate) mod auth;
+pub(crate) mod catalog;
 pub(crate) mod demo;
+pub(crate) mod discover;
+pub(crate) mod doctor;
 pub(crate) mod fetch;
 pub(crate) mod fetch_profiles;
 mod fetch_stream;
 pub(crate) mod info;
 pub(crate) mod plan;
 pub(crate) mod schema;
+pub(crate) mod shell;
 pub(crate) mod sim;
 pub(crate) mod sql;
 pub(crate) mod status;

@@ -11,7 +11,7 @@ use super::Reader;
 use crate::args;
 use crate::config::{Connection, local_database};
 use crate::error::Error;
-use crate::output::{self, Format};
+use crate::output;
 use crate::ui::{Ui, thousands};
 
 /// Mixpanel's export limit (rate-limits reference).
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &args::Days, reading: &args::Reading, reader: Reader<'_>
         }
         None => Workspace::memory()?,
     };
-    print(&workspace.plan(&clock, &options)?, args.format.as_deref(), ui)
+    print(&workspace.plan(&clock, &options)?, &args.output, ui)
 }
 
 /// The part of a sync's options that says which days.
@@ -80,7 +80,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Prints a plan.
-fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<(), Error> {
+fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
     let eta = eta(plan);
     let shown = Shown {
         table: &plan.table,
@@ -143,6 +143,5 @@ fn print(plan: &SyncPlan, format: Option<&str>, ui: &Ui) -> Result<(), Error> {
     if plan.requests.len() > 20 {
         pairs.push(("", format!("and {} more", plan.requests.len() - 20)));
     }
-    output::object(Format::of_object(format, ui), ui, &shown, &pairs)?;
-    Ok(())
+    output::object(output, ui, &shown, &pairs)
 }

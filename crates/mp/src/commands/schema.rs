@@ -1,24 +1,28 @@
 //! `mp schema`: the columns of a table or view.
 
-use mixpanel_data::{ColumnInfo, Value};
+use clap::CommandFactory;
+use mixpanel_data::Value;
 
 use super::Reader;
 use crate::args;
 use crate::error::Error;
-use crate::output::{self, Column, Format};
+use crate::output::{self, Column, Format, List};
 
 pub(crate) fn run(args: &args::Schema, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
-    let schema = reader.existing(&args.database, &args.reading)?.table_schema(&args.table)?;
-    let columns = ["column", "type", "nullable"].map(Column::text);
-    let row = |column: ColumnInfo| {
-        vec![Value::Text(column.name), Value::Text(column.sql_type), Value::Boolean(column.nullable)]
+    let Some(table) = &args.table else {
+        let description = super::discover::describe(&args::Args::command());
+        return output::object(&json(&args.output), ui, &description, &[]);
     };
-    output::rows(
-        Format::or_default(args.format, ui),
-        ui,
-        &columns,
-        schema.columns.into_iter().map(row).collect(),
-    )?;
-    Ok(())
+    let schema = reader.existing(&args.database, &args.reading)?.table_schema(table)?;
+    let mut list = List::new([Column::text("column"), Column::text("type"), Column::boolean("nullable")]);
+    for column in schema.columns {
+        list.push([Value::Text(column.name), Value::Text(column.sql_type), Value::Boolean(column.nullable)]);
+    }
+    output::list(&args.output, ui, &list)
+}
+
+/// The command line has no form but JSON.
+fn json(output: &args::Output) -> args::Output {
+    args::Output { format: output.format.or(Some(Format::Json)), ..output.clone() }
 }

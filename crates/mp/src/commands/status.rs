@@ -9,7 +9,7 @@ use super::{Reader, plan};
 use crate::args;
 use crate::config::{Connection, local_database};
 use crate::error::Error;
-use crate::output::{self, Format};
+use crate::output;
 use crate::ui::thousands;
 
 const STATUSES: [(DayStatus, char, &str); 6] = [
@@ -31,15 +31,13 @@ pub(crate) fn run(look: &args::Look, reader: Reader<'_>) -> Result<(), Error> {
         &[Value::Text(coverage.table.clone())],
     )?;
     let rejects = rejects.rows[0][0].as_i64().unwrap_or_default() as u64;
-    let format = Format::of_object(args.format.as_deref(), ui);
-    if format == Format::Table {
+    if args.output.is_table(ui) {
         use std::io::Write;
         let mut out = output::stdout();
         write!(out, "{}", calendar(&coverage))?;
         out.flush()?;
     }
-    output::object(format, ui, &Shown::of(&coverage, rejects), &summary(&coverage, rejects))?;
-    Ok(())
+    output::object(&args.output, ui, &Shown::of(&coverage, rejects), &summary(&coverage, rejects))
 }
 
 #[derive(Serialize)]

@@ -8,11 +8,11 @@ use jiff::civil::Date;
 use mixpanel_data::{ErrorKind, SyncOptions, SyncResult, SyncState, Workspace, WorkspaceBuilder};
 use serde::Serialize;
 
-use super::{Reader, plan};
+use super::{Reader, fetch, plan};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
-use crate::output::{self, Format};
+use crate::output;
 use crate::signals::Signals;
 use crate::ui::{Ui, thousands};
 
@@ -35,15 +35,17 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let progress = ui.progress(options.from.unwrap_or(today), options.to.unwrap_or(today));
     let retry = progress.clone();
     let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    progress.watch(&project.client);
+    ui.detail(1, || format!("database {}", path.display()));
     let builder = Workspace::builder().project(project);
     let workspace = signals.guard(open(builder, &path, Duration::from_secs(args.wait), ui, signals)?);
     let result = workspace.sync_with(&options, &mut |now| progress.update(now));
     progress.finish();
     let result = result?;
+    fetch::chunks(ui, &result.chunks);
     // A quiet sync that went well has nothing to say, unless it is asked for a format.
-    if !ui.is_quiet() || days.format.is_some() {
-        let format = Format::of_object(days.format.as_deref(), ui);
-        output::object(format, ui, &Shown::of(&result), &summary(&result))?;
+    if !ui.is_quiet() || days.output.is_wanted() {
+        output::object(&days.output, ui, &Shown::of(&result), &summary(&result))?;
     }
     partial(result)
 }

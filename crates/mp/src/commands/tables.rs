@@ -1,11 +1,11 @@
 //! `mp tables`: the tables of a database.
 
-use mixpanel_data::{TableInfo, Value};
+use mixpanel_data::Value;
 
 use super::Reader;
 use crate::args;
 use crate::error::Error;
-use crate::output::{self, Column, Format};
+use crate::output::{self, Column, List};
 
 pub(crate) fn run(args: &args::Tables, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
@@ -13,16 +13,19 @@ pub(crate) fn run(args: &args::Tables, reader: Reader<'_>) -> Result<(), Error> 
     if tables.is_empty() {
         ui.say("no tables yet: `mp fetch events --from DAY --to DAY` makes one");
     }
-    let columns =
-        [Column::text("name"), Column::text("type"), Column::number("rows"), Column::text("fetched_at")];
-    let row = |table: TableInfo| {
-        vec![
+    let mut list = List::new([
+        Column::text("name"),
+        Column::text("type"),
+        Column::number("rows"),
+        Column::timestamp("fetched_at"),
+    ]);
+    for table in tables {
+        list.push([
             Value::Text(table.name),
             Value::Text(table.kind.to_string()),
             Value::Integer(table.row_count.into()),
             Value::Timestamp(table.fetched_at),
-        ]
-    };
-    output::rows(Format::or_default(args.format, ui), ui, &columns, tables.into_iter().map(row).collect())?;
-    Ok(())
+        ]);
+    }
+    output::list(&args.output, ui, &list)
 }

@@ -1,96 +1,119 @@
 //! JSON: an array with one object a line, or just the objects.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
-use mixpanel_data::Value;
+use mixpanel_data::arrow::datatypes::SchemaRef;
+use mixpanel_data::arrow::record_batch::RecordBatch;
+use mixpanel_data::{Value, rows_of};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Column, Sink};
+use super::{Head, Out, Sink};
 
 /// `[`, objects, `]`: one array that can be read line by line too.
-pub(super) struct Array<'a> {
-    out: &'a mut dyn Write,
-    columns: Vec<Column>,
+pub(super) struct Array {
+    out: Out,
+    heads: Vec<Head>,
     empty: bool,
 }
 
-impl<'a> Array<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Array { out, columns: Vec::new(), empty: true }
+impl Array {
+    pub(super) fn new(out: Out) -> Self {
+        Array { out, heads: Vec::new(), empty: true }
     }
 }
 
-impl Sink for Array<'_> {
-    fn begin(&mut self, columns: &[Column]) -> io::Result<()> {
-        self.columns = distinct(columns);
+impl Sink for Array {
+    fn begin(&mut self, schema: &SchemaRef) -> io::Result<()> {
+        self.heads = named(schema);
         self.out.write_all(b"[")
     }
 
-    fn row(&mut self, row: Vec<Value>) -> io::Result<()> {
-        self.out.write_all(if self.empty { b"\n  " } else { b",\n  " })?;
-        self.empty = false;
-        Ok(serde_json::to_writer(&mut *self.out, &Object(&self.columns, &row))?)
+    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for row in rows_of(batch) {
+            self.out.write_all(if self.empty { b"\n  " } else { b",\n  " })?;
+            self.empty = false;
+            serde_json::to_writer(&mut self.out, &Row(&self.heads, &row))?;
+        }
+        Ok(())
     }
 
-    fn end(&mut self) -> io::Result<()> {
-        self.out.write_all(if self.empty { b"]\n" } else { b"\n]\n" })
+    fn end(mut self: Box<Self>) -> io::Result<Out> {
+        self.out.write_all(if self.empty { b"]\n" } else { b"\n]\n" })?;
+        Ok(self.out)
     }
 }
 
 /// One object per line.
-pub(super) struct Lines<'a> {
-    out: &'a mut dyn Write,
-    columns: Vec<Column>,
+pub(super) struct Lines {
+    out: Out,
+    heads: Vec<Head>,
 }
 
-impl<'a> Lines<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Lines { out, columns: Vec::new() }
+impl Lines {
+    pub(super) fn new(out: Out) -> Self {
+        Lines { out, heads: Vec::new() }
     }
 }
 
-impl Sink for Lines<'_> {
-    fn begin(&mut self, columns: &[Column]) -> io::Result<()> {
-        self.columns = distinct(columns);
+impl Sink for Lines {
+    fn begin(&mut self, schema: &SchemaRef) -> io::Result<()> {
+        self.heads = named(schema);
         Ok(())
     }
 
-    fn row(&mut self, row: Vec<Value>) -> io::Result<()> {
-        serde_json::to_writer(&mut *self.out, &Object(&self.columns, &row))?;
-        self.out.write_all(b"\n")
-    }
-
-    fn end(&mut self) -> io::Result<()> {
+    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for row in rows_of(batch) {
+            serde_json::to_writer(&mut self.out, &Row(&self.heads, &row))?;
+            self.out.write_all(b"\n")?;
+        }
         Ok(())
     }
-}
 
-/// Columns of one name would hide each other in an object.
-fn distinct(columns: &[Column]) -> Vec<Column> {
-    let mut taken: Vec<String> = Vec::with_capacity(columns.len());
-    for column in columns {
-        let names = (1..).map(|n| if n == 1 { column.name.clone() } else { format!("{}_{n}", column.name) });
-        let free = |name: &String| {
-            !taken.contains(name) && (*name == column.name || columns.iter().all(|other| other.name != *name))
-        };
-        taken.extend(names.into_iter().find(free));
+    fn end(self: Box<Self>) -> io::Result<Out> {
+        Ok(self.out)
     }
-    columns.iter().zip(taken).map(|(column, name)| Column { name, ..column.clone() }).collect()
 }
 
-struct Object<'a>(&'a [Column], &'a [Value]);
+fn named(schema: &SchemaRef) -> Vec<Head> {
+    let heads = Head::all(schema);
+    let names = distinct(heads.iter().map(|head| head.name.as_str()));
+    heads.into_iter().zip(names).map(|(head, name)| Head { name, ..head }).collect()
+}
 
-impl Serialize for Object<'_> {
+/// Names that differ: columns of one name would hide each other in an object.
+pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: Vec<&str> = names.collect();
+    let given: HashSet<&str> = names.iter().copied().collect();
+    let mut taken: HashSet<String> = HashSet::with_capacity(names.len());
+    let mut unique = Vec::with_capacity(names.len());
+    for name in names {
+        let mut candidate = name.to_owned();
+        let mut number = 1;
+        while taken.contains(&candidate) || (number > 1 && given.contains(candidate.as_str())) {
+            number += 1;
+            candidate = format!("{name}_{number}");
+        }
+        taken.insert(candidate.clone());
+        unique.push(candidate);
+    }
+    unique
+}
+
+/// One row as an object.
+struct Row<'a>(&'a [Head], &'a [Value]);
+
+impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(Some(self.0.len()))?;
-        for (column, value) in self.0.iter().zip(self.1) {
-            match (column.json, value) {
+        for (head, value) in self.0.iter().zip(self.1) {
+            match (head.json, value) {
                 (true, Value::Text(text)) => match raw(text) {
-                    Some(json) => object.serialize_entry(&column.name, &json)?,
-                    None => object.serialize_entry(&column.name, text)?,
+                    Some(json) => object.serialize_entry(&head.name, &json)?,
+                    None => object.serialize_entry(&head.name, text)?,
                 },
-                _ => object.serialize_entry(&column.name, value)?,
+                _ => object.serialize_entry(&head.name, value)?,
             }
         }
         object.end()
@@ -105,21 +128,18 @@ fn raw(text: &str) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Format;
-    use super::super::tests::written;
     use super::*;
 
     #[test]
-    fn columns_of_one_name_all_appear() {
-        let columns = ["a", "a", "a_2", "a"].map(Column::text);
-        let row = (1..=4).map(Value::Integer).collect();
-        assert_eq!(written(Format::Jsonl, &columns, vec![row]), "{\"a\":1,\"a_3\":2,\"a_2\":3,\"a_4\":4}\n");
+    fn names_become_distinct_and_keep_those_that_are() {
+        assert_eq!(distinct(["a", "a", "a_2", "a"].into_iter()), ["a", "a_3", "a_2", "a_4"]);
     }
 
     #[test]
     fn json_stays_on_its_line_and_broken_json_is_text() {
-        let columns = [Column { json: true, ..Column::text("j") }];
-        let rows = vec![vec![Value::Text("{\n\"a\": \"\\n\"\n}".into())], vec![Value::Text("{oops".into())]];
-        assert_eq!(written(Format::Jsonl, &columns, rows), "{\"j\":{ \"a\": \"\\n\" }}\n{\"j\":\"{oops\"}\n");
+        let heads = [Head { name: "j".into(), number: false, json: true, bytes: false }];
+        let line = |text: &str| serde_json::to_string(&Row(&heads, &[Value::Text(text.into())])).unwrap();
+        assert_eq!(line("{\n\"a\": \"\\n\"\n}"), r#"{"j":{ "a": "\n" }}"#);
+        assert_eq!(line("{oops"), r#"{"j":"{oops"}"#);
     }
 }

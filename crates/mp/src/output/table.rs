@@ -2,97 +2,255 @@
 
 use std::io::{self, Write};
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
-use mixpanel_data::Value;
+use mixpanel_data::arrow::datatypes::SchemaRef;
+use mixpanel_data::arrow::record_batch::RecordBatch;
+use mixpanel_data::rows_of;
 
-use super::{Column, Sink, clean};
+use super::width::{cut, padded, terminal_width, width};
+use super::{Head, Out, Sink, clean};
 use crate::ui::Ui;
 
-/// Longer cells are cut on a terminal.
+/// So many rows decide how wide the columns are; those behind them have to fit.
+const MEASURED: usize = 2_000;
+/// Longer cells are cut on a terminal, however wide it is.
 const LONGEST_CELL: usize = 200;
+/// A column is not made narrower than this, unless it is by itself.
+const NARROWEST: usize = 6;
 
-/// Collects the rows, since widths are known at the end only.
-pub(super) struct Table<'a> {
-    out: &'a mut dyn Write,
-    table: comfy_table::Table,
-    columns: Vec<Column>,
-    to_terminal: bool,
+/// A table, drawn as soon as the widths are known.
+pub(super) struct Table {
+    out: Out,
+    heads: Vec<Head>,
+    waiting: Vec<Vec<String>>,
+    shape: Option<Shape>,
+    room: Option<usize>,
     colour: bool,
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, ui: &Ui) -> Self {
-        let (to_terminal, colour) = (ui.to_terminal, ui.colour);
-        Table { out, table: empty(to_terminal, colour), columns: Vec::new(), to_terminal, colour }
+impl Table {
+    pub(super) fn new(out: Out, ui: &Ui) -> Self {
+        let room = ui.to_terminal.then(terminal_width);
+        Table { out, heads: Vec::new(), waiting: Vec::new(), shape: None, room, colour: ui.colour }
+    }
+
+    /// Draws the head and the rows that wait.
+    fn open(&mut self) -> io::Result<()> {
+        let shape = Shape::of(&self.heads, &self.waiting, self.room);
+        writeln!(self.out, "{}", shape.rule('┌', '┬', '┐', '─'))?;
+        let names: Vec<String> = self.heads.iter().map(|head| head.name.clone()).collect();
+        writeln!(self.out, "{}", shape.row(&names, &self.heads, self.colour))?;
+        writeln!(self.out, "{}", shape.rule('╞', '╪', '╡', '═'))?;
+        for row in std::mem::take(&mut self.waiting) {
+            writeln!(self.out, "{}", shape.row(&row, &self.heads, false))?;
+        }
+        self.shape = Some(shape);
+        Ok(())
     }
 }
 
-fn empty(to_terminal: bool, colour: bool) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    if to_terminal {
-        let width = terminal_width();
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    if !colour {
-        table.force_no_tty();
-    }
-    table
-}
-
-/// Columns of the terminal; 80 when it does not say.
-pub(crate) fn terminal_width() -> u16 {
-    comfy_table::Table::new().width().filter(|width| *width >= 20).unwrap_or(80)
-}
-
-fn heading(text: &str, number: bool, colour: bool) -> Cell {
-    let cell = aligned(Cell::new(clean(text)), number);
-    if colour { cell.add_attribute(Attribute::Bold) } else { cell }
-}
-
-fn aligned(cell: Cell, number: bool) -> Cell {
-    cell.set_alignment(if number { CellAlignment::Right } else { CellAlignment::Left })
-}
-
-impl Sink for Table<'_> {
-    fn begin(&mut self, columns: &[Column]) -> io::Result<()> {
-        self.columns = columns.to_vec();
-        let colour = self.colour;
-        let header: Vec<Cell> =
-            columns.iter().map(|column| heading(&column.name, column.number, colour)).collect();
-        self.table.set_header(header);
+impl Sink for Table {
+    fn begin(&mut self, schema: &SchemaRef) -> io::Result<()> {
+        self.heads = Head::all(schema);
+        for head in &mut self.heads {
+            head.name = clean(&head.name);
+        }
         Ok(())
     }
 
-    fn row(&mut self, row: Vec<Value>) -> io::Result<()> {
-        let cell = |(value, column): (&Value, &Column)| {
-            let text = if value.is_null() { "NULL".to_owned() } else { clean(&value.to_text()) };
-            let text = if self.to_terminal { cut(text) } else { text };
-            aligned(Cell::new_owned(text), column.number)
+    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for row in rows_of(batch) {
+            let cells: Vec<String> =
+                row.iter().zip(&self.heads).map(|(value, head)| head.shown(value)).collect();
+            match &self.shape {
+                Some(shape) => writeln!(self.out, "{}", shape.row(&cells, &self.heads, false))?,
+                None => self.waiting.push(cells),
+            }
+            if self.shape.is_none() && self.waiting.len() >= MEASURED {
+                self.open()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(mut self: Box<Self>) -> io::Result<Out> {
+        if self.shape.is_none() {
+            self.open()?;
+        }
+        let bottom = self.shape.as_ref().map(|shape| shape.rule('└', '┴', '┘', '─'));
+        writeln!(self.out, "{}", bottom.unwrap_or_default())?;
+        Ok(self.out)
+    }
+}
+
+/// Which columns are drawn, and how wide.
+struct Shape {
+    /// Indexes and widths; `None` stands for columns that are left out.
+    columns: Vec<Option<(usize, usize)>>,
+    /// Whether cells are cut to the widths.
+    cuts: bool,
+}
+
+impl Shape {
+    fn of(heads: &[Head], rows: &[Vec<String>], room: Option<usize>) -> Self {
+        let natural: Vec<usize> = heads
+            .iter()
+            .enumerate()
+            .map(|(at, head)| {
+                let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell));
+                cells.max().unwrap_or(0).max(width(&head.name)).max(1)
+            })
+            .collect();
+        let Some(room) = room else {
+            let columns = natural.into_iter().enumerate().map(Some).collect();
+            return Shape { columns, cuts: false };
         };
-        let cells: Vec<Cell> = row.iter().zip(&self.columns).map(cell).collect();
-        self.table.add_row(cells);
-        Ok(())
+        let natural: Vec<usize> = natural.into_iter().map(|wide| wide.min(LONGEST_CELL)).collect();
+        let shown = fitting(&natural, room);
+        let (left, right) = (shown.div_ceil(2), shown / 2);
+        let all = shown == natural.len();
+        let kept: Vec<usize> = if all {
+            (0..shown).collect()
+        } else {
+            (0..left).chain(natural.len() - right..natural.len()).collect()
+        };
+        // Each column costs its width, a space on each side, and a line; `…` for those left out too.
+        let lines = kept.len() * 3 + 1 + if all { 0 } else { 4 };
+        let wanted: Vec<usize> = kept.iter().map(|at| natural[*at]).collect();
+        let widths = shared(&wanted, room.saturating_sub(lines));
+        let mut columns: Vec<Option<(usize, usize)>> = kept.into_iter().zip(widths).map(Some).collect();
+        if !all {
+            columns.insert(left, None);
+        }
+        Shape { columns, cuts: true }
     }
 
-    fn end(&mut self) -> io::Result<()> {
-        writeln!(self.out, "{}", self.table)
+    fn rule(&self, left: char, middle: char, right: char, line: char) -> String {
+        let piece =
+            |column: &Option<(usize, usize)>| line.to_string().repeat(column.map_or(1, |(_, wide)| wide) + 2);
+        let pieces: Vec<String> = self.columns.iter().map(piece).collect();
+        format!("{left}{}{right}", pieces.join(&middle.to_string()))
+    }
+
+    fn row(&self, cells: &[String], heads: &[Head], bold: bool) -> String {
+        let (on, off) = if bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+        let mut line = String::from("│");
+        for column in &self.columns {
+            let Some((at, wide)) = *column else {
+                line.push_str(" … │");
+                continue;
+            };
+            let (text, number) = (cells.get(at).map_or("", String::as_str), heads[at].number);
+            let text = if self.cuts { cut(text, wide) } else { text.to_owned() };
+            line.push_str(&format!(" {on}{}{off} │", padded(&text, wide, number)));
+        }
+        line
     }
 }
 
-fn cut(text: String) -> String {
-    match text.char_indices().nth(LONGEST_CELL) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
+/// How many columns have room at all, at their narrowest.
+fn fitting(natural: &[usize], room: usize) -> usize {
+    let cost = |wide: &usize| (*wide).min(NARROWEST) + 3;
+    if natural.iter().map(cost).sum::<usize>() < room {
+        return natural.len();
     }
+    let mut left = room.saturating_sub(5);
+    // From both ends, as they are drawn.
+    let order = (0..natural.len()).map(|n| if n % 2 == 0 { n / 2 } else { natural.len() - 1 - n / 2 });
+    let mut shown = 0;
+    for at in order {
+        let Some(rest) = left.checked_sub(cost(&natural[at])) else { break };
+        left = rest;
+        shown += 1;
+    }
+    shown.max(1)
+}
+
+/// Shares room among columns: the narrow get what they want, the wide share what is left.
+fn shared(wanted: &[usize], room: usize) -> Vec<usize> {
+    let mut widths = vec![0; wanted.len()];
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|at| wanted[*at]);
+    let mut left = room;
+    for (done, at) in order.iter().enumerate() {
+        let share = left / (wanted.len() - done);
+        widths[*at] = wanted[*at].min(share).max(1);
+        left = left.saturating_sub(widths[*at]);
+    }
+    widths
 }
 
 /// Names and values, one pair a line.
 pub(super) fn pairs(out: &mut dyn Write, pairs: &[(&str, String)], ui: &Ui) -> io::Result<()> {
-    let mut table = empty(ui.to_terminal, ui.colour);
-    for (name, value) in pairs {
-        table.add_row([heading(name, false, ui.colour), Cell::new_owned(clean(value))]);
+    let name = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let room = ui.to_terminal.then(|| terminal_width().saturating_sub(name + 2).max(20));
+    let (on, off) = if ui.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    for (label, value) in pairs {
+        let label = padded(label, name, false);
+        let mut lines = wrapped(&clean(value), room).into_iter();
+        writeln!(out, "{on}{label}{off}  {}", lines.next().unwrap_or_default())?;
+        for line in lines {
+            writeln!(out, "{:name$}  {line}", "")?;
+        }
     }
-    writeln!(out, "{table}")
+    Ok(())
+}
+
+/// Lines of words no wider than the room, if there is a limit.
+fn wrapped(text: &str, room: Option<usize>) -> Vec<String> {
+    let Some(room) = room.filter(|room| width(text) > *room) else { return vec![text.to_owned()] };
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if width(line) + 1 + width(word) <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(name: &str, number: bool) -> Head {
+        Head { name: name.to_owned(), number, json: false, bytes: false }
+    }
+
+    fn drawn(heads: &[Head], rows: &[&[&str]], room: usize) -> Vec<String> {
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect();
+        let shape = Shape::of(heads, &rows, Some(room));
+        rows.iter().map(|row| shape.row(row, heads, false)).collect()
+    }
+
+    #[test]
+    fn wide_cells_are_cut_and_numbers_stay_whole() {
+        let heads = [head("name", false), head("n", true)];
+        let long = "a very long name that does not fit";
+        let lines = drawn(&heads, &[&[long, "123456"], &["short", "1"]], 30);
+        assert_eq!(lines, ["│ a very long name … │ 123456 │", "│ short              │      1 │"]);
+        assert!(lines.iter().all(|line| width(line) <= 30));
+    }
+
+    #[test]
+    fn columns_without_room_are_left_out_in_the_middle() {
+        let heads: Vec<Head> = (0..20).map(|n| head(&format!("column_{n}"), false)).collect();
+        let row: Vec<String> = (0..20).map(|n| format!("value_{n:02}")).collect();
+        let cells: Vec<&str> = row.iter().map(String::as_str).collect();
+        for room in 20..200 {
+            let lines = drawn(&heads, &[&cells], room);
+            assert!(width(&lines[0]) <= room, "{room}: {}", lines[0]);
+            assert!(room > 190 || lines[0].contains(" … "), "{}", lines[0]);
+        }
+    }
+
+    #[test]
+    fn pairs_wrap_at_words() {
+        assert_eq!(wrapped("one two three", Some(8)), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", None), ["one two three"]);
+    }
 }

@@ -1,11 +1,18 @@
 //! `mp` as its users meet it: the real program, with a real simulator behind it.
 
+mod auth;
 mod bad_input;
+mod broken_config;
+mod canary;
 mod demo;
+mod docs;
 mod fetch;
+mod output;
 mod profiles;
+mod program;
 mod signals;
 mod snapshot;
 mod sql;
 mod support;
 mod sync;
+mod terminal;

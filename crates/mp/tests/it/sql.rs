@@ -31,6 +31,11 @@ fn the_query_may_come_from_a_file_or_standard_input() {
     }
     place.run(["sql", "--memory", "-f", "none.sql"]).fails(4, &["none.sql"]);
     place.run(["sql", "--memory", "  "]).fails(2, &["empty"]);
+    let mut command = place.command(["sql", "--memory", "--format", "csv", "-f", "-"]);
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    running.child().stdin.take().unwrap().write_all(b"SELECT 3 AS x").unwrap();
+    assert_eq!(running.end().stdout, "x\n3\n");
     place.run(["sql", "--memory", "-f", "q.sql", "SELECT 1"]).fails(2, &["cannot be used with"]);
 }
 
@@ -98,7 +103,7 @@ fn tables_do_not_steer_the_terminal() {
 }
 
 #[test]
-fn rows_are_limited_on_request_and_in_tables() {
+fn rows_are_limited_on_request() {
     let many = "SELECT range AS x FROM range(100000)";
     let place = Place::new();
     let run = place.run(["sql", "--memory", many, "--format", "csv", "--limit", "2"]);
@@ -107,8 +112,14 @@ fn rows_are_limited_on_request_and_in_tables() {
     let quiet = place.run(["-q", "sql", "--memory", many, "--format", "csv", "--limit", "2"]);
     assert_eq!(quiet.stderr, "");
     let run = place.run(["sql", "--memory", many, "--format", "table"]);
-    assert!(run.stdout.contains(" 9999 ") && !run.stdout.contains(" 10000 "));
-    assert!(run.stderr.contains("10,000"), "{:?}", run.stderr);
+    assert!(run.stdout.contains(" 99999 "), "all rows where nobody watches");
+    assert_eq!(run.stderr, "");
+    let programs = ["--error-format", "json", "sql", "--memory", many, "--format", "jsonl", "--limit", "2"];
+    let notice: Value = serde_json::from_str(&place.run(programs).stderr).unwrap();
+    assert_eq!(
+        (&notice["notice"]["code"], &notice["notice"]["rows_shown"]),
+        (&json!("TRUNCATED"), &json!(2))
+    );
     let exact = place.run(["sql", "--memory", "SELECT 1 AS x", "--format", "csv", "--limit", "1"]);
     assert_eq!(exact.stderr, "");
     let all = place.run(["sql", "--memory", many, "--format", "jsonl"]);
@@ -152,5 +163,46 @@ fn help_tells_the_exit_codes() {
     let help = Place::new().ok(["--help"]);
     assert!(help.contains("Exit codes:") && help.contains("130/143"), "{help}");
     let run: Run = Place::new().run(["sql", "--format", "xml", "SELECT 1"]);
-    run.fails(2, &["jsonl"]);
+    run.fails(2, &["xml", "jsonl"]);
+}
+
+#[test]
+fn parameters_are_bound_and_never_pasted() {
+    let one = |value: &str, query: &str| sql(&["--format", "jsonl", "-p", &format!("x={value}"), query]);
+    assert_eq!(one("5", "SELECT $x + 1 AS y"), "{\"y\":6}\n");
+    assert_eq!(one("'; DROP TABLE a; --", "SELECT $x AS y"), "{\"y\":\"'; DROP TABLE a; --\"}\n");
+    assert_eq!(one("null", "SELECT $x IS NULL AS y"), "{\"y\":true}\n");
+    let day = one(
+        "2024-01-02",
+        "SELECT count(*) AS n FROM range(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-05', INTERVAL 1 DAY) t(at) WHERE at >= $x",
+    );
+    assert_eq!(day, "{\"n\":3}\n");
+    let twice = sql(&["--format", "jsonl", "-p", "a=2", "-p", "b='2'", "SELECT $a * $a AS n, $b AS t"]);
+    assert_eq!(twice, "{\"n\":4,\"t\":\"2\"}\n");
+    let place = Place::new();
+    place.run(["sql", "--memory", "SELECT $x"]).fails(2, &["$x has no value", "-p x=VALUE"]);
+    place.run(["sql", "--memory", "-p", "y=1", "SELECT 1"]).fails(2, &["no parameter $y"]);
+    place.run(["sql", "--memory", "-p", "y", "SELECT 1"]).fails(2, &["name=value"]);
+}
+
+#[test]
+fn several_statements_run_in_one_session() {
+    let text = "CREATE TABLE a AS SELECT 1 AS x; SELECT x FROM a; INSERT INTO a VALUES (2); SELECT sum(x) AS s FROM a";
+    assert_eq!(sql(&["--format", "csv", text]), "x\n1\ns\n3\n");
+    let place = Place::new();
+    place.run(["sql", "--memory", "SELECT 1; SELECT 2", "--output", "a.csv"]).fails(2, &["2 results"]);
+    // Nothing runs when a later statement lacks a parameter.
+    place.run(["sql", "--memory", "SELECT 1; SELECT $x"]).fails(2, &["$x"]);
+}
+
+#[test]
+fn queries_are_saved_and_run_by_name() {
+    let place = Place::new();
+    let query = "SELECT $n + 1 AS next";
+    place.ok(["sql", "--memory", "--save", "next", "-p", "n=1", query]);
+    assert_eq!(place.ok(["run", "next", "--memory", "-p", "n=41", "--format", "plain"]), "42\n");
+    assert!(place.ok(["run", "--format", "csv"]).contains("next,SELECT $n + 1 AS next"));
+    place.run(["run", "nxt", "--memory"]).fails(4, &["nxt", "one of: next"]);
+    place.run(["sql", "--memory", "--save", "next", "SELECT 2"]).fails(2, &["another query", "rm "]);
+    place.run(["sql", "--memory", "--save", "../x", "SELECT 2"]).fails(2, &["cannot name a query"]);
 }

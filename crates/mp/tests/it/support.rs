@@ -47,6 +47,19 @@ impl Place {
         self
     }
 
+    /// A place with a configuration file, as `mp auth login` would make it.
+    pub(crate) fn config(self, text: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let file = self.path("home/.config/mp/config.toml");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+        for folder in ["home", "home/.config", "home/.config/mp"] {
+            fs::set_permissions(self.path(folder), fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
@@ -65,18 +78,21 @@ impl Place {
     /// Any program, in the same surroundings.
     pub(crate) fn program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
+        self.surround(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        listening(&mut command);
+        command
+    }
+
+    /// Gives a command the environment of this place, and no other.
+    pub(crate) fn surround(&self, command: &mut Command) {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.path("here"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        listening(&mut command);
-        command
+            .current_dir(self.path("here"));
     }
 
     pub(crate) fn start(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {

@@ -1,9 +1,12 @@
 //! A bar chart out of block characters.
 
+use super::figure;
+use crate::output::width::{padded, width};
+
 /// One bar: its label, its length, and a remark behind it.
 pub(crate) struct Bar {
     pub(crate) label: String,
-    pub(crate) value: u64,
+    pub(crate) value: f64,
     pub(crate) remark: String,
 }
 
@@ -11,20 +14,25 @@ pub(crate) struct Bar {
 const PARTS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /// Draws horizontal bars that fit a width, longest bar first to touch the edge.
-pub(crate) fn bars(bars: &[Bar], width: usize) -> String {
-    let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
-    let label = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
-    let number = crate::ui::thousands(most).len();
-    let remark = bars.iter().map(|bar| bar.remark.chars().count()).max().unwrap_or(0);
-    let room = width.saturating_sub(label + number + remark + 5).clamp(8, 100);
+pub(crate) fn bars(bars: &[Bar], room: usize) -> String {
+    let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
+    let label = bars.iter().map(|bar| width(&bar.label)).max().unwrap_or(0);
+    let number = bars.iter().map(|bar| width(&figure(bar.value))).max().unwrap_or(0);
+    let remark = bars.iter().map(|bar| width(&bar.remark)).max().unwrap_or(0);
+    let room = room.saturating_sub(label + number + remark + 5).clamp(8, 100);
     let mut text = String::new();
     for bar in bars {
-        let eighths = (bar.value as u128 * room as u128 * 8).div_ceil(u128::from(most)) as usize;
+        let share = if most > 0.0 { (bar.value / most).clamp(0.0, 1.0) } else { 0.0 };
+        let eighths = (share * (room * 8) as f64).ceil() as usize;
         let mut drawn = "█".repeat(eighths / 8);
         drawn.extend((eighths % 8).checked_sub(1).map(|part| PARTS[part]));
-        let value = crate::ui::thousands(bar.value);
-        let gap = room - drawn.chars().count();
-        let line = format!("{:<label$} {drawn}{:gap$} {value:>number$} {}", bar.label, "", bar.remark);
+        let line = format!(
+            "{} {} {} {}",
+            padded(&bar.label, label, false),
+            padded(&drawn, room, false),
+            padded(&figure(bar.value), number, true),
+            bar.remark
+        );
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -35,13 +43,13 @@ pub(crate) fn bars(bars: &[Bar], width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn bar(label: &str, value: u64) -> Bar {
+    fn bar(label: &str, value: f64) -> Bar {
         Bar { label: label.to_owned(), value, remark: String::new() }
     }
 
     #[test]
     fn bars_are_in_proportion_and_fit() {
-        let chart = bars(&[bar("a", 1000), bar("bb", 500), bar("c", 0), bar("d", 1)], 25);
+        let chart = bars(&[bar("a", 1000.0), bar("bb", 500.0), bar("c", 0.0), bar("d", 1.0)], 25);
         assert_eq!(
             chart,
             "a  █████████████ 1,000\nbb ██████▌         500\nc                    0\nd  ▏                 1\n"

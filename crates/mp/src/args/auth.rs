@@ -1,0 +1,117 @@
+//! Words of `mp auth`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{Connection, Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auth {
+    /// Add an account, step by step, and check it with Mixpanel
+    #[command(after_help = "\
+Examples:
+  mp auth login
+  mp auth login work --username reader.mp-service-account --project-id 12345 --region eu
+  pass mixpanel | mp auth login ci --username reader.mp-service-account --project-id 12345 --secret-stdin
+
+Secrets are asked for, or read from standard input: never from a flag, which others would see.")]
+    Login(Login),
+    /// Add an account without asking anything, and without checking it
+    #[command(after_help = "\
+Examples:
+  mp auth add ci --username reader.mp-service-account --project-id 12345 --secret-stdin < secret.txt
+  mp auth add work --username reader.mp-service-account --project-id 12345 \\
+    --secret-command 'op read op://work/mixpanel/secret'")]
+    Add(Login),
+    /// List the accounts
+    #[command(after_help = "Example:\n  mp auth list --format json")]
+    List(List),
+    /// Show an account, without its secret
+    #[command(after_help = "Example:\n  mp auth show work")]
+    Show(Named),
+    /// Make an account the default
+    #[command(after_help = "Example:\n  mp auth switch work")]
+    Switch(Name),
+    /// Remove an account, and its secret from the keyring
+    #[command(after_help = "Example:\n  mp auth remove work")]
+    Remove(Name),
+    /// Show what is in effect, and where each value comes from; no request is sent
+    #[command(after_help = "Examples:\n  mp auth status\n  mp auth status --account work --format json")]
+    Status(Status),
+    /// Ask Mixpanel what the credential is and may do
+    #[command(after_help = "Examples:\n  mp auth test\n  mp auth test --account work --format json")]
+    Test(Status),
+}
+
+/// An account, and where its secret is kept.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Login {
+    /// The name of the account [default: default]
+    pub(crate) name: Option<String>,
+
+    /// The user name of the service account; without one, a project secret is meant
+    #[arg(short, long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+
+    /// Read the secret from standard input
+    #[arg(long)]
+    pub(crate) secret_stdin: bool,
+
+    /// Keep no secret: read it from this file whenever it is needed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_stdin", "secret_command", "keyring"])]
+    pub(crate) secret_file: Option<PathBuf>,
+
+    /// Keep no secret: run this program, without a shell, and take what it prints
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["secret_stdin", "keyring"])]
+    pub(crate) secret_command: Option<String>,
+
+    /// Keep the secret in the keyring of the operating system, not in the configuration file
+    #[arg(long)]
+    pub(crate) keyring: bool,
+
+    /// A project secret (the older API secret) stands for user and project
+    #[arg(long, conflicts_with = "username")]
+    pub(crate) project_secret: bool,
+
+    /// Make it the default account; the first one always is
+    #[arg(short, long)]
+    pub(crate) default: bool,
+
+    /// Replace an account of this name
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Named {
+    /// The account [default: the one in use]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Name {
+    /// The account
+    pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}

@@ -1,0 +1,193 @@
+//! Words of `mp fetch`, `sync`, `plan` and `status`: what comes home, and which days of it.
+
+use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::commands::discover::complete;
+
+use super::{Connection, Database, Day, FetchProfiles, Output, Reading, Stream};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Fetch {
+    /// Fetch raw events, chunk by chunk: each is stored completely or not at all
+    #[command(after_help = "\
+Examples:
+  mp fetch events --from 2024-01-01 --to 2024-01-31
+  mp fetch events purchases --from 7d --to yesterday -e Purchase
+  mp fetch events --from 7d --to yesterday --stdout > week.jsonl
+
+Credentials come from the environment: MP_USERNAME and MP_SECRET of a service account with
+MP_PROJECT_ID, or MP_PROJECT_SECRET. Fetching days again replaces them.")]
+    Events(Box<FetchEvents>),
+    /// Fetch profiles of users or groups: all of them are stored, or nothing is changed
+    #[command(after_help = "\
+Examples:
+  mp fetch profiles
+  mp fetch profiles --where 'properties[\"plan\"] == \"pro\"' --output-properties '$email,plan'
+  mp fetch profiles companies --group-id 4321
+  mp fetch profiles --stdout | jq .distinct_id
+
+A fetch of all profiles replaces the table; who exists no longer goes to _vanished_profiles. A fetch
+of some replaces those it finds. It counts as one query, however many pages there are.")]
+    Profiles(Box<FetchProfiles>),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FetchEvents {
+    /// The table to write
+    #[arg(default_value = "events")]
+    pub(crate) name: String,
+
+    /// First day, inclusive: YYYY-MM-DD, today, yesterday, or 7d for seven days ago
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Day,
+
+    /// Last day, inclusive
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Day,
+
+    /// Only these events, comma-separated
+    #[arg(long, value_name = "A,B", value_delimiter = ',', add = ArgValueCandidates::new(complete::events))]
+    pub(crate) events: Vec<String>,
+
+    /// Only this event; may be given several times, and the name may contain commas
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: Vec<String>,
+
+    /// Only events for which this is true, in Mixpanel's expression language
+    #[arg(short, long = "where", value_name = "EXPR")]
+    pub(crate) where_: Option<String>,
+
+    /// At most this many events, 1 to 100000; the days then count as partial
+    #[arg(short, long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+
+    /// Add to a table that was fetched with other filters
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) append: bool,
+
+    /// Swap the whole table for the new data, once that is complete
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// What to do with lines that cannot be stored
+    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
+    pub(crate) on_reject: OnReject,
+
+    /// How many downloads run at a time, 1 to 100 [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) stream: Stream,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Which days of which table, where it is, and how to print what is said of them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Days {
+    /// The table
+    #[arg(default_value = "events")]
+    pub(crate) name: String,
+
+    /// First day, inclusive: YYYY-MM-DD, today, yesterday, or 7d for seven days ago
+    /// [default: the table's first day]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<Day>,
+
+    /// Last day, inclusive [default: today]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<Day>,
+
+    /// Days after its end until which a day is fetched again, as late events may arrive
+    #[arg(long, value_name = "DAYS", default_value_t = 5)]
+    pub(crate) window: u32,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// A look at days, without fetching any.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Look {
+    #[command(flatten)]
+    pub(crate) days: Days,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// Days that are complete are not fetched again, except within the window of late events, once
+/// an hour. What is stored stays when a sync is interrupted; the next one goes on from there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp sync --from 2024-01-01                 # the first time
+  mp sync                                   # from then on, for instance from cron:
+  0 * * * *  mp sync --quiet --wait 600
+
+Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, else as of the error.")]
+pub(crate) struct Sync {
+    #[command(flatten)]
+    pub(crate) days: Days,
+
+    /// Only these events, comma-separated; for a new table
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) events: Vec<String>,
+
+    /// Only this event, for a new table; may be given several times
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: Vec<String>,
+
+    /// Only events for which this is true, in Mixpanel's expression language; for a new table
+    #[arg(short, long = "where", value_name = "EXPR")]
+    pub(crate) where_: Option<String>,
+
+    /// What to do with lines that cannot be stored
+    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
+    pub(crate) on_reject: OnReject,
+
+    /// How many downloads run at a time, 1 to 100 [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+
+    /// Show what would be fetched, and fetch nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Wait so long for another process that has the database open
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+}
+
+/// What to do with lines that cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnReject {
+    /// Keep them in the table _quarantine, with the reason, and go on
+    Quarantine,
+    /// Store nothing of their chunk, and say which line it was
+    Fail,
+}
+
+impl From<OnReject> for mixpanel_data::OnReject {
+    fn from(choice: OnReject) -> Self {
+        match choice {
+            OnReject::Quarantine => mixpanel_data::OnReject::Quarantine,
+            OnReject::Fail => mixpanel_data::OnReject::Fail,
+        }
+    }
+}

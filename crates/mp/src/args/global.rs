@@ -1,0 +1,71 @@
+//! Words that every command takes: how to talk, and which configuration.
+
+use std::path::PathBuf;
+
+use crate::config::Words;
+use crate::ui::{Color, ErrorFormat, ProgressMode, Talk};
+
+/// Words that every command takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// The account to use, before all else [env: MP_ACCOUNT] [default: that of `mp auth switch`]
+    #[arg(short, long, global = true, value_name = "NAME", add = clap_complete::engine::ArgValueCandidates::new(crate::commands::discover::complete::accounts))]
+    pub(crate) account: Option<String>,
+
+    /// The configuration file [env: MP_CONFIG_PATH]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Say nothing but results and errors; of a sync, nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Say more: what was requested, how long it took; twice: what was tried again, and why
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+
+    /// When to use colours: auto, always, never [env: NO_COLOR, CLICOLOR_FORCE]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub(crate) color: Color,
+
+    /// How to show progress: auto, plain, json, none
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub(crate) progress: ProgressMode,
+
+    /// How to tell errors: text or json [env: MP_ERROR_FORMAT]
+    #[arg(long, global = true, value_name = "HOW", hide_possible_values = true)]
+    pub(crate) error_format: Option<ErrorFormat>,
+}
+
+impl Global {
+    /// How to talk. `errors` is what the environment says about errors.
+    pub(crate) fn talk(&self, errors: Option<&str>) -> Talk {
+        let by_environment = if errors == Some("json") { ErrorFormat::Json } else { ErrorFormat::Text };
+        Talk {
+            quiet: self.quiet,
+            verbose: self.verbose,
+            color: self.color,
+            progress: self.progress,
+            errors: self.error_format.unwrap_or(by_environment),
+        }
+    }
+
+    pub(crate) fn words(&self) -> Words {
+        Words { config: self.config.clone(), account: self.account.clone() }
+    }
+}

@@ -1,0 +1,164 @@
+//! Words of the commands that look at local data.
+
+use std::path::PathBuf;
+
+use clap_complete::engine::ArgValueCandidates;
+use mixpanel_data::Value;
+
+use super::{Database, Output, Plot, Reading, Rows};
+use crate::commands::discover::complete;
+use crate::commands::sql::statements::parameter;
+use crate::output::Format;
+
+/// Reads the query from the argument, from a file, or from standard input.
+///
+/// Several statements may be given, with semicolons between them; they run one after the other, and
+/// the rows of each query are printed. Parameters are written `$name` in the SQL and given by
+/// `-p name=value`: they are bound, so no quoting can go wrong.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp sql \"SELECT event_name, count(*) FROM events GROUP BY ALL\"
+  mp sql -f report.sql --format csv > report.csv
+  mp sql \"FROM events_flat WHERE plan = \\$plan\" -p plan=pro --output pro.parquet
+  mp sql --save top \"SELECT event_name, count(*) FROM events GROUP BY ALL ORDER BY 2 DESC\"
+  echo 'SELECT plan, count(*) FROM events_flat GROUP BY ALL' | mp sql")]
+pub(crate) struct Sql {
+    /// The query; `-` or nothing reads standard input
+    #[arg(conflicts_with = "file")]
+    pub(crate) query: Option<String>,
+
+    /// Read the query from a file; `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Keep the query under a name, for `mp run NAME`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) save: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// Runs a query that `mp sql --save NAME` has kept; without a name, lists them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp run
+  mp run top --format csv
+  mp run by-plan -p plan=pro")]
+pub(crate) struct Run {
+    /// The saved query
+    #[arg(add = ArgValueCandidates::new(complete::queries))]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// Statements end with a semicolon. Lines that begin with a dot are commands of the shell: `.help`
+/// lists them. The history is kept in the folder for state; with --memory, nothing is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp shell
+  mp shell --db demo.duckdb
+  echo 'SHOW TABLES;' | mp shell --db demo.duckdb")]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// Use an empty database in memory; no history is kept
+    #[arg(long, conflicts_with = "db")]
+    pub(crate) memory: bool,
+
+    /// Open the database for writing too
+    #[arg(long, conflicts_with = "memory")]
+    pub(crate) write: bool,
+
+    /// How to print rows at first; `.mode` changes it
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How SQL is run, and what becomes of its rows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Answer {
+    /// The value of a parameter; may be given several times. Text in single quotes stays text
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, Value)>,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// Use an empty database in memory
+    #[arg(long, conflicts_with = "db")]
+    pub(crate) memory: bool,
+
+    /// Open the database for writing too
+    #[arg(long, conflicts_with = "memory")]
+    pub(crate) write: bool,
+
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) plot: Plot,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Info {
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tables {
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp schema events_flat
+  mp schema --cli | jq '.commands[].command'")]
+pub(crate) struct Schema {
+    /// The table, or one of its views: `events`, `events_flat`
+    #[arg(required_unless_present = "cli", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: Option<String>,
+
+    /// Describe the command line itself, as JSON
+    #[arg(long, conflicts_with = "table")]
+    pub(crate) cli: bool,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}

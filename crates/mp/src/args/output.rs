@@ -1,0 +1,94 @@
+//! Words about how results are printed. Every command that prints data has [`Output`].
+
+use std::path::{Path, PathBuf};
+
+use crate::output::Format;
+use crate::ui::Ui;
+
+/// Where a result goes, and in which form.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// How to print it [default: by the ending of FILE; else table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, long_help = FORMATS)]
+    pub(crate) format: Option<Format>,
+
+    /// Write to a file, which appears when it is complete
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// A jq filter over the JSON; of jsonl, over each line
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) jq: Option<String>,
+}
+
+const FORMATS: &str = "\
+How to print it [default: by the ending of FILE; else table on a terminal, json elsewhere]
+
+  table     for people: aligned columns
+  vertical  for people: one line per cell
+  plain     bare values: no header, tabs between columns
+  json      one array of objects
+  jsonl     one object per line
+  csv, tsv  with a header
+  markdown  a table for a document
+  parquet   a Parquet file
+  arrow     an Arrow IPC stream";
+
+impl Output {
+    /// The file to write; `-` is standard output.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+
+    /// Whether a result was asked for in so many words.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.format.is_some() || self.output.is_some() || self.jq.is_some()
+    }
+
+    /// Whether one file, or one stream of a binary format, takes the result.
+    pub(crate) fn is_one_file(&self) -> bool {
+        self.file().is_some() || self.format.is_some_and(Format::is_binary)
+    }
+
+    /// Whether people will read a table on standard output.
+    pub(crate) fn is_table(&self, ui: &Ui) -> bool {
+        let default = ui.to_terminal && self.jq.is_none();
+        self.file().is_none() && self.format.map_or(default, |format| format == Format::Table)
+    }
+}
+
+/// Pictures of a result, as its columns suggest: a time and numbers are lines, names and numbers bars,
+/// a column `step` a funnel, columns `day_0`, `day_1` … a heat map.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Pictures")]
+pub(crate) struct Plot {
+    /// Draw the result, in place of its rows
+    #[arg(long, conflicts_with_all = ["format", "jq", "output"])]
+    pub(crate) plot: bool,
+
+    /// Draw it into an SVG file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Draw it into a page of its own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Draw it into a PNG file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) png: Option<PathBuf>,
+}
+
+/// How many rows of a long result are printed.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Rows {
+    /// Print at most this many rows [default: all; on a terminal 1000]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
+    /// Print all rows, also on a terminal
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
+}

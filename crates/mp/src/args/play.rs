@@ -1,0 +1,65 @@
+//! Words of the commands that need no account: `mp demo` and `mp sim`.
+
+use std::path::PathBuf;
+
+/// Where the demo keeps its data; the default is the file `demo.duckdb` in this folder.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Keep everything in memory: no file is written
+    #[arg(long, conflicts_with_all = ["ephemeral", "db"])]
+    pub(crate) memory: bool,
+
+    /// Use a private temporary file that goes at the end
+    #[arg(long, conflicts_with = "db")]
+    pub(crate) ephemeral: bool,
+
+    /// The database file [default: demo.duckdb in this folder]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) world: World,
+}
+
+/// The shape of the simulated data.
+#[derive(Debug, clap::Args)]
+pub(crate) struct World {
+    /// How many days of history there are
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+
+    /// How many events a day has on average
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    pub(crate) events_per_day: u32,
+
+    /// Which world: two seeds have nothing in common but their shape
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+}
+
+/// Prints its address on standard output, and what to set in the environment on standard error.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sim {
+    /// The port on the loopback interface; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+
+    #[command(flatten)]
+    pub(crate) world: World,
+
+    /// Serve recorded exports (*.jsonl, *.json, *.jsonl.gz) from this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+
+    /// The project's time zone
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) timezone: String,
+
+    /// Do not apply Mixpanel's request limits
+    #[arg(long)]
+    pub(crate) no_limits: bool,
+
+    /// A million events of 1 KB over 30 days, without limits
+    #[arg(long, conflicts_with_all = ["folder", "days", "events_per_day"])]
+    pub(crate) million: bool,
+}

@@ -1,0 +1,136 @@
+//! `mp auth login` and `mp auth add`: a new account.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use mixpanel_client::Secret;
+
+use super::super::Reader;
+use crate::args;
+use crate::config::{Account, File, into_keyring, put, secret_words};
+use crate::error::Error;
+
+/// Asks for what is missing when `asks`, stores the account, and checks it.
+pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<(), Error> {
+    let file = reader.env.user_file()?;
+    let name = args.name.clone().unwrap_or_else(|| "default".to_owned());
+    check_name(&name)?;
+    if file.accounts.contains_key(&name) && !args.replace {
+        return Err(Error::AccountExists { name });
+    }
+    let may_ask = asks && io::stdin().is_terminal() && !args.secret_stdin;
+    let mut account = Account {
+        username: args.username.clone(),
+        secret_file: args.secret_file.clone(),
+        secret_command: args.secret_command.as_deref().map(secret_words).transpose()?,
+        keyring: args.keyring,
+        project_id: args.connection.project_id.clone(),
+        region: args.connection.region.clone(),
+        timezone: args.connection.timezone.clone(),
+        clock_mode: args.connection.clock_mode.clone(),
+        base_url: args.connection.base_url.clone(),
+        ..Account::default()
+    };
+    if !args.project_secret {
+        fill(&mut account.username, "User name of the service account", "--username USER", may_ask)?;
+        fill(&mut account.project_id, "Project id", "--project-id ID", may_ask)?;
+        if account.region.is_none() && may_ask {
+            let region = ask("Region (us, eu, in) [us]")?;
+            account.region = Some(region).filter(|region| !region.is_empty());
+        }
+    }
+    check(&account)?;
+    let kept_elsewhere = account.secret_file.is_some() || account.secret_command.is_some();
+    if !kept_elsewhere {
+        let secret = secret(args, may_ask)?;
+        reader.env.mask().hide(&secret);
+        if args.keyring {
+            into_keyring(&name, &secret)?;
+        } else {
+            account.secret = Some(secret);
+        }
+    }
+    let first = file.accounts.is_empty() || file.accounts.keys().eq([&name]);
+    let file: File = file.edit(|document| {
+        put(document, &name, &account);
+        if first || args.default {
+            document["default"] = toml_edit::value(name.as_str());
+        }
+    })?;
+    reader.ui.say(&format!("stored the account {name} in {}", file.path.display()));
+    if asks {
+        super::test::of_account(&name, &args.connection, reader)?;
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if !name.is_empty() && name.chars().all(good) {
+        return Ok(());
+    }
+    Err(Error::setting(
+        format!("{name:?} cannot name an account"),
+        "letters, digits, `-` and `_`, for instance: work",
+    ))
+}
+
+/// What would only fail later is refused now.
+fn check(account: &Account) -> Result<(), Error> {
+    if let Some(id) = &account.project_id
+        && id.trim().parse::<u64>().is_err()
+    {
+        let hint = "the project id is a number: Mixpanel shows it under Project Settings";
+        return Err(Error::setting(format!("the project id {id:?} is not a number"), hint));
+    }
+    if let Some(region) = &account.region
+        && region.parse::<mixpanel_client::Region>().is_err()
+    {
+        return Err(Error::setting(format!("unknown region {region:?}"), "--region us, eu or in"));
+    }
+    Ok(())
+}
+
+fn fill(field: &mut Option<String>, question: &str, flag: &str, may_ask: bool) -> Result<(), Error> {
+    if field.is_some() {
+        return Ok(());
+    }
+    if !may_ask {
+        return Err(Error::setting(format!("{} is missing", question.to_lowercase()), flag));
+    }
+    let answer = ask(question)?;
+    if answer.is_empty() {
+        return Err(Error::setting(format!("{} is missing", question.to_lowercase()), flag));
+    }
+    *field = Some(answer);
+    Ok(())
+}
+
+/// Questions are talk, so they go to standard error.
+fn ask(question: &str) -> Result<String, Error> {
+    let mut line = String::new();
+    let asked = write!(io::stderr(), "{question}: ").and_then(|()| io::stdin().lock().read_line(&mut line));
+    asked.map_err(|source| Error::Read { path: "standard input".into(), source })?;
+    Ok(line.trim().to_owned())
+}
+
+fn secret(args: &args::Login, may_ask: bool) -> Result<Secret, Error> {
+    let unreadable = |source| Error::Read { path: "standard input".into(), source };
+    let text = if args.secret_stdin {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
+        line
+    } else if let Some(secret) = std::env::var("MP_SECRET").ok().filter(|secret| !secret.is_empty()) {
+        secret
+    } else if may_ask {
+        rpassword::prompt_password("Secret (not shown): ").map_err(unreadable)?
+    } else {
+        return Err(Error::setting(
+            "no secret",
+            "--secret-stdin reads it from standard input; MP_SECRET, --secret-file and --secret-command work too",
+        ));
+    };
+    match text.trim() {
+        "" => Err(Error::setting("the secret is empty", "--secret-stdin < FILE, or type it when asked")),
+        secret => Ok(Secret::new(secret)),
+    }
+}

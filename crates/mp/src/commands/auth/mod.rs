@@ -1,0 +1,131 @@
+//! `mp auth`: accounts, and what is in effect.
+
+mod login;
+mod status;
+mod test;
+
+use mixpanel_data::Value;
+use serde_json::json;
+
+use super::Reader;
+use crate::args;
+use crate::config::{Account, File, accounts, out_of_keyring};
+use crate::error::Error;
+use crate::output::{self, Column, List};
+
+pub(crate) fn run(args: &args::Auth, reader: Reader<'_>) -> Result<(), Error> {
+    match args {
+        args::Auth::Login(args) => login::run(args, true, reader),
+        args::Auth::Add(args) => login::run(args, false, reader),
+        args::Auth::List(args) => list(args, reader),
+        args::Auth::Show(args) => show(args, reader),
+        args::Auth::Switch(args) => switch(&args.name, reader),
+        args::Auth::Remove(args) => remove(&args.name, reader),
+        args::Auth::Status(args) => status::run(args, reader),
+        args::Auth::Test(args) => test::run(args, reader),
+    }
+}
+
+fn list(args: &args::AuthList, reader: Reader<'_>) -> Result<(), Error> {
+    let file = reader.env.user_file()?;
+    if file.accounts.is_empty() {
+        reader.ui.say("no accounts yet: `mp auth login` adds one");
+    }
+    let mut list = List::new([
+        Column::text("name"),
+        Column::boolean("default"),
+        Column::text("username"),
+        Column::text("project_id"),
+        Column::text("region"),
+        Column::text("secret"),
+    ]);
+    let default = file.chosen().ok().flatten();
+    for (name, account) in &file.accounts {
+        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Text);
+        list.push([
+            Value::Text(name.clone()),
+            Value::Boolean(default == Some(name)),
+            text(&account.username),
+            text(&account.project_id),
+            text(&account.region),
+            Value::Text(kept(account).to_owned()),
+        ]);
+    }
+    output::list(&args.output, reader.ui, &list)
+}
+
+/// Where the secret of an account is.
+fn kept(account: &Account) -> &'static str {
+    match account {
+        Account { secret: Some(_), .. } => "in the configuration file",
+        Account { secret_file: Some(_), .. } => "in a file",
+        Account { secret_command: Some(_), .. } => "from a command",
+        Account { keyring: true, .. } => "in the keyring",
+        _ => "none",
+    }
+}
+
+fn show(args: &args::Named, reader: Reader<'_>) -> Result<(), Error> {
+    let file = reader.env.user_file()?;
+    let name = match (&args.name, &reader.env.words().account) {
+        (Some(name), _) | (None, Some(name)) => name.clone(),
+        (None, None) => file
+            .chosen()?
+            .map(str::to_owned)
+            .ok_or_else(|| Error::NoAccount { name: "default".to_owned(), known: Vec::new() })?,
+    };
+    let account = file.account(&name)?;
+    let kind = if account.username.is_some() { "service account" } else { "project secret" };
+    let shown = json!({
+        "name": name,
+        "kind": kind,
+        "username": account.username,
+        "project_id": account.project_id,
+        "region": account.region,
+        "timezone": account.timezone,
+        "clock_mode": account.clock_mode,
+        "base_url": account.base_url,
+        "secret": kept(account),
+        "default": file.chosen().ok().flatten() == Some(name.as_str()),
+    });
+    let fields = shown.as_object().into_iter().flatten();
+    let pairs: Vec<(&str, String)> = fields
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    output::object(&args.output, reader.ui, &shown, &pairs)
+}
+
+fn switch(name: &str, reader: Reader<'_>) -> Result<(), Error> {
+    let file = reader.env.user_file()?;
+    file.account(name)?;
+    file.edit(|document| document["default"] = toml_edit::value(name))?;
+    reader.ui.say(&format!("{name} is the default account now"));
+    Ok(())
+}
+
+fn remove(name: &str, reader: Reader<'_>) -> Result<(), Error> {
+    let file = reader.env.user_file()?;
+    let account = file.account(name)?;
+    if account.keyring {
+        out_of_keyring(name)?;
+    }
+    let was_default = file.default.as_deref() == Some(name);
+    let file: File = file.edit(|document| {
+        if let Some(table) = accounts(document).as_table_like_mut() {
+            table.remove(name);
+        }
+        if was_default {
+            document.remove("default");
+        }
+    })?;
+    let left: Vec<&str> = file.accounts.keys().map(String::as_str).collect();
+    reader.ui.say(&format!("removed the account {name}"));
+    if was_default && left.len() > 1 {
+        reader.ui.say(&format!(
+            "no account is the default now: `mp auth switch NAME`, one of {}",
+            left.join(", ")
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The command line as JSON, for programs that write command lines.
+
+use clap::{Arg, ArgAction, Command};
+use serde_json::{Value, json};
+
+use crate::error::{CODES, EXITS};
+
+/// Describes a command and all below it.
+pub(crate) fn describe(command: &Command) -> Value {
+    let exits: serde_json::Map<String, Value> =
+        EXITS.iter().map(|(code, meaning)| (code.to_string(), json!(meaning))).collect();
+    json!({
+        "name": command.get_name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "about": text(command.get_about()),
+        "exit_codes": exits,
+        "error_codes": CODES.iter().map(|(code, exit, retryable)| json!({
+            "code": code, "exit_code": exit, "retryable": retryable,
+        })).collect::<Vec<_>>(),
+        "global": command.get_arguments().filter(|arg| arg.is_global_set()).map(argument).collect::<Vec<_>>(),
+        "commands": command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| node(sub, "mp")).collect::<Vec<_>>(),
+    })
+}
+
+fn node(command: &Command, above: &str) -> Value {
+    let path = format!("{above} {}", command.get_name());
+    let below: Vec<Value> = command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+        .map(|sub| node(sub, &path))
+        .collect();
+    let own = |arg: &&Arg| {
+        !arg.is_global_set()
+            && !arg.is_hide_set()
+            && !matches!(
+                arg.get_action(),
+                ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
+            )
+    };
+    json!({
+        "command": path,
+        "about": text(command.get_about()),
+        "description": text(command.get_long_about()),
+        "examples": text(command.get_after_help()),
+        "arguments": command.get_arguments().filter(own).map(argument).collect::<Vec<_>>(),
+        "commands": below,
+    })
+}
+
+fn argument(arg: &Arg) -> Value {
+    let takes_value = arg.get_action().takes_values();
+    let values: Vec<String> =
+        arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let defaults: Vec<String> =
+        arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    json!({
+        "name": arg.get_id().as_str(),
+        "long": arg.get_long().map(|long| format!("--{long}")),
+        "short": arg.get_short().map(|short| format!("-{short}")),
+        "positional": arg.is_positional(),
+        "required": arg.is_required_set(),
+        "repeatable": matches!(arg.get_action(), ArgAction::Append | ArgAction::Count),
+        "value": takes_value.then(|| arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string)),
+        "values": if takes_value { values } else { Vec::new() },
+        "default": if takes_value { defaults.first() } else { None },
+        "help": text(arg.get_help()),
+    })
+}
+
+fn text(styled: Option<&clap::builder::StyledStr>) -> Option<String> {
+    styled.map(|text| text.to_string().trim().to_owned())
+}

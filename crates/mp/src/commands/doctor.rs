@@ -1,0 +1,180 @@
+//! `mp doctor`: what is wrong with the setup, each finding with its fix.
+
+use std::fs;
+use std::path::Path;
+
+use mixpanel_data::{ErrorKind, Value, Workspace};
+
+use super::{Reader, shell_word};
+use crate::args;
+use crate::config::settings::{Key, Settings};
+use crate::config::{data_folder, existing_database, state_folder};
+use crate::error::{self, Error};
+use crate::output::{self, Column, List};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// Something may be missing; commands that do not need it work.
+    Note,
+    Wrong,
+}
+
+struct Finding {
+    check: &'static str,
+    state: State,
+    found: String,
+    fix: Option<String>,
+}
+
+fn ok(check: &'static str, found: impl Into<String>) -> Finding {
+    Finding { check, state: State::Ok, found: found.into(), fix: None }
+}
+
+fn note(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { check, state: State::Note, found: found.into(), fix: Some(fix.into()) }
+}
+
+fn wrong(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { check, state: State::Wrong, found: found.into(), fix: Some(fix.into()) }
+}
+
+/// A failure of one of our own functions, with the advice that it would have got.
+fn failed(check: &'static str, error: &Error) -> Finding {
+    let (what, hint) = error::explained(error);
+    wrong(check, what, hint.unwrap_or_else(|| "see the message".to_owned()))
+}
+
+pub(crate) fn run(args: &args::Doctor, reader: Reader<'_>) -> Result<(), Error> {
+    let mut findings = vec![config(reader)];
+    if findings.iter().all(|finding| finding.state != State::Wrong) {
+        findings.push(credentials(reader));
+        findings.push(project(reader));
+        findings.push(database(args, reader));
+    }
+    findings.push(folder("data folder", data_folder(reader.env).ok().as_deref()));
+    findings.push(folder("state folder", state_folder(reader.env).as_deref()));
+    findings.push(folder("temporary folder", Some(&std::env::temp_dir())));
+    findings.push(engine());
+    let mut list = List::new(["check", "state", "found", "fix"].map(Column::text));
+    for finding in &findings {
+        let state = match finding.state {
+            State::Ok => "ok",
+            State::Note => "note",
+            State::Wrong => "wrong",
+        };
+        let fix = finding.fix.clone().map_or(Value::Null, Value::Text);
+        let texts = [finding.check.to_owned(), state.to_owned(), finding.found.clone()];
+        list.push(texts.map(Value::Text).into_iter().chain([fix]));
+    }
+    output::list(&args.output, reader.ui, &list)?;
+    match findings.iter().filter(|finding| finding.state == State::Wrong).count() {
+        0 => Ok(()),
+        count => Err(Error::Unwell { count }),
+    }
+}
+
+fn config(reader: Reader<'_>) -> Finding {
+    let check = "configuration";
+    if let Err(error) = reader.env.files() {
+        return failed(check, &error);
+    }
+    match reader.env.config_file() {
+        Ok(path) if path.exists() => ok(check, path.display().to_string()),
+        Ok(path) => note(check, format!("there is no {}", path.display()), "mp auth login"),
+        Err(error) => failed(check, &error),
+    }
+}
+
+/// Without reading the secret: a command may ask a person.
+fn credentials(reader: Reader<'_>) -> Finding {
+    let check = "credentials";
+    let settings = match Settings::of(reader.env) {
+        Ok(settings) => settings,
+        Err(error) => return failed(check, &error),
+    };
+    match (settings.username(), settings.secret_source()) {
+        (username, Some(source)) => {
+            let who =
+                username.value.map_or_else(|| "a project secret".to_owned(), |name| format!("user {name}"));
+            ok(check, format!("{who}, secret from the {source}"))
+        }
+        (_, None) => note(
+            check,
+            "there is no secret, so nothing can be fetched",
+            "mp auth login, or set MP_USERNAME and MP_SECRET",
+        ),
+    }
+}
+
+fn project(reader: Reader<'_>) -> Finding {
+    let check = "project";
+    let settings = match Settings::of(reader.env) {
+        Ok(settings) => settings,
+        Err(error) => return failed(check, &error),
+    };
+    let id = settings.find(Key::ProjectId, None);
+    let region = settings.find(Key::Region, None);
+    match id.value {
+        None => note(check, "no project is named", "mp auth login, or set MP_PROJECT_ID"),
+        Some(id) if id.trim().parse::<u64>().is_err() => wrong(
+            check,
+            format!("the project id {id:?} is not a number"),
+            "Mixpanel shows it under Project Settings",
+        ),
+        Some(id) => ok(check, format!("{id}, region {}", region.value.as_deref().unwrap_or("us (default)"))),
+    }
+}
+
+fn database(args: &args::Doctor, reader: Reader<'_>) -> Finding {
+    let check = "database";
+    let path = match existing_database(args.database.db.as_deref(), reader.env) {
+        Ok(path) => path,
+        Err(Error::NoDatabase { folder }) => {
+            return note(
+                check,
+                format!("there is none in {}", folder.display()),
+                "mp fetch events --from 7d --to yesterday, or mp demo",
+            );
+        }
+        Err(error) => return failed(check, &error),
+    };
+    match Workspace::open(&path, true).and_then(|workspace| workspace.tables()) {
+        Ok(tables) => ok(check, format!("{}, {} tables", path.display(), tables.len())),
+        Err(error) if matches!(error.kind(), ErrorKind::DatabaseNotFound { .. }) => note(
+            check,
+            format!("{} is not there yet", path.display()),
+            "mp fetch events --from 7d --to yesterday",
+        ),
+        Err(error) if matches!(error.kind(), ErrorKind::DatabaseLocked { .. }) => {
+            ok(check, format!("{}, which another process is writing", path.display()))
+        }
+        Err(error) => failed(check, &error.into()),
+    }
+}
+
+/// Whether something can be written in a folder, or in the one where it would be made.
+fn folder(check: &'static str, path: Option<&Path>) -> Finding {
+    let Some(path) = path else { return wrong(check, "HOME is not set", "export HOME") };
+    let there = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let probe = there.join(format!(".mp-doctor-{}", std::process::id()));
+    let written = fs::File::create_new(&probe).map(drop);
+    let _ = fs::remove_file(&probe);
+    match written {
+        Ok(()) => ok(check, path.display().to_string()),
+        Err(error) => wrong(
+            check,
+            format!("{} cannot be written: {error}", there.display()),
+            format!("chmod u+w {}", shell_word(&there.display().to_string())),
+        ),
+    }
+}
+
+fn engine() -> Finding {
+    let check = "engine";
+    match Workspace::memory().and_then(|workspace| workspace.sql_scalar("SELECT version()")) {
+        Ok(version) => ok(check, format!("mp {}, DuckDB {}", env!("CARGO_PKG_VERSION"), version.to_text())),
+        Err(error) => failed(check, &error.into()),
+    }
+}

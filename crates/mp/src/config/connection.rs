@@ -1,0 +1,133 @@
+//! A project and the way to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mixpanel_client::budget::RequestBudget;
+use mixpanel_client::retry::{RetryNotice, RetryObserver};
+use mixpanel_client::time::{ClockMode, ProjectClock};
+use mixpanel_client::{BaseUrls, Client, ClientOptions, Credentials, Region};
+use mixpanel_data::Project;
+
+use super::settings::{Found, Key, Settings};
+use super::{Env, state_folder};
+use crate::args;
+use crate::error::Error;
+use crate::signals::Signals;
+
+/// A project and the way to it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) credentials: Credentials,
+    /// The account of the configuration file that the credentials are from.
+    pub(crate) account: Option<String>,
+    pub(crate) project_id: Option<u64>,
+    pub(crate) region: Region,
+    pub(crate) base_urls: BaseUrls,
+    pub(crate) clock: ProjectClock,
+    /// Whether requests are counted, and where, for all processes of this user.
+    pub(crate) budget: Option<Option<PathBuf>>,
+}
+
+impl Connection {
+    /// The project that flags, environment and files name, with its credentials.
+    pub(crate) fn resolve(args: &args::Connection, env: Env<'_>) -> Result<Self, Error> {
+        let settings = Settings::of(env)?;
+        let project_id = project_id(settings.find(Key::ProjectId, args.project_id.as_deref()))?;
+        let region = region(settings.find(Key::Region, args.region.as_deref()))?;
+        let clock = clock(&settings, args)?;
+        // Another server, such as the simulator, has limits of its own.
+        let (base_urls, budget) = match settings.find(Key::BaseUrl, args.base_url.as_deref()).value {
+            Some(base) => (BaseUrls::single_host(&base), None),
+            None => (BaseUrls::for_region(region), Some(state_folder(env))),
+        };
+        let account = settings.account_in_use().map(str::to_owned);
+        let credentials = settings.credentials(project_id.is_some())?;
+        env.mask().hide(match &credentials {
+            Credentials::ServiceAccount { secret, .. } | Credentials::ProjectSecret { secret } => secret,
+            _ => return Err(Error::NoCredentials { missing: vec!["MP_USERNAME", "MP_SECRET"] }),
+        });
+        Ok(Connection { credentials, account, project_id, region, base_urls, clock, budget })
+    }
+
+    /// What the project's times and days are; needs no credentials.
+    pub(crate) fn clock(args: &args::Connection, env: Env<'_>) -> Result<ProjectClock, Error> {
+        clock(&Settings::of(env)?, args)
+    }
+
+    /// The project to fetch from; `on_retry` is told about waits.
+    pub(crate) fn project(
+        self,
+        signals: &Signals,
+        on_retry: impl Fn(RetryNotice<'_>) + Send + Sync + 'static,
+    ) -> Result<Project, Error> {
+        let mut options = ClientOptions::new(self.credentials);
+        options.project_id = self.project_id;
+        options.base_urls = self.base_urls;
+        options.cancel = signals.cancel();
+        options.budget = self.budget.map(|folder| Arc::new(budget(folder.as_deref(), &options)));
+        options.observer = Some(RetryObserver::new(on_retry));
+        options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
+        Ok(Project {
+            client: Client::new(options)?,
+            project_id: self.project_id.map(|id| id.to_string()).unwrap_or_default(),
+            region: self.region.to_string(),
+            account: self.account,
+            clock: self.clock,
+        })
+    }
+}
+
+/// The request budget of the project, shared by all processes; without a folder to keep it in, that
+/// of this process.
+fn budget(folder: Option<&Path>, options: &ClientOptions) -> RequestBudget {
+    // A project secret stands for its project.
+    let project = match (&options.credentials, options.project_id) {
+        (Credentials::ProjectSecret { secret }, _) => secret.expose().to_owned(),
+        (_, id) => id.unwrap_or_default().to_string(),
+    };
+    let project = format!("{} {project}", options.base_urls.export);
+    folder
+        .and_then(|folder| RequestBudget::in_folder(&folder.join("budget"), &project).ok())
+        .unwrap_or_else(RequestBudget::in_memory)
+}
+
+pub(super) fn project_id(found: Found) -> Result<Option<u64>, Error> {
+    let Some(text) = &found.value else { return Ok(None) };
+    let id = text.trim().parse().map_err(|_| {
+        let hint =
+            format!("the project id is a number: Mixpanel shows it under Project Settings{}", found.place());
+        Error::setting(format!("the project id {text:?} is not a number"), hint)
+    })?;
+    Ok(Some(id))
+}
+
+fn region(found: Found) -> Result<Region, Error> {
+    let Some(text) = &found.value else { return Ok(Region::default()) };
+    text.trim().parse().map_err(|_| {
+        let hint = format!("--region us, eu or in (or MP_REGION){}", found.place());
+        Error::setting(format!("unknown region {text:?}"), hint)
+    })
+}
+
+fn clock(settings: &Settings<'_>, args: &args::Connection) -> Result<ProjectClock, Error> {
+    let mode = settings.find(Key::ClockMode, args.clock_mode.as_deref());
+    let mode = match mode.value.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("utc") => ClockMode::Utc,
+        Some("local" | "local-as-utc") => ClockMode::LocalAsUtc,
+        Some(other) => {
+            let hint = "--clock-mode utc, or local for projects made before 2023 (or MP_CLOCK_MODE)";
+            return Err(Error::setting(
+                format!("unknown clock mode {other:?}"),
+                format!("{hint}{}", mode.place()),
+            ));
+        }
+    };
+    let zone = settings.find(Key::Timezone, args.timezone.as_deref());
+    let name = zone.value.as_deref().unwrap_or("UTC");
+    ProjectClock::new(name, mode).map_err(|_| {
+        let hint = format!("a name such as America/New_York, as in the project's settings{}", zone.place());
+        Error::setting(format!("unknown time zone {name:?}"), hint)
+    })
+}

@@ -1,0 +1,177 @@
+//! Where a secret comes from: the environment, a file, a program, the keyring. Never from a flag,
+//! which other users and the shell's history would see.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use mixpanel_client::Secret;
+
+use crate::error::Error;
+
+/// A keyring may wait for a person who is not there.
+const KEYRING_PATIENCE: Duration = Duration::from_secs(10);
+/// A program may ask a person.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+const SERVICE: &str = "mp (mixpanel_data)";
+/// A secret is short; more is something else.
+const LONGEST: u64 = 64 * 1024;
+
+/// Reads a secret from a file: its first line.
+pub(super) fn from_file(path: &Path) -> Result<Secret, Error> {
+    let file = fs::File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let mut text = String::new();
+    file.take(LONGEST)
+        .read_to_string(&mut text)
+        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    first_line(&text).ok_or_else(|| Error::NoSecret {
+        what: format!("the secret file {} is empty", path.display()),
+        why: None,
+    })
+}
+
+/// Runs a program, without a shell, and takes the first line that it prints.
+pub(super) fn from_command(words: &[String]) -> Result<Secret, Error> {
+    let Some((program, args)) = words.split_first() else {
+        return Err(Error::NoSecret { what: "the secret command is empty".to_owned(), why: None });
+    };
+    // Only the program is named: its arguments may be telling.
+    let failed = |why: String| Error::NoSecret {
+        what: format!("the secret command `{program}` gave no secret"),
+        why: Some(why),
+    };
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    for name in ["MP_SECRET", "MP_PROJECT_SECRET", "MIXPANEL_SECRET"] {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let stdout = child.stdout.take();
+    let (send, receive) = mpsc::channel();
+    let reader = move || {
+        let mut text = String::new();
+        let read = stdout.map(|out| out.take(LONGEST).read_to_string(&mut text));
+        let _ = send.send(read.map(|read| read.map(|_| text)));
+    };
+    std::thread::spawn(reader);
+    let text = match receive.recv_timeout(COMMAND_PATIENCE) {
+        Ok(Some(Ok(text))) => text,
+        Ok(_) => return Err(failed("what it printed is not text".to_owned())),
+        Err(_) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(failed(format!("nothing for {} s", COMMAND_PATIENCE.as_secs())));
+        }
+    };
+    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    if !status.success() {
+        return Err(failed(format!("it ended with {status}")));
+    }
+    first_line(&text).ok_or_else(|| failed("it printed nothing".to_owned()))
+}
+
+fn first_line(text: &str) -> Option<Secret> {
+    let line = text.lines().next().unwrap_or_default().trim();
+    (!line.is_empty()).then(|| Secret::new(line))
+}
+
+/// Words as a shell reads them, with quotes but without anything else.
+pub(crate) fn words(text: &str) -> Result<Vec<String>, Error> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err(Error::setting("MP_SECRET_COMMAND has a quote without an end", "close the quote"));
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+/// Reads the secret of an account from the keyring of the operating system.
+pub(super) fn from_keyring(account: &str) -> Result<Secret, Error> {
+    keyring(account, |entry| entry.get_password()).map(Secret::new)
+}
+
+/// Keeps the secret of an account in the keyring.
+pub(crate) fn into_keyring(account: &str, secret: &Secret) -> Result<(), Error> {
+    let text = secret.expose().to_owned();
+    keyring(account, move |entry| entry.set_password(&text))
+}
+
+/// Removes the secret of an account from the keyring.
+pub(crate) fn out_of_keyring(account: &str) -> Result<(), Error> {
+    keyring(account, |entry| entry.delete_credential())
+}
+
+/// On a thread of its own, as the service may never answer.
+fn keyring<T: Send + 'static>(
+    account: &str,
+    action: impl FnOnce(&keyring::Entry) -> keyring::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let failed = |why: String| Error::NoSecret {
+        what: "the keyring of the operating system did not answer as hoped".to_owned(),
+        why: Some(why),
+    };
+    let account = account.to_owned();
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = send.send(keyring::Entry::new(SERVICE, &account).and_then(|entry| action(&entry)));
+    });
+    match receive.recv_timeout(KEYRING_PATIENCE) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("no answer for {} s", KEYRING_PATIENCE.as_secs()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(text: &str) -> Result<String, Error> {
+        from_command(&words(text).unwrap()).map(|secret| secret.expose().to_owned())
+    }
+
+    #[test]
+    fn commands_give_their_first_line() {
+        assert_eq!(run("printf '%s\\n' \"one two\" three").unwrap(), "one two");
+        for wrong in ["false", "true", "no-such-program-here x", ""] {
+            assert!(matches!(run(wrong), Err(Error::NoSecret { .. })), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_split_without_a_shell() {
+        assert_eq!(
+            words(r#"op read "a b" 'c $HOME' d\ e"#).unwrap(),
+            ["op", "read", "a b", "c $HOME", "d e"]
+        );
+        assert_eq!(words("a ''").unwrap(), ["a", ""]);
+        assert!(words("a 'b").is_err());
+    }
+
+    #[test]
+    fn files_give_their_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        assert!(matches!(from_file(&path), Err(Error::Read { .. })));
+        fs::write(&path, "\n").unwrap();
+        assert!(matches!(from_file(&path), Err(Error::NoSecret { .. })));
+        fs::write(&path, "s3cret\r\nmore\n").unwrap();
+        assert_eq!(from_file(&path).unwrap().expose(), "s3cret");
+    }
+}

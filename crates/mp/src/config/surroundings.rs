@@ -1,0 +1,110 @@
+//! The environment and the configuration files, each read when first asked for.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use super::file::File;
+use super::places;
+use super::project::ProjectFile;
+use crate::error::Error;
+use crate::ui::Mask;
+
+/// What the user said about configuration on the command line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    /// `--config`
+    pub(crate) config: Option<PathBuf>,
+    /// `--account`
+    pub(crate) account: Option<String>,
+}
+
+/// Both configuration files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) user: File,
+    pub(crate) project: ProjectFile,
+}
+
+/// Where words are looked up.
+pub(crate) struct Surroundings {
+    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    words: Words,
+    here: Option<PathBuf>,
+    mask: Mask,
+    files: OnceCell<Files>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn of_process(words: Words, mask: Mask) -> Self {
+        let here = std::env::current_dir().ok();
+        Surroundings::new(|name| std::env::var(name).ok(), words, here, mask)
+    }
+
+    /// Looks words up by `lookup`, and for a project file in `here` and above it.
+    pub(crate) fn new(
+        lookup: impl Fn(&str) -> Option<String> + 'static,
+        words: Words,
+        here: Option<PathBuf>,
+        mask: Mask,
+    ) -> Self {
+        Surroundings { lookup: Box::new(lookup), words, here, mask, files: OnceCell::new() }
+    }
+
+    /// A variable of the environment; empty ones count as absent.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// What must not be printed.
+    pub(crate) fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    /// Whether files that others can read are accepted.
+    pub(crate) fn accepts_insecure(&self) -> bool {
+        self.get("MP_ALLOW_INSECURE_CONFIG").is_some_and(|value| value == "1")
+    }
+
+    /// Where the user's configuration file is, or would be.
+    pub(crate) fn config_file(&self) -> Result<PathBuf, Error> {
+        places::config_file(self.words.config.as_deref(), self)
+    }
+
+    /// The configuration files. One that was named and is not there is an error.
+    pub(crate) fn files(&self) -> Result<&Files, Error> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        // Without a home there is nothing to read, and what needs none goes on.
+        let user = match self.config_file() {
+            Ok(path) => {
+                if self.words.config.is_some() && !path.exists() {
+                    let source = std::io::ErrorKind::NotFound.into();
+                    return Err(Error::Read { path, source });
+                }
+                File::read(&path, self.accepts_insecure())?
+            }
+            Err(_) => File::empty(),
+        };
+        for account in user.accounts.values() {
+            account.secret.iter().for_each(|secret| self.mask.hide(secret));
+        }
+        let home = self.get("HOME").map(PathBuf::from);
+        let project = match &self.here {
+            Some(here) => ProjectFile::find(here, home.as_deref())?,
+            None => None,
+        };
+        let files = Files { user, project: project.unwrap_or_default() };
+        Ok(self.files.get_or_init(|| files))
+    }
+
+    /// The user's file for writing: that which was named, or the usual one, also if it is not there.
+    pub(crate) fn user_file(&self) -> Result<File, Error> {
+        File::read(Path::new(&self.config_file()?), self.accepts_insecure())
+    }
+}

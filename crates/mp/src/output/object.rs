@@ -1,0 +1,82 @@
+//! One object: as JSON, as names and values for people, as one row in every other format.
+
+use std::io::{self, Write};
+
+use mixpanel_data::Value;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::jq::{Jq, Style};
+use super::page::destination;
+use super::{Column, Format, List, table};
+use crate::args;
+use crate::error::Error;
+use crate::ui::Ui;
+
+/// Prints one object. `pairs` are its names and values as people read them.
+pub(crate) fn object(
+    output: &args::Output,
+    ui: &Ui,
+    object: &impl Serialize,
+    pairs: &[(&str, String)],
+) -> Result<(), Error> {
+    let (format, mut out) = destination(output, ui)?;
+    if let Some(filter) = &output.jq {
+        let filter = Jq::new(filter)?;
+        let style = match format {
+            Format::Jsonl => Style::Compact,
+            Format::Plain => Style::Bare,
+            _ => Style::Pretty,
+        };
+        let json = serde_json::to_vec(object).map_err(io::Error::from)?;
+        filter.run(&json, &mut out, style)?;
+        return Ok(out.finish()?);
+    }
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, object).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Jsonl => {
+            serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Table | Format::Vertical => table::pairs(&mut out, pairs, ui)?,
+        other => {
+            let batch = row(&serde_json::to_value(object).map_err(io::Error::from)?).batch()?;
+            let mut sink = other.sink(out, ui);
+            sink.begin(&batch.schema())?;
+            sink.batch(&batch)?;
+            out = sink.end()?;
+        }
+    }
+    Ok(out.finish()?)
+}
+
+/// The object's fields as columns; nested ones are JSON.
+fn row(object: &Json) -> List {
+    let Json::Object(fields) = object else {
+        let mut list = List::new([Column::json("value")]);
+        list.push([Value::Text(object.to_string())]);
+        return list;
+    };
+    let column = |(name, value): (&String, &Json)| match value {
+        Json::Bool(_) => Column::boolean(name),
+        Json::Number(number) if number.is_i64() => Column::number(name),
+        Json::Number(_) => Column::float(name),
+        Json::Array(_) | Json::Object(_) => Column::json(name),
+        Json::Null | Json::String(_) => Column::text(name),
+    };
+    let mut list = List::new(fields.iter().map(column));
+    list.push(fields.values().map(|value| match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Boolean(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer.into()),
+            None => number.as_f64().map_or(Value::Null, Value::Double),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        nested => Value::Text(nested.to_string()),
+    }));
+    list
+}

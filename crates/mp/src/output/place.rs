@@ -1,0 +1,107 @@
+//! Where output goes: standard output, or a file that appears when it is complete.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use super::safe::Safe;
+
+const BUFFER: usize = 64 * 1024;
+
+/// Output of a command.
+pub(crate) struct Out {
+    // `None` once finished.
+    writer: Option<Box<dyn Write + Send>>,
+    // The file under its temporary and its final name.
+    renamed: Option<(PathBuf, PathBuf)>,
+}
+
+/// Standard output, buffered. Errors surface at the flush, which is the caller's to do.
+pub(crate) fn stdout() -> BufWriter<io::Stdout> {
+    BufWriter::with_capacity(BUFFER, io::stdout())
+}
+
+impl Out {
+    /// Opens standard output. With `safe`, data cannot steer the terminal that it may be.
+    pub(crate) fn standard(safe: bool) -> Self {
+        let out = stdout();
+        let writer: Box<dyn Write + Send> =
+            if safe && io::stdout().is_terminal() { Box::new(Safe::new(out)) } else { Box::new(out) };
+        Out { writer: Some(writer), renamed: None }
+    }
+
+    /// Any writer.
+    pub(super) fn to(writer: impl Write + Send + 'static) -> Self {
+        Out { writer: Some(Box::new(writer)), renamed: None }
+    }
+
+    /// Opens a file. A regular file is written beside its name and put in place by [`finish`], so
+    /// that a failure leaves what was there; a pipe or a device is written as it is.
+    ///
+    /// [`finish`]: Self::finish
+    pub(crate) fn file(path: &Path) -> io::Result<Self> {
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let file = OpenOptions::new().write(true).open(path)?;
+            let writer: Box<dyn Write + Send> = Box::new(BufWriter::with_capacity(BUFFER, file));
+            return Ok(Out { writer: Some(writer), renamed: None });
+        }
+        // A link leads to the file that is meant.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+        let beside = target.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+        let file = File::create_new(&beside)?;
+        let writer: Box<dyn Write + Send> = Box::new(BufWriter::with_capacity(BUFFER, file));
+        Ok(Out { writer: Some(writer), renamed: Some((beside, target)) })
+    }
+
+    /// Writes what is buffered, and gives a file its name.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        if let Some(mut writer) = self.writer.take() {
+            writer.flush()?;
+        }
+        match self.renamed.take() {
+            Some((beside, target)) => fs::rename(beside, target),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.as_mut().map_or(Err(io::ErrorKind::BrokenPipe.into()), |writer| writer.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.flush())
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        if let Some((beside, _)) = self.renamed.take() {
+            self.writer = None;
+            let _ = fs::remove_file(beside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_when_it_is_complete_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+        let mut out = Out::file(&path).unwrap();
+        out.write_all(b"new").unwrap();
+        drop(out);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        let mut out = Out::file(&path).unwrap();
+        out.write_all(b"new").unwrap();
+        out.finish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

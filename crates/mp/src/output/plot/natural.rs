@@ -1,0 +1,310 @@
+//! What a result looks like: decided from its columns, and nothing else.
+//!
+//! | columns | picture |
+//! |---|---|
+//! | a column `step`, and a number | steps of a funnel |
+//! | a group, and three or more numbers named `day_0`, `week_1`, `2` … | heat map (retention) |
+//! | a group, a number named like an age (`day`, `week`, `age` …), a number | heat map (retention) |
+//! | a time, and numbers | lines |
+//! | a time, a text, a number | lines, one for each text |
+//! | a text or a number, and a number | bars |
+
+use std::collections::BTreeMap;
+
+use mixpanel_data::Value;
+
+use super::{Frame, Kind};
+use crate::error::Error;
+use crate::output::clean;
+
+/// A picture, with everything that is needed to draw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Picture {
+    Lines { times: Vec<String>, series: Vec<Series> },
+    Bars { name: String, bars: Vec<(String, f64)> },
+    Heat { rows: Vec<String>, columns: Vec<String>, cells: Vec<Vec<Option<f64>>> },
+    Steps { name: String, steps: Vec<(String, f64)> },
+}
+
+/// One line: a value, or none, for each time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Option<f64>>,
+}
+
+/// More lines than these cannot be told apart; the largest are kept.
+pub(crate) const MOST_LINES: usize = 8;
+
+/// The picture of a result.
+pub(crate) fn natural(frame: &Frame) -> Result<Picture, Error> {
+    let of_kind = |kind: Kind| (0..frame.kinds.len()).filter(move |at| frame.kinds[*at] == kind);
+    let (times, texts, numbers): (Vec<usize>, Vec<usize>, Vec<usize>) =
+        (of_kind(Kind::Time).collect(), of_kind(Kind::Text).collect(), of_kind(Kind::Number).collect());
+    if frame.rows.is_empty() {
+        return Err(none("the result has no rows"));
+    }
+    if let Some(step) = frame.names.iter().position(|name| is_step(name)) {
+        let number = numbers.iter().copied().find(|at| *at != step);
+        if let Some(number) = number {
+            let label = texts.iter().copied().find(|at| *at != step).unwrap_or(step);
+            return Ok(Picture::Steps {
+                name: frame.names[number].clone(),
+                steps: pairs(frame, label, number),
+            });
+        }
+    }
+    let group = times.first().or(texts.first()).copied();
+    if let Some(group) = group {
+        let ages: Vec<usize> =
+            numbers.iter().copied().filter(|at| age(&frame.names[*at]).is_some()).collect();
+        let increasing = ages.windows(2).all(|pair| age(&frame.names[pair[0]]) < age(&frame.names[pair[1]]));
+        if ages.len() >= 3 && increasing {
+            return Ok(wide_heat(frame, group, &ages));
+        }
+        if let [first, value] = numbers[..]
+            && times.len() + texts.len() == 1
+            && is_age_name(&frame.names[first])
+        {
+            return Ok(long_heat(frame, group, first, value));
+        }
+    }
+    match (times.first(), &texts[..], &numbers[..]) {
+        (Some(time), [text], [number, ..]) => Ok(long_lines(frame, *time, *text, *number)),
+        (Some(time), _, [_, ..]) => Ok(wide_lines(frame, *time, &numbers)),
+        (None, [text, ..], [number, ..]) => Ok(bars(frame, *text, *number)),
+        (None, [], [group, number, ..]) => Ok(bars(frame, *group, *number)),
+        _ => Err(none("there is no number to draw beside a time or a name")),
+    }
+}
+
+fn none(why: &str) -> Error {
+    Error::setting(
+        format!("this result has no natural picture: {why}"),
+        "a time and a number give lines, a name and a number bars, a column `step` a funnel",
+    )
+}
+
+fn is_step(name: &str) -> bool {
+    name.eq_ignore_ascii_case("step") || name.eq_ignore_ascii_case("step_number")
+}
+
+/// The number at the end of a name that is an age: `day_7`, `week 2`, `d1`, `3`.
+fn age(name: &str) -> Option<u32> {
+    let digits = name.len() - name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let unit = name[..digits].trim_end_matches(['_', ' ']).to_lowercase();
+    (unit.is_empty() || unit == "d" || unit == "w" || unit == "m" || is_age_name(&unit))
+        .then(|| name[digits..].parse().ok())?
+}
+
+fn is_age_name(name: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "day",
+        "week",
+        "month",
+        "hour",
+        "age",
+        "offset",
+        "period",
+        "bucket",
+        "interval",
+        "days_after",
+        "weeks_after",
+    ];
+    NAMES.contains(&name.to_lowercase().as_str())
+}
+
+fn label(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        // A day at midnight is a day.
+        Value::DateTime(at) if at.time() == jiff::civil::Time::midnight() => at.date().to_string(),
+        Value::DateTime(at) => at.strftime("%F %H:%M").to_string(),
+        Value::Timestamp(at) => at.strftime("%F %H:%M").to_string(),
+        other => clean(&other.to_text()),
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|number| number.is_finite())
+}
+
+fn pairs(frame: &Frame, group: usize, value: usize) -> Vec<(String, f64)> {
+    frame.rows.iter().map(|row| (label(&row[group]), number(&row[value]).unwrap_or(0.0))).collect()
+}
+
+fn bars(frame: &Frame, group: usize, value: usize) -> Picture {
+    Picture::Bars { name: frame.names[value].clone(), bars: pairs(frame, group, value) }
+}
+
+fn wide_heat(frame: &Frame, group: usize, ages: &[usize]) -> Picture {
+    Picture::Heat {
+        rows: frame.rows.iter().map(|row| label(&row[group])).collect(),
+        columns: ages.iter().map(|at| frame.names[*at].clone()).collect(),
+        cells: frame.rows.iter().map(|row| ages.iter().map(|at| number(&row[*at])).collect()).collect(),
+    }
+}
+
+fn long_heat(frame: &Frame, group: usize, age: usize, value: usize) -> Picture {
+    let mut rows: Vec<String> = Vec::new();
+    let mut ages: BTreeMap<i64, ()> = BTreeMap::new();
+    for row in &frame.rows {
+        let name = label(&row[group]);
+        if !rows.contains(&name) {
+            rows.push(name);
+        }
+        ages.extend(row[age].as_i64().map(|age| (age, ())));
+    }
+    let columns: Vec<i64> = ages.into_keys().collect();
+    let mut cells = vec![vec![None; columns.len()]; rows.len()];
+    for row in &frame.rows {
+        let name = label(&row[group]);
+        let at = rows.iter().position(|known| *known == name);
+        let column = row[age].as_i64().and_then(|age| columns.binary_search(&age).ok());
+        if let (Some(at), Some(column)) = (at, column) {
+            cells[at][column] = number(&row[value]);
+        }
+    }
+    Picture::Heat { rows, columns: columns.iter().map(i64::to_string).collect(), cells }
+}
+
+/// Rows in the order of their time, as text sorts like the time it is of.
+fn by_time(frame: &Frame, time: usize) -> Vec<&Vec<Value>> {
+    let mut rows: Vec<&Vec<Value>> = frame.rows.iter().filter(|row| !row[time].is_null()).collect();
+    rows.sort_by_cached_key(|row| row[time].to_text());
+    rows
+}
+
+fn wide_lines(frame: &Frame, time: usize, numbers: &[usize]) -> Picture {
+    let rows = by_time(frame, time);
+    let series = numbers.iter().take(MOST_LINES).map(|at| Series {
+        name: frame.names[*at].clone(),
+        values: rows.iter().map(|row| number(&row[*at])).collect(),
+    });
+    Picture::Lines { times: rows.iter().map(|row| label(&row[time])).collect(), series: series.collect() }
+}
+
+fn long_lines(frame: &Frame, time: usize, text: usize, value: usize) -> Picture {
+    let rows = by_time(frame, time);
+    let mut times: Vec<String> = rows.iter().map(|row| label(&row[time])).collect();
+    times.dedup();
+    let mut found: BTreeMap<String, Series> = BTreeMap::new();
+    let mut at = 0;
+    for row in rows {
+        while times[at] != label(&row[time]) {
+            at += 1;
+        }
+        let name = label(&row[text]);
+        let series =
+            found.entry(name.clone()).or_insert_with(|| Series { name, values: vec![None; times.len()] });
+        series.values[at] = number(&row[value]);
+    }
+    let sum = |series: &Series| series.values.iter().flatten().sum::<f64>();
+    let mut series: Vec<Series> = found.into_values().collect();
+    series.sort_by(|a, b| sum(b).total_cmp(&sum(a)));
+    series.truncate(MOST_LINES);
+    Picture::Lines { times, series }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn frame(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Frame {
+        let names = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        Frame { names, kinds: columns.iter().map(|(_, kind)| *kind).collect(), rows }
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn day(day: i8) -> Value {
+        Value::Date(date(2024, 1, day))
+    }
+
+    #[test]
+    fn a_time_and_numbers_are_lines_in_the_order_of_time() {
+        let columns = [("day", Kind::Time), ("events", Kind::Number), ("users", Kind::Number)];
+        let rows = vec![
+            vec![day(2), Value::Integer(20), Value::Null],
+            vec![day(1), Value::Integer(10), Value::Integer(1)],
+        ];
+        let Picture::Lines { times, series } = natural(&frame(&columns, rows)).unwrap() else { panic!() };
+        assert_eq!(times, ["2024-01-01", "2024-01-02"]);
+        assert_eq!(series[0].values, [Some(10.0), Some(20.0)]);
+        assert_eq!(series[1].values, [Some(1.0), None]);
+    }
+
+    #[test]
+    fn a_time_a_text_and_a_number_are_a_line_for_each_text() {
+        let columns = [("day", Kind::Time), ("event_name", Kind::Text), ("n", Kind::Number)];
+        let rows = vec![
+            vec![day(1), text("a"), Value::Integer(1)],
+            vec![day(1), text("b"), Value::Integer(5)],
+            vec![day(2), text("b"), Value::Integer(6)],
+        ];
+        let Picture::Lines { series, .. } = natural(&frame(&columns, rows)).unwrap() else { panic!() };
+        assert_eq!(series[0], Series { name: "b".into(), values: vec![Some(5.0), Some(6.0)] });
+        assert_eq!(series[1], Series { name: "a".into(), values: vec![Some(1.0), None] });
+    }
+
+    #[test]
+    fn names_and_numbers_are_bars() {
+        let columns = [("country", Kind::Text), ("n", Kind::Number)];
+        let picture = natural(&frame(&columns, vec![vec![text("DE"), Value::Integer(3)]])).unwrap();
+        assert_eq!(picture, Picture::Bars { name: "n".into(), bars: vec![("DE".into(), 3.0)] });
+        let columns = [("hour_of_day", Kind::Number), ("n", Kind::Number)];
+        let picture = natural(&frame(&columns, vec![vec![Value::Integer(8), Value::Double(0.5)]])).unwrap();
+        assert_eq!(picture, Picture::Bars { name: "n".into(), bars: vec![("8".into(), 0.5)] });
+    }
+
+    #[test]
+    fn steps_are_a_funnel() {
+        let columns = [("step", Kind::Number), ("event", Kind::Text), ("users", Kind::Number)];
+        let rows = vec![
+            vec![Value::Integer(1), text("View"), Value::Integer(100)],
+            vec![Value::Integer(2), text("Buy"), Value::Integer(7)],
+        ];
+        let steps = vec![("View".to_owned(), 100.0), ("Buy".to_owned(), 7.0)];
+        assert_eq!(natural(&frame(&columns, rows)).unwrap(), Picture::Steps { name: "users".into(), steps });
+    }
+
+    #[test]
+    fn ages_make_a_heat_map_wide_or_long() {
+        let columns = [
+            ("cohort", Kind::Time),
+            ("users", Kind::Number),
+            ("day_0", Kind::Number),
+            ("day_1", Kind::Number),
+            ("day_7", Kind::Number),
+        ];
+        let row = vec![day(1), Value::Integer(9), Value::Double(100.0), Value::Double(40.0), Value::Null];
+        let Picture::Heat { columns, cells, .. } = natural(&frame(&columns, vec![row])).unwrap() else {
+            panic!()
+        };
+        assert_eq!(columns, ["day_0", "day_1", "day_7"]);
+        assert_eq!(cells, [[Some(100.0), Some(40.0), None]]);
+        let columns = [("cohort", Kind::Text), ("week", Kind::Number), ("share", Kind::Number)];
+        let rows = vec![
+            vec![text("a"), Value::Integer(0), Value::Double(1.0)],
+            vec![text("a"), Value::Integer(2), Value::Double(0.5)],
+            vec![text("b"), Value::Integer(0), Value::Double(1.0)],
+        ];
+        let Picture::Heat { rows, columns, cells } = natural(&frame(&columns, rows)).unwrap() else {
+            panic!()
+        };
+        assert_eq!((rows.join(""), columns.join(" ")), ("ab".into(), "0 2".into()));
+        assert_eq!(cells, [[Some(1.0), Some(0.5)], [Some(1.0), None]]);
+    }
+
+    #[test]
+    fn what_has_no_picture_says_what_would_have_one() {
+        for columns in [&[("a", Kind::Text)][..], &[("t", Kind::Time)], &[("n", Kind::Number)]] {
+            let rows = vec![vec![Value::Integer(1)]];
+            assert!(natural(&frame(columns, rows)).is_err());
+        }
+        assert!(natural(&frame(&[("d", Kind::Time), ("n", Kind::Number)], vec![])).is_err());
+    }
+}

@@ -1,0 +1,239 @@
+//! Talk: what goes to stderr. Results are not its business.
+//!
+//! How much is said, in which colours, for people or for programs: [`Ui`] knows, from the flags and
+//! the environment. No secret passes ([`Mask`]).
+
+mod mask;
+mod progress;
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use serde_json::json;
+
+pub(crate) use mask::Mask;
+pub(crate) use progress::Progress;
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR or TERM=dumb is set; CLICOLOR_FORCE wins over both
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A bar on a terminal, else nothing
+    #[default]
+    Auto,
+    /// A line of text now and then
+    Plain,
+    /// One JSON object per line, on standard error
+    Json,
+    /// Nothing
+    None,
+}
+
+/// How errors are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ErrorFormat {
+    /// For people: what, why, what next
+    #[default]
+    Text,
+    /// One JSON object in one line, the last of standard error
+    Json,
+}
+
+/// What the user said about talk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Talk {
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+    pub(crate) color: Color,
+    pub(crate) progress: ProgressMode,
+    pub(crate) errors: ErrorFormat,
+}
+
+/// How to talk.
+#[derive(Clone, Debug)]
+pub(crate) struct Ui {
+    talk: Talk,
+    /// Whether results are read by a person.
+    pub(crate) to_terminal: bool,
+    /// Whether results may have colour.
+    pub(crate) colour: bool,
+    colour_talk: bool,
+    mask: Mask,
+}
+
+impl Ui {
+    /// `env` looks up NO_COLOR, CLICOLOR_FORCE and TERM.
+    pub(crate) fn new(talk: Talk, env: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+        let forced = env("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+        let plain = set("NO_COLOR") || env("TERM").is_some_and(|term| term == "dumb");
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let colour = |terminal: bool| match talk.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => forced || (terminal && !plain),
+        };
+        Ui { talk, to_terminal: out, colour: colour(out), colour_talk: colour(err), mask: Mask::default() }
+    }
+
+    /// One that says nothing, and does not look for a terminal.
+    #[cfg(test)]
+    pub(crate) fn silent() -> Self {
+        let talk = Talk { quiet: true, ..Talk::default() };
+        Ui { talk, to_terminal: false, colour: false, colour_talk: false, mask: Mask::default() }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.talk.quiet
+    }
+
+    /// What must not be printed.
+    pub(crate) fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    /// One remark.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.talk.quiet {
+            self.write(text);
+        }
+    }
+
+    /// A remark for those who asked for more, by `-v` (1) or `-vv` (2).
+    pub(crate) fn detail(&self, level: u8, text: impl FnOnce() -> String) {
+        if self.talk.verbose >= level {
+            let (on, off) = self.dim();
+            self.write(&format!("{on}{}{off}", text()));
+        }
+    }
+
+    /// Says that a result has more rows than were shown; to programs in their way.
+    pub(crate) fn truncated(&self, shown: usize, text: &str) {
+        match self.talk.errors {
+            ErrorFormat::Text => self.say(text),
+            ErrorFormat::Json => {
+                let notice = json!({"notice": {"code": "TRUNCATED", "message": text, "rows_shown": shown}});
+                self.write(&notice.to_string());
+            }
+        }
+    }
+
+    /// An error, in up to three lines or as one JSON object; also when quiet.
+    pub(crate) fn error(&self, error: &Told<'_>) {
+        if self.talk.errors == ErrorFormat::Json {
+            self.write(&error.json().to_string());
+            return;
+        }
+        let label = if self.colour_talk { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        let mut text = format!("{label}: {}", error.what);
+        for (name, line) in [("cause", error.why), ("try", error.next)] {
+            if let Some(line) = line {
+                text.push_str(&format!("\n  {name}: {line}"));
+            }
+        }
+        self.write(&text);
+    }
+
+    /// Progress over so many days.
+    pub(crate) fn progress(&self, from: jiff::civil::Date, to: jiff::civil::Date) -> Progress {
+        Progress::new(self, from, to)
+    }
+
+    fn dim(&self) -> (&'static str, &'static str) {
+        if self.colour_talk { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") }
+    }
+
+    fn write(&self, text: &str) {
+        let text = self.mask.over(text);
+        // In one piece. There is nobody to tell when stderr is gone.
+        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    }
+}
+
+/// An error as it is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) code: &'static str,
+    pub(crate) exit: u8,
+    pub(crate) what: &'a str,
+    pub(crate) why: Option<&'a str>,
+    pub(crate) next: Option<&'a str>,
+    /// Whether the same command may succeed later.
+    pub(crate) retryable: bool,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Told<'_> {
+    fn json(&self) -> serde_json::Value {
+        json!({"error": {
+            "code": self.code,
+            "exit_code": self.exit,
+            "message": self.what,
+            "cause": self.why,
+            "hint": self.next,
+            "retryable": self.retryable,
+            "retry_after_seconds": self.retry_after.map(|wait| wait.as_secs() + 1),
+        }})
+    }
+}
+
+/// So much per second.
+pub(crate) fn rate(amount: f64, time: Duration) -> f64 {
+    amount / time.as_secs_f64().max(0.001)
+}
+
+/// Bytes in MB (10⁶), with one decimal.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coloured(color: Color, vars: &[(&str, &str)]) -> bool {
+        let env =
+            |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        // Under test, neither stream need be a terminal; forcing shows all the same.
+        let ui = Ui::new(Talk { color, ..Talk::default() }, env);
+        ui.colour_talk
+    }
+
+    #[test]
+    fn colour_follows_the_flag_then_force() {
+        assert!(coloured(Color::Always, &[("NO_COLOR", "1")]));
+        assert!(!coloured(Color::Never, &[("CLICOLOR_FORCE", "1")]));
+        assert!(coloured(Color::Auto, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(!coloured(Color::Auto, &[("CLICOLOR_FORCE", "0"), ("NO_COLOR", "1")]));
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let shown = [0, 999, 1000, 59_700, 1_234_567].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "59,700", "1,234,567"]);
+    }
+}

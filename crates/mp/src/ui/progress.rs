@@ -1,0 +1,214 @@
+//! How a fetch is going: a bar for people, lines of text or JSON for programs.
+
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::civil::Date;
+use mixpanel_client::Client;
+use mixpanel_client::budget::{ApiFamily, BudgetState};
+use mixpanel_client::retry::RetryNotice;
+use mixpanel_data::FetchProgress;
+use serde_json::json;
+
+use super::{ProgressMode, Ui, megabytes, rate, thousands};
+use crate::output::clean;
+
+/// Between two lines of JSON, and of text.
+const JSON_EVERY: Duration = Duration::from_millis(500);
+const TEXT_EVERY: Duration = Duration::from_secs(10);
+
+/// A running fetch. Clones show the same one.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    ui: Ui,
+    bar: ProgressBar,
+    days: u64,
+    mode: ProgressMode,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    client: Option<Client>,
+    said: Option<Instant>,
+    latest: FetchProgress,
+}
+
+impl Progress {
+    pub(super) fn new(ui: &Ui, from: Date, to: Date) -> Self {
+        let days = days_between(from, to);
+        let mode = if ui.is_quiet() && ui.talk.progress == ProgressMode::Auto {
+            ProgressMode::None
+        } else {
+            ui.talk.progress
+        };
+        let shows = mode == ProgressMode::Auto && io::stderr().is_terminal();
+        let target = if shows { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(days), target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_bar} {msg}  {prefix}") {
+            bar.set_style(style);
+        }
+        bar.set_message("waiting for the first byte");
+        if shows {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Progress { ui: ui.clone(), bar, days, mode, shared: Arc::default() }
+    }
+
+    /// Tells of the request budget of this client too.
+    pub(crate) fn watch(&self, client: &Client) {
+        self.shared().client = Some(client.clone());
+    }
+
+    pub(crate) fn update(&self, progress: &FetchProgress) {
+        let every = match self.mode {
+            ProgressMode::None => return,
+            ProgressMode::Auto => return self.draw(progress),
+            ProgressMode::Plain => TEXT_EVERY,
+            ProgressMode::Json => JSON_EVERY,
+        };
+        let mut shared = self.shared();
+        shared.latest = *progress;
+        if shared.said.is_none_or(|said| said.elapsed() >= every) {
+            shared.said = Some(Instant::now());
+            drop(shared);
+            self.line(progress, false);
+        }
+    }
+
+    fn draw(&self, progress: &FetchProgress) {
+        self.bar.set_position(self.done(progress));
+        self.bar.set_message(summary(progress));
+        let eta = self.eta(progress).map(|left| format!("ETA {}", time(left)));
+        let budget = self.budget().map(|budget| said(&budget));
+        self.bar.set_prefix([eta, budget].into_iter().flatten().collect::<Vec<_>>().join("  "));
+    }
+
+    fn line(&self, progress: &FetchProgress, finished: bool) {
+        let (done, eta, budget) = (self.done(progress), self.eta(progress), self.budget());
+        let text = if self.mode == ProgressMode::Json {
+            json!({"progress": {
+                "finished": finished,
+                "rows": progress.rows,
+                "bytes_received": progress.bytes_received,
+                "bytes_decoded": progress.bytes_decoded,
+                "rows_per_second": rate(progress.rows as f64, progress.elapsed).round(),
+                "days_done": done,
+                "days": self.days,
+                "day": progress.day,
+                "attempt": progress.attempt,
+                "elapsed_seconds": progress.elapsed.as_secs_f64(),
+                "eta_seconds": eta.map(|eta| eta.as_secs()),
+                "budget": budget.map(|budget| json!({
+                    "used": budget.used,
+                    "limit": budget.limit,
+                    "next_slot_seconds": budget.next.as_secs_f64(),
+                })),
+            }})
+            .to_string()
+        } else {
+            format!("{done} of {} days  {}", self.days, summary(progress))
+        };
+        self.ui.write(&text);
+    }
+
+    /// Tells why nothing is happening.
+    pub(crate) fn retry(&self, notice: &RetryNotice<'_>) {
+        let wait = notice.wait.as_secs() + 1;
+        let what = clean(&notice.error.to_string());
+        let text = if self.mode == ProgressMode::Json {
+            json!({"retry": {"error": what, "attempts": notice.attempts, "wait_seconds": notice.wait.as_secs_f64()}})
+                .to_string()
+        } else if self.ui.is_quiet() {
+            return;
+        } else {
+            format!("{what}; attempt {} in {wait} s", notice.attempts + 1)
+        };
+        self.bar.suspend(|| self.ui.write(&text));
+        self.ui.detail(2, || {
+            let mut causes = Vec::new();
+            let mut next = std::error::Error::source(notice.error);
+            while let Some(cause) = next {
+                causes.push(clean(&cause.to_string()));
+                next = cause.source();
+            }
+            let url = notice.error.url().map(|url| format!(" of {url}")).unwrap_or_default();
+            format!("  attempt {}{url}: {}", notice.attempts, causes.join(": "))
+        });
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+        if matches!(self.mode, ProgressMode::Json | ProgressMode::Plain) {
+            let latest = self.shared().latest;
+            self.line(&latest, true);
+        }
+    }
+
+    fn done(&self, progress: &FetchProgress) -> u64 {
+        u64::from(progress.days_done).min(self.days)
+    }
+
+    fn eta(&self, progress: &FetchProgress) -> Option<Duration> {
+        let done = self.done(progress);
+        (done > 0).then(|| progress.elapsed.mul_f64((self.days - done) as f64 / done as f64))
+    }
+
+    fn budget(&self) -> Option<BudgetState> {
+        let client = self.shared().client.clone()?;
+        client.budget().map(|budget| budget.state(ApiFamily::Export, SystemTime::now()))
+    }
+
+    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn summary(progress: &FetchProgress) -> String {
+    format!(
+        "{} rows  {} MB  {:.1} MB/s",
+        thousands(progress.rows),
+        megabytes(progress.bytes_received),
+        rate(progress.bytes_decoded as f64 / 1e6, progress.elapsed),
+    )
+}
+
+fn said(budget: &BudgetState) -> String {
+    let next = if budget.next.is_zero() { String::new() } else { format!(", next in {}", time(budget.next)) };
+    format!("budget {}/{}{next}", budget.used, budget.limit)
+}
+
+/// A time in its two largest units.
+fn time(time: Duration) -> String {
+    match time.as_secs() + 1 {
+        seconds if seconds < 60 => format!("{seconds} s"),
+        seconds if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+fn days_between(from: Date, to: Date) -> u64 {
+    from.until(to).map_or(0, |span| u64::try_from(span.get_days()).map_or(0, |days| days + 1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn days_count_both_ends() {
+        assert_eq!(days_between(date(2024, 1, 1), date(2024, 1, 1)), 1);
+        assert_eq!(days_between(date(2024, 1, 1), date(2024, 1, 31)), 31);
+        // Rows of other days do not turn the bar back beyond its start.
+        assert_eq!(days_between(date(2024, 1, 2), date(2024, 1, 1)), 1);
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        let shown = [0, 59, 61, 3700].map(|seconds| time(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["1 s", "1 min 0 s", "1 min 2 s", "1 h 1 min"]);
+    }
+}

@@ -1,0 +1,151 @@
+//! Accounts: added, used, chosen, removed; and which word wins.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Place, Run, Running, fetch_all, small_world};
+
+/// Runs with something on standard input.
+fn fed(place: &Place, args: &[&str], input: &str) -> Run {
+    let mut command = place.command(args);
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    running.child().stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    running.end()
+}
+
+fn status(place: &Place, args: &[&str]) -> Vec<Value> {
+    let text = place.ok([args, &["auth", "status", "--format", "json"]].concat());
+    serde_json::from_str(&text).unwrap()
+}
+
+fn setting(rows: &[Value], name: &str) -> (String, String) {
+    let row = rows.iter().find(|row| row["setting"] == name).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or("null").to_owned();
+    (text(&row["value"]), text(&row["source"]))
+}
+
+#[test]
+fn an_account_is_added_used_and_removed() {
+    let simulator = small_world();
+    let config = simulator.config();
+    let place = Place::new();
+    let (url, id) = (simulator.base_url(), config.project_id.to_string());
+    let login = |name: &str| {
+        let args = [
+            "auth",
+            "login",
+            name,
+            "--username",
+            &config.username,
+            "--project-id",
+            &id,
+            "--base-url",
+            &url,
+            "--secret-stdin",
+        ];
+        fed(&place, &args, &format!("{}\n", config.secret))
+    };
+    let run = login("work");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("service account") && run.stdout.contains("raw export"), "{run:?}");
+    let file = place.path("home/.config/mp/config.toml");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    login("work").fails(1, &["already", "--replace"]);
+    // It is the default, so nothing more need be said.
+    place.ok(fetch_all(&simulator));
+    place.ok(["auth", "test"]);
+    assert_eq!(login("other").code, Some(0));
+    let list: Value = serde_json::from_str(&place.ok(["auth", "list", "--format", "json"])).unwrap();
+    assert_eq!(list[1]["name"], "work");
+    assert_eq!(list[1]["default"], true);
+    place.ok(["auth", "switch", "other"]);
+    assert!(place.ok(["auth", "show", "--format", "json"]).contains("\"other\""));
+    place.run(["auth", "switch", "nobody"]).fails(4, &["nobody", "other, work"]);
+    place.ok(["auth", "remove", "work"]);
+    place.run(["--account", "work", "auth", "test"]).fails(4, &["work"]);
+    for shown in [place.ok(["auth", "list"]), place.ok(["auth", "show"]), place.ok(["auth", "status"])] {
+        assert!(!shown.contains(&config.secret), "{shown}");
+    }
+}
+
+#[test]
+fn the_nearest_word_wins_and_says_where_it_stood() {
+    let place = Place::new().config(
+        "default = \"a\"\n[accounts.a]\nusername = \"ua\"\nsecret = \"sa-1234\"\nproject_id = 1\nregion = \"eu\"\n\
+         [accounts.b]\nusername = \"ub\"\nsecret = \"sb-1234\"\nproject_id = 2\n[settings]\ntimezone = \"Asia/Tokyo\"\n",
+    );
+    let rows = status(&place, &[]);
+    assert_eq!(setting(&rows, "project_id"), ("1".into(), "account a".into()));
+    assert_eq!(setting(&rows, "region"), ("eu".into(), "account a".into()));
+    assert_eq!(setting(&rows, "timezone"), ("Asia/Tokyo".into(), "configuration file".into()));
+    assert_eq!(setting(&rows, "clock_mode"), ("utc".into(), "default".into()));
+    assert_eq!(setting(&rows, "secret"), ("***".into(), "account a".into()));
+    // A project file comes before the user's file.
+    fs::write(place.here("mp.toml"), "region = \"in\"\naccount = \"b\"\n").unwrap();
+    let rows = status(&place, &[]);
+    assert!(setting(&rows, "region").1.starts_with("project file "));
+    assert_eq!(setting(&rows, "username"), ("ub".into(), "account b".into()));
+    // The environment comes before both.
+    let place = place.with("MP_REGION", "us").with("MP_USERNAME", "ue").with("MP_SECRET", "se-1234");
+    let rows = status(&place, &[]);
+    assert_eq!(setting(&rows, "region"), ("us".into(), "environment MP_REGION".into()));
+    assert_eq!(setting(&rows, "username"), ("ue".into(), "environment MP_USERNAME".into()));
+    assert_eq!(setting(&rows, "account").0, "null");
+    // A named account comes before the environment, and a flag before all.
+    let rows = status(&place, &["--account", "a"]);
+    assert_eq!(setting(&rows, "username"), ("ua".into(), "account a".into()));
+    assert_eq!(setting(&rows, "region"), ("eu".into(), "account a".into()));
+    let flags = place.ok(["--account", "a", "auth", "status", "--region", "in", "--format", "json"]);
+    assert_eq!(
+        setting(&serde_json::from_str::<Vec<Value>>(&flags).unwrap(), "region"),
+        ("in".into(), "flag".into())
+    );
+}
+
+#[test]
+fn secrets_come_from_files_and_commands() {
+    let simulator = small_world();
+    let secret = simulator.config().secret.clone();
+    let bare = || Place::at(&simulator).with("MP_SECRET", "");
+    let place = bare();
+    fs::write(place.here("secret"), format!("{secret}\n")).unwrap();
+    let place = place.with("MP_SECRET_FILE", "secret");
+    place.ok(["auth", "test"]);
+    let place = bare().with("MP_SECRET_COMMAND", format!("printf '%s\\n' {secret}"));
+    place.ok(["auth", "test"]);
+    let id = simulator.config().project_id.to_string();
+    let add = [
+        "auth",
+        "add",
+        "c",
+        "--username",
+        &simulator.config().username,
+        "--project-id",
+        &id,
+        "--base-url",
+        &simulator.base_url(),
+        "--secret-command",
+        &format!("printf '%s' '{secret}'"),
+    ];
+    let place = Place::new();
+    place.ok(add);
+    place.ok(["auth", "test"]);
+}
+
+#[test]
+fn secrets_are_not_taken_from_flags() {
+    let place = Place::new();
+    let run =
+        place.run(["auth", "add", "x", "--username", "u", "--project-id", "1", "--secret", "canary-99"]);
+    assert_eq!(run.code, Some(2));
+    assert!(!run.stderr.contains("canary-99"), "{run:?}");
+    let run = place.run(["auth", "add", "x", "--username", "u", "--project-id", "1"]);
+    run.fails(2, &["no secret", "--secret-stdin"]);
+    assert_eq!(place.files().len(), 0);
+}

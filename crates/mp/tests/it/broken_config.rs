@@ -1,0 +1,143 @@
+//! Configurations that are broken, each with its message and exit code.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use mixpanel_sim::Simulator;
+
+use crate::support::{DB, Place, Run, small_world};
+
+const FILE: &str = "home/.config/mp/config.toml";
+
+fn fetch(place: &Place) -> Run {
+    place.run(["fetch", "events", "--from", "2025-06-29", "--to", "2025-06-29", "--db", DB])
+}
+
+/// An account that works, with `more` in it.
+fn account(simulator: &Simulator, more: &str) -> String {
+    let config = simulator.config();
+    format!(
+        "[accounts.main]\nusername = \"{}\"\nproject_id = {}\nbase_url = \"{}\"\n{more}",
+        config.username,
+        config.project_id,
+        simulator.base_url()
+    )
+}
+
+fn good(simulator: &Simulator) -> String {
+    account(simulator, &format!("secret = \"{}\"\n", simulator.config().secret))
+}
+
+fn mode(place: &Place, path: &str, mode: u32) {
+    fs::set_permissions(place.path(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_good_one_works() {
+    let simulator = small_world();
+    let run = fetch(&Place::new().config(&good(&simulator)));
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[test]
+fn files_that_others_can_reach() {
+    let simulator = small_world();
+    let place = Place::new().config(&good(&simulator));
+    mode(&place, FILE, 0o644);
+    fetch(&place).fails(2, &["can be read by others (mode 644)", "chmod 600 ", FILE]);
+    let place = place.with("MP_ALLOW_INSECURE_CONFIG", "1");
+    assert_eq!(fetch(&place).code, Some(0));
+    let place = Place::new().config(&good(&simulator));
+    mode(&place, "home/.config/mp", 0o777);
+    fetch(&place).fails(2, &["others can write in", "chmod go-w "]);
+}
+
+#[test]
+fn things_that_are_not_a_file() {
+    let simulator = small_world();
+    let place = Place::new().config(&good(&simulator));
+    fs::remove_file(place.path(FILE)).unwrap();
+    fs::create_dir(place.path(FILE)).unwrap();
+    fetch(&place).fails(2, &["not a regular file"]);
+    fs::remove_dir(place.path(FILE)).unwrap();
+    symlink(place.path("home/gone.toml"), place.path(FILE)).unwrap();
+    fetch(&place).fails(4, &["cannot read", "config.toml"]);
+    // Somebody else's link. Only root can make one.
+    fs::write(place.path("home/target.toml"), good(&simulator)).unwrap();
+    mode(&place, "home/target.toml", 0o600);
+    fs::remove_file(place.path(FILE)).unwrap();
+    symlink(place.path("home/target.toml"), place.path(FILE)).unwrap();
+    assert_eq!(fetch(&place).code, Some(0), "a link of our own is fine");
+    if std::os::unix::fs::lchown(place.path(FILE), Some(65534), Some(65534)).is_ok() {
+        fetch(&place).fails(2, &["a link that belongs to somebody else", "rm "]);
+    }
+}
+
+#[test]
+fn text_that_is_not_a_configuration() {
+    let simulator = small_world();
+    let broken = |text: &str| fetch(&Place::new().config(text));
+    broken("default = \n").fails(2, &["config.toml, line 1", "mp help config"]);
+    broken("[accounts.main]\nsecrt = \"x\"\n").fails(2, &["unknown field `secrt`"]);
+    broken("[accounts.main]\nsecret = 5\n").fails(2, &["line 2"]);
+    broken(&account(&simulator, "region = \"uk\"\nsecret = \"x\"\n")).fails(2, &["\"uk\"", "account main"]);
+    let text = good(&simulator).replace("project_id = ", "project_id = \"x\" # ");
+    broken(&text).fails(2, &["\"x\" is not a number", "account main"]);
+}
+
+#[test]
+fn accounts_that_cannot_be_told() {
+    let simulator = small_world();
+    let two = format!("{}\n{}", good(&simulator), good(&simulator).replace("main", "other"));
+    let place = Place::new().config(&two);
+    fetch(&place).fails(2, &["several accounts", "main, other", "mp auth switch"]);
+    let place = Place::new().config(&format!("default = \"gone\"\n{}", good(&simulator)));
+    fetch(&place).fails(4, &["no account \"gone\"", "main"]);
+    let place = place.with("MP_ACCOUNT", "nobody");
+    fetch(&place).fails(4, &["no account \"nobody\""]);
+    let place = Place::new();
+    let mut words = vec!["--config", "none.toml"];
+    words.extend(["fetch", "events", "--from", "2025-06-29", "--to", "2025-06-29"]);
+    place.run(words).fails(4, &["none.toml"]);
+}
+
+#[test]
+fn secrets_that_are_missing_or_no_longer_good() {
+    let simulator = small_world();
+    let with = |more: &str| fetch(&Place::new().config(&account(&simulator, more)));
+    with("").fails(6, &["account main has no secret", "mp auth login"]);
+    with("secret = \"expired-1234\"\n").fails(6, &["401", "mp auth status"]);
+    with("secret_file = \"/nonexistent/secret\"\n").fails(4, &["/nonexistent/secret"]);
+    with("secret_command = [\"false\"]\n").fails(6, &["`false` gave no secret"]);
+    with("secret_command = [\"no-such-program\"]\n").fails(6, &["no-such-program"]);
+    with("keyring = true\n").fails(6, &["keyring", "MP_SECRET"]);
+}
+
+#[test]
+fn project_files_that_say_too_much() {
+    let simulator = small_world();
+    let place = Place::new().config(&good(&simulator));
+    for (text, word) in [
+        ("base_url = \"https://evil.example\"\n", "`base_url`"),
+        ("secret = \"x\"\n", "`secret`"),
+        ("db = \"../../other.duckdb\"\n", "not below this folder"),
+        ("color = \"red\"\n", "unknown field `color`"),
+    ] {
+        fs::write(place.here("mp.toml"), text).unwrap();
+        fetch(&place).fails(2, &[word, "mp.toml"]);
+    }
+    fs::write(place.here("mp.toml"), "db = \"data/mine.duckdb\"\n").unwrap();
+    place.ok(["fetch", "events", "--from", "2025-06-29", "--to", "2025-06-29"]);
+    assert!(place.here("data/mine.duckdb").is_file());
+}
+
+#[test]
+fn the_file_of_the_original_is_read() {
+    let simulator = small_world();
+    let place = Place::new();
+    fs::create_dir(place.path("home/.mp")).unwrap();
+    fs::write(place.path("home/.mp/config.toml"), format!("default = \"main\"\n{}", good(&simulator)))
+        .unwrap();
+    mode(&place, "home/.mp/config.toml", 0o600);
+    assert_eq!(fetch(&place).code, Some(0));
+}

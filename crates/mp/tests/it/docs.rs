@@ -1,0 +1,212 @@
+//! The pages under `docs`: every command in them is run, and the reference is what the program says.
+//!
+//! A block marked `console` is a session: lines that begin with `$ ` are commands (a here-document goes
+//! on until its end), the lines below are what they print. `…` stands for anything; a command without
+//! lines below may print what it likes; `# exit N` is an exit code other than 0. A block marked `sh` is
+//! for the reader's own data: its `mp` commands are only parsed.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Place, Run};
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|end| end == "md") {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+/// The blocks of a page that are marked so.
+fn blocks(text: &str, mark: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut block: Option<(bool, String)> = None;
+    for line in text.lines() {
+        match (&mut block, line.strip_prefix("```")) {
+            (None, Some(language)) => block = Some((language.trim() == mark, String::new())),
+            (Some(_), Some(_)) => {
+                found.extend(block.take().filter(|(wanted, _)| *wanted).map(|(_, text)| text))
+            }
+            (Some((_, text)), None) => text.push_str(&format!("{line}\n")),
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+struct Step {
+    command: String,
+    exit: i32,
+    expected: Vec<String>,
+}
+
+fn steps(block: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut until: Option<String> = None;
+    for line in block.lines() {
+        if let (Some(end), Some(step)) = (&until, steps.last_mut()) {
+            step.command.push_str(&format!("\n{line}"));
+            if line == end {
+                until = None;
+            }
+        } else if let Some(command) = line.strip_prefix("$ ") {
+            let exit =
+                command.rsplit_once("# exit ").and_then(|(_, code)| code.trim().parse().ok()).unwrap_or(0);
+            until = command.split_once("<<'").and_then(|(_, rest)| Some(rest.split_once('\'')?.0.to_owned()));
+            steps.push(Step { command: command.to_owned(), exit, expected: Vec::new() });
+        } else {
+            steps.last_mut().expect("a block begins with a command").expected.push(line.to_owned());
+        }
+    }
+    steps
+}
+
+/// Whether the lines are those expected: a line `…` is any number of lines, `…` in a line any text.
+fn matches(expected: &[String], lines: &[&str]) -> bool {
+    match (expected.split_first(), lines.split_first()) {
+        (None, None) => true,
+        (Some((first, rest)), _) if first == "…" => {
+            matches(rest, lines) || lines.split_first().is_some_and(|(_, later)| matches(expected, later))
+        }
+        (Some((first, rest)), Some((line, later))) => like(first, line) && matches(rest, later),
+        _ => false,
+    }
+}
+
+fn like(pattern: &str, text: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('…') else { return pattern == text };
+    let Some(rest) = text.strip_prefix(before) else { return false };
+    after.is_empty()
+        || (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| like(after, &rest[at..]))
+}
+
+#[test]
+fn dots_stand_for_anything() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert!(matches(&lines("a…c\n…\nz"), &["abc", "x", "y", "z"]));
+    assert!(matches(&lines("…"), &[]));
+    assert!(
+        !matches(&lines("a"), &["b"]) && !matches(&lines("a"), &["a", "b"]) && !matches(&lines("…a"), &["b"])
+    );
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Runs all steps of a page in one shell.
+fn run(page: &Path, steps: &[Step]) {
+    let place = Place::new();
+    let port = free_port().to_string();
+    let folder = Path::new(env!("CARGO_BIN_EXE_mp")).parent().unwrap();
+    let mut script =
+        format!("export PATH='{}':\"$PATH\"\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n", folder.display());
+    for (at, step) in steps.iter().enumerate() {
+        let command = step.command.replace("8123", &port);
+        script.push_str(&format!("{command}\ncode=$?\n"));
+        if command.contains("mp sim") {
+            // It says where it is when it is there.
+            script.push_str("tries=0; until [ -s sim.url ] || [ $tries -gt 600 ]; do tries=$((tries+1)); sleep 0.1; done\n");
+        }
+        script.push_str(&format!("printf '\\n@@%d %d\\n' {at} $code\n"));
+    }
+    let mut shell = place.program(Path::new("bash"));
+    let output = Run::of(shell.args(["-c", &script]).output().unwrap());
+    let mut rest = output.stdout.as_str();
+    for (at, step) in steps.iter().enumerate() {
+        let name = page.file_name().unwrap().to_string_lossy();
+        let mark = format!("\n@@{at} ");
+        let (printed, after) =
+            rest.split_once(&mark).unwrap_or_else(|| panic!("{name}: {}: {output:?}", step.command));
+        let (code, after) = after.split_once('\n').unwrap();
+        assert_eq!(code, step.exit.to_string(), "{name}: {}\n{printed}\n{}", step.command, output.stderr);
+        let printed = printed.replace(&port, "8123");
+        let lines: Vec<&str> = printed.lines().collect();
+        assert!(
+            step.expected.is_empty() || matches(&step.expected, &lines),
+            "{name}: {}\nexpected:\n{}\nprinted:\n{printed}\n{}",
+            step.command,
+            step.expected.join("\n"),
+            output.stderr
+        );
+        rest = after;
+    }
+}
+
+#[test]
+fn every_session_runs_and_prints_what_the_page_says() {
+    let mut all = Vec::new();
+    pages(&docs(), &mut all);
+    let mut count = 0;
+    for page in all {
+        let text = fs::read_to_string(&page).unwrap();
+        let steps: Vec<Step> = blocks(&text, "console").iter().flat_map(|block| steps(block)).collect();
+        if !steps.is_empty() {
+            count += steps.len();
+            run(&page, &steps);
+        }
+    }
+    assert!(count > 50, "only {count} commands were found");
+}
+
+#[test]
+fn commands_for_the_readers_own_data_are_words_that_mp_knows() {
+    let mut all = Vec::new();
+    pages(&docs(), &mut all);
+    all.push(docs().join("../README.md"));
+    let place = Place::new();
+    for page in all {
+        for block in blocks(&fs::read_to_string(&page).unwrap(), "sh") {
+            for line in block.lines().filter(|line| line.starts_with("mp ")) {
+                let words = format!(
+                    "\"$0\" {} --help",
+                    line.trim_start_matches("mp ").split(" #").next().unwrap().split(" > ").next().unwrap()
+                );
+                let mut shell = place.program(Path::new("sh"));
+                let run = Run::of(shell.args(["-c", &words, env!("CARGO_BIN_EXE_mp")]).output().unwrap());
+                assert_eq!(run.code, Some(0), "{}: {line}: {run:?}", page.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_what_the_program_says() {
+    let place = Place::new();
+    place.ok(["reference", "made"]);
+    for entry in fs::read_dir(place.here("made")).unwrap() {
+        let made = entry.unwrap().path();
+        let kept = docs().join("reference").join(made.file_name().unwrap());
+        let text = fs::read_to_string(&made).unwrap();
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            fs::write(&kept, &text).unwrap();
+        }
+        let found = fs::read_to_string(&kept).unwrap_or_default();
+        assert!(
+            found == text,
+            "{} is not what `mp reference` makes; UPDATE_REFERENCE=1 writes it",
+            kept.display()
+        );
+    }
+}
+
+#[test]
+fn the_summary_names_every_page() {
+    let summary = fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
+    let mut all = Vec::new();
+    pages(&docs(), &mut all);
+    for page in all {
+        let name = page.strip_prefix(docs()).unwrap().display().to_string();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name} is in no chapter");
+    }
+}

@@ -1,0 +1,135 @@
+//! What a person at a terminal sees: `mp` in a pseudo-terminal.
+
+use std::process::Command;
+use std::time::Duration;
+
+use expectrl::session::OsSession;
+use expectrl::{ControlCode, Eof, Expect, Session};
+
+use crate::support::{DB, PATIENCE, Place, fetch_all, small_world};
+
+/// A session in a place; the terminal says how wide it is.
+fn session(place: &Place, args: &[&str]) -> OsSession {
+    let mut command = Command::new("sh");
+    // A new pseudo-terminal has no size, which is a size that nobody has.
+    command.args(["-c", "stty cols 80 rows 24; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mp")]).args(args);
+    place.surround(&mut command);
+    command.env("TERM", "xterm-256color");
+    let mut session = Session::spawn(command).unwrap();
+    session.set_expect_timeout(Some(PATIENCE));
+    session
+}
+
+/// Everything up to the end.
+fn rest(session: &mut OsSession) -> String {
+    let found = session.expect(Eof).unwrap();
+    String::from_utf8_lossy(found.before()).into_owned()
+}
+
+#[test]
+fn a_new_user_gets_from_nothing_to_an_answer() {
+    let simulator = small_world();
+    let config = simulator.config();
+    let place = Place::new();
+    // What is here to be done?
+    let mut help = session(&place, &["help"]);
+    assert!(rest(&mut help).contains("auth"));
+    // Log in: user, project, region, secret; each asked for.
+    let mut login = session(&place, &["auth", "login", "--base-url", &simulator.base_url()]);
+    login.expect("User name of the service account: ").unwrap();
+    login.send_line(&config.username).unwrap();
+    login.expect("Project id: ").unwrap();
+    login.send_line(config.project_id.to_string()).unwrap();
+    login.expect("Region (us, eu, in) [us]: ").unwrap();
+    login.send_line("").unwrap();
+    login.expect("Secret (not shown): ").unwrap();
+    login.send_line(&config.secret).unwrap();
+    let told = rest(&mut login);
+    assert!(told.contains("stored the account default") && told.contains("raw export"), "{told}");
+    assert!(!told.contains(&config.secret), "the secret was shown: {told}");
+    // Fetch, with a bar that ends.
+    let (from, to) = (simulator.world().first_day().to_string(), simulator.world().last_day().to_string());
+    let mut fetch = session(&place, &["fetch", "events", "--from", &from, "--to", &to]);
+    let told = rest(&mut fetch);
+    assert!(told.contains("rows in the table"), "{told}");
+    // Ask: a table that fits, numbers to the right.
+    let mut ask = session(
+        &place,
+        &["sql", "SELECT event_name, count(*) AS n FROM events GROUP BY ALL ORDER BY 2 DESC"],
+    );
+    let told = rest(&mut ask);
+    assert!(told.contains("event_name") && told.contains("Page View"), "{told}");
+}
+
+#[test]
+fn the_shell_completes_remembers_and_ends() {
+    let simulator = small_world();
+    let place = Place::at(&simulator);
+    place.ok(fetch_all(&simulator));
+    let mut shell = session(&place, &["shell", "--db", DB]);
+    shell.expect("mp> ").unwrap();
+    shell.send("SELECT count(*) AS answer FROM event\t").unwrap();
+    shell.send("s;\r").unwrap();
+    shell.expect("answer").unwrap();
+    shell.expect(" s").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line(".mode csv").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line("SELECT 40 + 2 AS x;").unwrap();
+    shell.expect("42").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line("SELECT nope;").unwrap();
+    shell.expect("error").unwrap();
+    shell.expect("mp> ").unwrap();
+    // Ctrl-C stops a query and not the shell.
+    shell.send_line("SELECT count(*) FROM range(100000) a, range(100000) b, range(1000) c;").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    shell.send(ControlCode::EndOfText).unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send(ControlCode::EndOfTransmission).unwrap();
+    shell.expect(Eof).unwrap();
+    let history = std::fs::read_to_string(place.path("home/.local/state/mixpanel_data/history")).unwrap();
+    assert!(history.contains("40 + 2"), "{history}");
+}
+
+#[test]
+fn the_shell_in_memory_leaves_nothing() {
+    let place = Place::new();
+    let mut shell = session(&place, &["shell", "--memory"]);
+    shell.expect("mp> ").unwrap();
+    shell.send_line("SELECT 6 * 7 AS x;").unwrap();
+    shell.expect("42").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line(".quit").unwrap();
+    shell.expect(Eof).unwrap();
+    assert!(place.files().is_empty(), "{:?}", place.files());
+}
+
+#[test]
+fn a_terminal_gets_a_thousand_rows_and_is_told() {
+    let place = Place::new();
+    let mut many = session(&place, &["sql", "--memory", "SELECT range AS x FROM range(5000)"]);
+    let told = rest(&mut many);
+    assert!(told.contains(" 999 ") && !told.contains(" 1000 "), "{}", &told[told.len() - 400..]);
+    assert!(told.contains("showing the first 1,000 rows"), "{}", &told[told.len() - 400..]);
+    let mut all = session(&place, &["sql", "--memory", "--all", "SELECT range AS x FROM range(5000)"]);
+    assert!(rest(&mut all).contains(" 4999 "));
+}
+
+#[test]
+fn tables_fit_the_terminal_and_nothing_steers_it() {
+    let place = Place::new();
+    let query = "SELECT repeat('long ', 100) AS t, chr(27) || '[2J' AS c, 12345 AS n";
+    let mut table = session(&place, &["sql", "--memory", "--color", "never", query]);
+    let told = rest(&mut table);
+    assert!(told.contains('…') && told.contains("12345"), "{told}");
+    assert!(told.lines().all(|line| line.trim_end().chars().count() <= 80), "{told}");
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+    for format in ["csv", "json", "plain", "vertical", "markdown"] {
+        let mut shown = session(&place, &["sql", "--memory", "--color", "never", "--format", format, query]);
+        let told = rest(&mut shown);
+        assert!(!told.contains('\u{1b}'), "{format}: {told:?}");
+    }
+    let mut binary = session(&place, &["sql", "--memory", "--format", "parquet", "SELECT 1"]);
+    assert!(rest(&mut binary).contains("a terminal cannot show parquet"));
+}
