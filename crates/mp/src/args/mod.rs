@@ -5,10 +5,12 @@ mod data;
 mod discover;
 mod fetch;
 mod global;
+pub(crate) mod inspect;
 mod local;
 mod output;
 mod play;
 mod profiles;
+pub(crate) mod query;
 
 use clap::{Parser, Subcommand};
 
@@ -54,6 +56,12 @@ pub(crate) enum Command {
     Auth(Auth),
     /// Show what is here, day by day
     Status(Look),
+    /// Ask Mixpanel: segmentation, funnels, retention and other reports
+    #[command(subcommand)]
+    Query(Box<query::Query>),
+    /// Look at what there is, at Mixpanel and in the local tables
+    #[command(subcommand)]
+    Inspect(Box<inspect::Inspect>),
     /// Ask the local data in SQL
     Sql(Sql),
     /// A prompt for SQL, with completion and history
