@@ -18,6 +18,7 @@ use crate::discovery::Cache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{ExportBody, ExportRequest, Opening};
 use crate::http::{Http, Outgoing};
+use crate::observe::{RequestNotice, RequestObserver};
 use crate::redact::RedactedUrl;
 use crate::region::{BaseUrls, ParsedUrls};
 use crate::retry::{Clock, Jitter, Retrier, RetryObserver, RetryPolicy, SystemClock};
@@ -72,6 +73,8 @@ pub struct ClientOptions {
     pub cancel: CancelToken,
     /// Is told before each wait.
     pub observer: Option<RetryObserver>,
+    /// Is told of each request.
+    pub request_observer: Option<RequestObserver>,
     /// Threads for the network.
     pub io_threads: usize,
 }
@@ -99,6 +102,7 @@ impl ClientOptions {
             clock: Arc::new(SystemClock::new()),
             cancel: CancelToken::new(),
             observer: None,
+            request_observer: None,
             io_threads: 2,
         }
     }
@@ -220,6 +224,7 @@ impl Client {
             max_budget_wait: options.max_budget_wait,
             sent: AtomicU64::new(0),
             clock: options.clock.clone(),
+            observer: options.request_observer,
         };
         let retrier = Retrier {
             policy: options.retry,
@@ -338,6 +343,8 @@ impl Client {
     {
         let ticket = self.take_from_budget(outgoing.family)?;
         self.http.sent.fetch_add(1, Ordering::Relaxed);
+        let started = self.http.clock.monotonic();
+        let method = outgoing.method.clone();
         let (http, outgoing, cancel) = (self.http.clone(), outgoing.clone(), self.retrier.cancel.clone());
         let outcome = self.runtime.wait(async move {
             let deadline = Instant::now() + outgoing.patience;
@@ -354,7 +361,13 @@ impl Client {
         if let (Err(error), Some(budget), Some(ticket)) = (&outcome, &self.http.budget, ticket) {
             budget.refused(ticket, error.kind());
         }
-        outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()))
+        let outcome = outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()));
+        if let Some(observer) = &self.http.observer {
+            let elapsed = self.http.clock.monotonic().saturating_sub(started);
+            let error = outcome.as_ref().err();
+            observer.tell(RequestNotice { method: method.as_str(), url: label, elapsed, error });
+        }
+        outcome
     }
 
     /// Takes a request out of the budget. The observer is told of waits.

@@ -22,6 +22,7 @@ use crate::client::Timeouts;
 use crate::credentials::Scrubber;
 use crate::error::{Error, ErrorKind, Phase, Result, Truncation};
 use crate::export::read_refusal;
+use crate::observe::RequestObserver;
 use crate::redact::host_of;
 use crate::region::ParsedUrls;
 use crate::retry::{Clock, parse_retry_after};
@@ -45,6 +46,7 @@ pub(crate) struct Http {
     pub(crate) max_budget_wait: Option<Duration>,
     pub(crate) sent: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Option<RequestObserver>,
 }
 
 /// A request, ready to be sent as often as it takes.

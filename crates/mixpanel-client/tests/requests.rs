@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -13,7 +13,9 @@ use jiff::civil::date;
 use mixpanel_client::budget::{ApiFamily, RequestBudget};
 use mixpanel_client::export::ExportRequest;
 use mixpanel_client::retry::{Clock, RetryPolicy};
-use mixpanel_client::{BaseUrls, CancelToken, Client, Credentials, Error, ErrorKind, MinRate, Phase};
+use mixpanel_client::{
+    BaseUrls, CancelToken, Client, Credentials, Error, ErrorKind, MinRate, Phase, RequestObserver,
+};
 use support::{
     CANARY, FakeClock, Script, Server, Step, all_texts, answer, client, gzip, new_year, ok, options, refused,
     send,
@@ -53,6 +55,27 @@ fn service_account_names_its_project() {
     assert_eq!(header(request, "authorization"), Some(&*basic));
     assert_eq!(header(request, "accept-encoding"), Some("gzip"));
     assert!(header(request, "user-agent").unwrap().starts_with("mixpanel-data/"));
+}
+
+#[test]
+fn an_observer_hears_of_each_request_and_of_no_secret() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let server =
+        Server::start([refused("503 Service Unavailable", "", &format!("busy {CANARY}")), ok(EVENT)]);
+    let mut options = options(&server.base());
+    options.retry = RetryPolicy { max_retries: 1, ..RetryPolicy::default() };
+    options.clock = Arc::new(FakeClock::default());
+    let telling = heard.clone();
+    options.request_observer = Some(RequestObserver::new(move |notice| {
+        let outcome = notice.error.map_or_else(|| "answered".to_owned(), ToString::to_string);
+        telling.lock().unwrap().push(format!("{} {} {outcome}", notice.method, notice.url));
+    }));
+    Client::new(options).unwrap().export(&new_year()).unwrap();
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[0].starts_with("GET http") && heard[0].contains("503"), "{heard:?}");
+    assert!(heard[1].contains("/export?") && heard[1].ends_with(" answered"), "{heard:?}");
+    assert!(heard.iter().all(|line| !line.contains(CANARY)), "{heard:?}");
 }
 
 #[test]

@@ -16,8 +16,8 @@ Examples:
   mp fetch events purchases --from 7d --to yesterday -e Purchase
   mp fetch events --from 7d --to yesterday --stdout > week.jsonl
 
-Credentials come from the environment: MP_USERNAME and MP_SECRET of a service account with
-MP_PROJECT_ID, or MP_PROJECT_SECRET. Fetching days again replaces them.")]
+Credentials are those of `mp auth login`, or MP_USERNAME, MP_SECRET and MP_PROJECT_ID, or
+MP_PROJECT_SECRET. Fetching days again replaces them.")]
     Events(Box<FetchEvents>),
     /// Fetch profiles of users or groups: all of them are stored, or nothing is changed
     #[command(after_help = "\

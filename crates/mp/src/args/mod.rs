@@ -50,11 +50,17 @@ pub(crate) enum Command {
     ///
     /// No request is sent and no credentials are needed. Sizes are known from days that are here;
     /// where nothing is known the plan says so, and the requests may become more.
+    #[command(
+        after_help = "Examples:\n  mp plan --from 2024-01-01 --to 2024-12-31\n  mp plan --format json --jq .requests"
+    )]
     Plan(Look),
     /// Accounts: who we are at Mixpanel, and for which project
     #[command(subcommand)]
     Auth(Auth),
     /// Show what is here, day by day
+    #[command(
+        after_help = "Examples:\n  mp status\n  mp status purchases --from 30d --to yesterday --format json --jq .missing"
+    )]
     Status(Look),
     /// Ask Mixpanel: segmentation, funnels, retention and other reports
     #[command(subcommand)]
@@ -69,8 +75,10 @@ pub(crate) enum Command {
     /// Run a saved query, or list them
     Run(Run),
     /// Show what a local database is and holds
+    #[command(after_help = "Examples:\n  mp info\n  mp info --db demo.duckdb --format json")]
     Info(Info),
     /// List the tables
+    #[command(after_help = "Examples:\n  mp tables\n  mp tables --db demo.duckdb --format csv")]
     Tables(Tables),
     /// Show the columns of a table
     Schema(Schema),

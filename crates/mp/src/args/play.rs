@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 /// Where the demo keeps its data; the default is the file `demo.duckdb` in this folder.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp demo
+  mp demo --memory
+  mp demo --days 90 --events-per-day 10000 --db shop.duckdb")]
 pub(crate) struct Demo {
     /// Keep everything in memory: no file is written
     #[arg(long, conflicts_with_all = ["ephemeral", "db"])]
@@ -39,6 +44,11 @@ pub(crate) struct World {
 
 /// Prints its address on standard output, and what to set in the environment on standard error.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp sim
+  mp sim --port 8080 --days 60 --no-limits
+  mp sim --folder recorded-exports --timezone Europe/Berlin")]
 pub(crate) struct Sim {
     /// The port on the loopback interface; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 0)]

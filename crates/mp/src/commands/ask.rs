@@ -1,7 +1,6 @@
 //! What `mp query` and `mp inspect` share: the way to Mixpanel, and results on their way out.
 
 use jiff::Timestamp;
-use mixpanel_client::retry::RetryNotice;
 use mixpanel_client::time::ProjectClock;
 use mixpanel_client::{Client, Tabular};
 use mixpanel_data::arrow::datatypes::SchemaRef;
@@ -12,7 +11,7 @@ use super::Reader;
 use crate::args::{self, Day};
 use crate::config::Connection;
 use crate::error::Error;
-use crate::output::{self, Format, Page, clean};
+use crate::output::{self, Format, Page};
 use crate::ui::Ui;
 
 /// A project to ask.
@@ -24,13 +23,8 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn new(connection: &args::Connection, reader: Reader<'_>) -> Result<Self, Error> {
-        let ui = reader.ui.clone();
-        let on_retry = move |notice: RetryNotice<'_>| {
-            let (what, wait) = (clean(&notice.error.to_string()), notice.wait.as_secs() + 1);
-            ui.say(&format!("{what}; attempt {} in {wait} s", notice.attempts + 1));
-        };
         let connection = Connection::resolve(connection, reader.env)?;
-        let project = connection.project(reader.signals, on_retry)?;
+        let project = connection.project(reader.signals, reader.ui)?;
         Ok(Self { client: project.client, clock: project.clock, now: Timestamp::now() })
     }
 

@@ -32,8 +32,7 @@ pub(crate) fn run(args: &args::Demo, ui: &Ui, signals: &Signals) -> Result<(), E
     show.opening(&simulator)?;
 
     let progress = ui.progress(fetch.from, fetch.to);
-    let retry = progress.clone();
-    let project = connection(&simulator).project(signals, move |notice| retry.retry(&notice))?;
+    let project = connection(&simulator).project(signals, ui)?;
     // The simulator lives on a day of its own, and that day is not over.
     let now = simulator.now();
     let builder = Workspace::builder().project(project).now(move || now);
@@ -61,6 +60,7 @@ fn connection(simulator: &Simulator) -> Connection {
         region: Region::Us,
         base_urls: BaseUrls::single_host(&simulator.base_url()),
         clock: Default::default(),
+        has_timezone: true,
         budget: None,
     }
 }

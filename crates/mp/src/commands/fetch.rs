@@ -18,8 +18,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let (from, to) = (args.from.resolve(now, &connection.clock), args.to.resolve(now, &connection.clock));
     let events = || args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect();
     let progress = ui.progress(from, to);
-    let retry = progress.clone();
-    let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    let project = connection.project(signals, ui)?;
     progress.watch(&project.client);
     if args.stream.stdout {
         let request = ExportRequest {
@@ -67,12 +66,12 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     output::object(&args.output, ui, &result, &summary(&result))
 }
 
-/// For those who asked for more: what was requested, and how long it took.
+/// For those who asked for more: what came of the requests, chunk by chunk.
 pub(super) fn chunks(ui: &Ui, chunks: &[ChunkReport]) {
     for chunk in chunks {
         ui.detail(1, || {
             format!(
-                "GET export {} to {}: {} lines, {} MB, {} MB of JSON, {:.2} s, {} requests{}",
+                "{} to {}: {} lines, {} MB, {} MB of JSON, {:.2} s, {} requests{}",
                 chunk.from,
                 chunk.to,
                 thousands(chunk.lines),

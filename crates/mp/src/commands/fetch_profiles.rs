@@ -15,9 +15,8 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
     let connection = Connection::resolve(&args.connection, env)?;
     let today = connection.clock.day_of(Timestamp::now().as_microsecond());
     let progress = ui.progress(today, today);
-    let retry = progress.clone();
     let project_id = connection.project_id;
-    let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    let project = connection.project(signals, ui)?;
     progress.watch(&project.client);
     let request = args.which.request();
     if args.stream.stdout {

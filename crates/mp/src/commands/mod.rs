@@ -7,8 +7,8 @@
 //!   `args::Reading` to read a database; `args::Connection` to reach Mixpanel.
 //! - **A database to read:** [`Reader::existing`]. **One to fill:** `config::target_database`,
 //!   then `Workspace::builder().project(project).open(path)`, under `signals.guard`.
-//! - **Mixpanel:** `config::Connection::resolve(&args.connection, env)?.project(signals, on_retry)?`
-//!   gives a `Project`, whose `client` is the way to live calls.
+//! - **Mixpanel:** `config::Connection::resolve(&args.connection, env)?.project(signals, ui)?` gives
+//!   a `Project`, whose `client` is the way to live calls; what it waits for and asks for is told.
 //! - **Results** go to standard output by `output::object` (one thing: what programs get, and pairs
 //!   for people), `output::list` (rows made by hand, in a `List` of typed `Column`s), or
 //!   `output::Page` (`new`, `begin(schema)`, `batch(&batch)` …, `end()`: a stream of record batches).

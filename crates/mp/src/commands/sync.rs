@@ -33,8 +33,7 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let path = target_database(days.database.db.as_deref(), connection.project_id, env)?;
     let today = clock.day_of(Timestamp::now().as_microsecond());
     let progress = ui.progress(options.from.unwrap_or(today), options.to.unwrap_or(today));
-    let retry = progress.clone();
-    let project = connection.project(signals, move |notice| retry.retry(&notice))?;
+    let project = connection.project(signals, ui)?;
     progress.watch(&project.client);
     ui.detail(1, || format!("database {}", path.display()));
     let builder = Workspace::builder().project(project);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mixpanel_client::budget::RequestBudget;
-use mixpanel_client::retry::{RetryNotice, RetryObserver};
+use mixpanel_client::discovery::{RegionFound, probe_region};
+use mixpanel_client::retry::RetryObserver;
 use mixpanel_client::time::{ClockMode, ProjectClock};
-use mixpanel_client::{BaseUrls, Client, ClientOptions, Credentials, Region};
+use mixpanel_client::{BaseUrls, CancelToken, Client, ClientOptions, Credentials, Region, RequestObserver};
 use mixpanel_data::Project;
 
 use super::settings::{Found, Key, Settings};
@@ -15,9 +16,10 @@ use super::{Env, state_folder};
 use crate::args;
 use crate::error::Error;
 use crate::signals::Signals;
+use crate::ui::Ui;
 
 /// A project and the way to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) credentials: Credentials,
     /// The account of the configuration file that the credentials are from.
@@ -26,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) region: Region,
     pub(crate) base_urls: BaseUrls,
     pub(crate) clock: ProjectClock,
+    /// Whether somebody said what the time zone is.
+    pub(crate) has_timezone: bool,
     /// Whether requests are counted, and where, for all processes of this user.
     pub(crate) budget: Option<Option<PathBuf>>,
 }
@@ -42,13 +46,14 @@ impl Connection {
             Some(base) => (BaseUrls::single_host(&base), None),
             None => (BaseUrls::for_region(region), Some(state_folder(env))),
         };
+        let has_timezone = settings.find(Key::Timezone, args.timezone.as_deref()).value.is_some();
         let account = settings.account_in_use().map(str::to_owned);
         let credentials = settings.credentials(project_id.is_some())?;
         env.mask().hide(match &credentials {
             Credentials::ServiceAccount { secret, .. } | Credentials::ProjectSecret { secret } => secret,
             _ => return Err(Error::NoCredentials { missing: vec!["MP_USERNAME", "MP_SECRET"] }),
         });
-        Ok(Connection { credentials, account, project_id, region, base_urls, clock, budget })
+        Ok(Connection { credentials, account, project_id, region, base_urls, clock, has_timezone, budget })
     }
 
     /// What the project's times and days are; needs no credentials.
@@ -56,26 +61,42 @@ impl Connection {
         clock(&Settings::of(env)?, args)
     }
 
-    /// The project to fetch from; `on_retry` is told about waits.
-    pub(crate) fn project(
-        self,
-        signals: &Signals,
-        on_retry: impl Fn(RetryNotice<'_>) + Send + Sync + 'static,
-    ) -> Result<Project, Error> {
-        let mut options = ClientOptions::new(self.credentials);
-        options.project_id = self.project_id;
-        options.base_urls = self.base_urls;
-        options.cancel = signals.cancel();
-        options.budget = self.budget.map(|folder| Arc::new(budget(folder.as_deref(), &options)));
-        options.observer = Some(RetryObserver::new(on_retry));
-        options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
+    /// The project to fetch from. Waits are told, and requests to those who asked for more.
+    pub(crate) fn project(self, signals: &Signals, ui: &Ui) -> Result<Project, Error> {
+        let client = Client::new(self.options(signals.cancel(), ui))?;
         Ok(Project {
-            client: Client::new(options)?,
+            client,
             project_id: self.project_id.map(|id| id.to_string()).unwrap_or_default(),
             region: self.region.to_string(),
             account: self.account,
             clock: self.clock,
         })
+    }
+
+    /// Where credentials that were refused are good, if that is in another region; `addresses` says
+    /// where a region is.
+    pub(crate) fn elsewhere(
+        &self,
+        cancel: CancelToken,
+        ui: &Ui,
+        addresses: impl Fn(Region) -> BaseUrls,
+    ) -> Option<RegionFound> {
+        let is_mixpanel = self.base_urls == addresses(self.region);
+        let found = is_mixpanel.then(|| probe_region(&self.options(cancel, ui), addresses))?.ok()?;
+        (found.region != self.region).then_some(found)
+    }
+
+    fn options(&self, cancel: CancelToken, ui: &Ui) -> ClientOptions {
+        let mut options = ClientOptions::new(self.credentials.clone());
+        options.project_id = self.project_id;
+        options.base_urls = self.base_urls.clone();
+        options.cancel = cancel;
+        options.budget = self.budget.as_ref().map(|folder| Arc::new(budget(folder.as_deref(), &options)));
+        let (retries, requests) = (ui.clone(), ui.clone());
+        options.observer = Some(RetryObserver::new(move |notice| retries.retry(&notice)));
+        options.request_observer = Some(RequestObserver::new(move |notice| requests.request(&notice)));
+        options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
+        options
     }
 }
 
@@ -130,4 +151,43 @@ fn clock(settings: &Settings<'_>, args: &args::Connection) -> Result<ProjectCloc
         let hint = format!("a name such as America/New_York, as in the project's settings{}", zone.place());
         Error::setting(format!("unknown time zone {name:?}"), hint)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mixpanel_sim::{SimConfig, Simulator};
+
+    fn at(simulator: &Simulator) -> BaseUrls {
+        BaseUrls::single_host(&simulator.base_url())
+    }
+
+    #[test]
+    fn credentials_of_another_region_are_found_there() {
+        let start = |secret: &str| {
+            let secret = secret.to_owned();
+            Simulator::start(SimConfig { secret, days: 1, events_per_day: 1, ..SimConfig::default() })
+                .unwrap()
+        };
+        let (us, eu) = (start("one-secret"), start("another-secret"));
+        let addresses = |region| at(if region == Region::Eu { &eu } else { &us });
+        let connection = |region, base_urls, secret: &str| Connection {
+            credentials: Credentials::service_account(us.config().username.clone(), secret),
+            account: None,
+            project_id: Some(us.config().project_id),
+            region,
+            base_urls,
+            clock: ProjectClock::default(),
+            has_timezone: false,
+            budget: None,
+        };
+        let find = |connection: Connection| {
+            connection.elsewhere(CancelToken::new(), &Ui::silent(), addresses).map(|found| found.region)
+        };
+        assert_eq!(find(connection(Region::Us, at(&us), "another-secret")), Some(Region::Eu));
+        assert_eq!(find(connection(Region::Eu, at(&eu), "another-secret")), None);
+        assert_eq!(find(connection(Region::Us, at(&us), "nowhere-good")), None);
+        // Credentials for a server of one's own go nowhere else.
+        assert_eq!(find(connection(Region::Us, at(&eu), "another-secret")), None);
+    }
 }

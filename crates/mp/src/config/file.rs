@@ -184,12 +184,11 @@ pub(crate) fn put(document: &mut DocumentMut, name: &str, account: &Account) {
 
 /// The table of accounts, made if it is not there.
 pub(crate) fn accounts(document: &mut DocumentMut) -> &mut Item {
-    let accounts = document.entry("accounts").or_insert_with(|| {
+    document.entry("accounts").or_insert_with(|| {
         let mut table = Table::new();
         table.set_implicit(true);
         Item::Table(table)
-    });
-    accounts
+    })
 }
 
 /// What is wrong, and in which line; never the line itself, which may be that of a secret.

@@ -25,9 +25,12 @@ pub(crate) struct Files {
     pub(crate) project: ProjectFile,
 }
 
+/// Gives the value of a variable.
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// Where words are looked up.
 pub(crate) struct Surroundings {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Lookup,
     words: Words,
     here: Option<PathBuf>,
     mask: Mask,

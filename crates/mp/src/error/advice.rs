@@ -102,6 +102,8 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::AccountExists { name } => {
             of("ACCOUNT_EXISTS", 1).hint(format!("`mp auth login {name} --replace` replaces it"))
         }
+        Error::OtherRegion { found, .. } => of("AUTH_FAILED", 6)
+            .hint(format!("--region {0}, MP_REGION={0}, or region = \"{0}\" of the account", found.region)),
         Error::UnsafeConfig { hint, .. } => of("CONFIG_UNSAFE", 2).hint(hint),
         Error::BrokenConfig { .. } => {
             of("CONFIG_ERROR", 2).hint("correct the file; `mp help config` says what it may hold")

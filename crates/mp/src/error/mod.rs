@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mixpanel_client::ErrorKind as Api;
+use mixpanel_client::discovery::RegionFound;
+use mixpanel_client::{ErrorKind as Api, Region};
 use mixpanel_data::ErrorKind as Data;
 
 use crate::output::clean;
@@ -73,6 +74,8 @@ pub(crate) enum Error {
     AccountExists { name: String },
     #[error("{what}{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NoSecret { what: String, why: Option<String> },
+    #[error("{found}, and was looked for in {}", .tried.as_str().to_ascii_uppercase())]
+    OtherRegion { found: Box<RegionFound>, tried: Region },
     #[error("there is no saved query {name:?}")]
     NoQuery { name: String, known: Vec<String> },
     #[error("{count} {} wrong", if *.count == 1 { "thing is" } else { "things are" })]

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Ctx, Vars, data, unwrap_valr};
 use jaq_json::{Num, Val};
-use serde_json::Value as Json;
+use serde::ser::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::error::Error;
 
@@ -53,7 +54,7 @@ impl Jq {
         let context = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
         for result in self.filter.id.run((context, input)).map(unwrap_valr) {
             let value = result.map_err(|error| refused(error.to_string()))?;
-            write(out, &plain(&value), style)?;
+            write(out, &value, style)?;
         }
         Ok(())
     }
@@ -75,33 +76,40 @@ fn syntax(error: &jaq_core::load::Error<&str>) -> String {
     }
 }
 
-/// jaq's values are a superset of JSON: NaN becomes null, bytes become text.
-fn plain(value: &Val) -> Json {
-    match value {
-        Val::Null => Json::Null,
-        Val::Bool(value) => Json::Bool(*value),
-        Val::Num(Num::Float(value)) if !value.is_finite() => Json::Null,
-        // By its text, so that integers of any size stay exact.
-        Val::Num(number) => number.to_string().parse().map_or(Json::Null, Json::Number),
-        Val::BStr(bytes) | Val::TStr(bytes) => Json::String(String::from_utf8_lossy(bytes).into_owned()),
-        Val::Arr(values) => Json::Array(values.iter().map(plain).collect()),
-        Val::Obj(entries) => Json::Object(
-            entries
-                .iter()
-                .map(|(key, value)| match plain(key) {
-                    Json::String(key) => (key, plain(value)),
-                    other => (other.to_string(), plain(value)),
-                })
-                .collect(),
-        ),
+/// A value as JSON. jaq's values are a superset: NaN becomes null, bytes become text. Numbers keep
+/// their text, so that those that fit no type of ours stay exact.
+struct Plain<'a>(&'a Val);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Val::Null => serializer.serialize_unit(),
+            Val::Bool(value) => serializer.serialize_bool(*value),
+            Val::Num(Num::Float(value)) if !value.is_finite() => serializer.serialize_unit(),
+            Val::Num(number) => RawValue::from_string(number.to_string()).ok().serialize(serializer),
+            Val::BStr(bytes) | Val::TStr(bytes) => serializer.serialize_str(&String::from_utf8_lossy(bytes)),
+            Val::Arr(values) => serializer.collect_seq(values.iter().map(Plain)),
+            Val::Obj(entries) => {
+                serializer.collect_map(entries.iter().map(|(name, value)| (key(name), Plain(value))))
+            }
+        }
     }
 }
 
-fn write(out: &mut dyn Write, value: &Json, style: Style) -> io::Result<()> {
+fn key(name: &Val) -> String {
+    match name {
+        Val::BStr(bytes) | Val::TStr(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn write(out: &mut dyn Write, value: &Val, style: Style) -> io::Result<()> {
     match (style, value) {
-        (Style::Bare, Json::String(text)) => out.write_all(text.as_bytes())?,
-        (Style::Pretty, value) => serde_json::to_writer_pretty(&mut *out, value)?,
-        (_, value) => serde_json::to_writer(&mut *out, value)?,
+        (Style::Bare, Val::BStr(bytes) | Val::TStr(bytes)) => {
+            out.write_all(String::from_utf8_lossy(bytes).as_bytes())?;
+        }
+        (Style::Pretty, value) => serde_json::to_writer_pretty(&mut *out, &Plain(value))?,
+        (_, value) => serde_json::to_writer(&mut *out, &Plain(value))?,
     }
     out.write_all(b"\n")
 }
@@ -126,6 +134,20 @@ mod tests {
         assert_eq!(run("map(.s)", rows, Style::Pretty).unwrap(), "[\n  \"é\",\n  null\n]\n");
         assert_eq!(run(".[] | select(.n == 1)", rows, Style::Pretty).unwrap(), "");
         assert_eq!(run("nan, infinite", "null", Style::Compact).unwrap(), "null\nnull\n");
+        assert_eq!(run("{a: [.[0].s], b: {}}", rows, Style::Compact).unwrap(), "{\"a\":[\"é\"],\"b\":{}}\n");
+    }
+
+    #[test]
+    fn numbers_of_any_size_stay_exact() {
+        for number in [
+            "170141183460469231731687303715884105727",
+            "-170141183460469231731687303715884105728",
+            "12345678901234567890.123456789",
+        ] {
+            assert_eq!(run(".[0]", &format!("[{number}]"), Style::Compact).unwrap(), format!("{number}\n"));
+        }
+        let sum = run("add", "[170141183460469231731687303715884105727, 1]", Style::Compact).unwrap();
+        assert_eq!(sum, "170141183460469231731687303715884105728\n");
     }
 
     #[test]

@@ -181,12 +181,12 @@ impl<'a> Page<'a> {
 
     /// Ends the result, and says so if there is more than was shown.
     pub(crate) fn end(mut self) -> Result<(), Error> {
-        if let Some(pictures) = self.pictures.take() {
-            if let Some(text) = pictures.draw(self.ui)? {
-                let mut out = super::stdout();
-                out.write_all(text.as_bytes())?;
-                return Ok(out.flush()?);
-            }
+        if let Some(pictures) = self.pictures.take()
+            && let Some(text) = pictures.draw(self.ui)?
+        {
+            let mut out = super::stdout();
+            out.write_all(text.as_bytes())?;
+            return Ok(out.flush()?);
         }
         self.open()?;
         let Stage::Open(sink, filtering) = self.stage else { return Ok(()) };

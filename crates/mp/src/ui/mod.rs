@@ -5,6 +5,7 @@
 
 mod mask;
 mod progress;
+mod requests;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use serde_json::json;
 
 pub(crate) use mask::Mask;
 pub(crate) use progress::Progress;
+
+use progress::Drawn;
 
 /// When colours are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -70,6 +73,7 @@ pub(crate) struct Ui {
     pub(crate) colour: bool,
     colour_talk: bool,
     mask: Mask,
+    drawn: Drawn,
 }
 
 impl Ui {
@@ -84,14 +88,28 @@ impl Ui {
             Color::Never => false,
             Color::Auto => forced || (terminal && !plain),
         };
-        Ui { talk, to_terminal: out, colour: colour(out), colour_talk: colour(err), mask: Mask::default() }
+        Ui {
+            talk,
+            to_terminal: out,
+            colour: colour(out),
+            colour_talk: colour(err),
+            mask: Mask::default(),
+            drawn: Drawn::default(),
+        }
     }
 
     /// One that says nothing, and does not look for a terminal.
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         let talk = Talk { quiet: true, ..Talk::default() };
-        Ui { talk, to_terminal: false, colour: false, colour_talk: false, mask: Mask::default() }
+        Ui {
+            talk,
+            to_terminal: false,
+            colour: false,
+            colour_talk: false,
+            mask: Mask::default(),
+            drawn: Drawn::default(),
+        }
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
@@ -157,7 +175,7 @@ impl Ui {
     fn write(&self, text: &str) {
         let text = self.mask.over(text);
         // In one piece. There is nobody to tell when stderr is gone.
-        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+        self.drawn.aside(|| drop(io::stderr().write_all(format!("{text}\n").as_bytes())));
     }
 }
 

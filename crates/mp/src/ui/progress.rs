@@ -1,19 +1,18 @@
 //! How a fetch is going: a bar for people, lines of text or JSON for programs.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::budget::{ApiFamily, BudgetState};
-use mixpanel_client::retry::RetryNotice;
 use mixpanel_data::FetchProgress;
 use serde_json::json;
 
 use super::{ProgressMode, Ui, megabytes, rate, thousands};
-use crate::output::clean;
 
 /// Between two lines of JSON, and of text.
 const JSON_EVERY: Duration = Duration::from_millis(500);
@@ -27,6 +26,31 @@ pub(crate) struct Progress {
     days: u64,
     mode: ProgressMode,
     shared: Arc<Mutex<Shared>>,
+}
+
+/// The bar that is drawn below everything that is said, if there is one. It does not keep it alive.
+#[derive(Clone, Default)]
+pub(super) struct Drawn(Arc<Mutex<WeakProgressBar>>);
+
+impl Drawn {
+    fn set(&self, bar: &ProgressBar) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bar.downgrade();
+    }
+
+    /// Does what writes to the same terminal, with the bar out of the way.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        let bar = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        match bar.filter(|bar| !bar.is_finished()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl fmt::Debug for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Drawn")
+    }
 }
 
 #[derive(Default)]
@@ -53,6 +77,7 @@ impl Progress {
         bar.set_message("waiting for the first byte");
         if shows {
             bar.enable_steady_tick(Duration::from_millis(120));
+            ui.drawn.set(&bar);
         }
         Progress { ui: ui.clone(), bar, days, mode, shared: Arc::default() }
     }
@@ -112,31 +137,6 @@ impl Progress {
             format!("{done} of {} days  {}", self.days, summary(progress))
         };
         self.ui.write(&text);
-    }
-
-    /// Tells why nothing is happening.
-    pub(crate) fn retry(&self, notice: &RetryNotice<'_>) {
-        let wait = notice.wait.as_secs() + 1;
-        let what = clean(&notice.error.to_string());
-        let text = if self.mode == ProgressMode::Json {
-            json!({"retry": {"error": what, "attempts": notice.attempts, "wait_seconds": notice.wait.as_secs_f64()}})
-                .to_string()
-        } else if self.ui.is_quiet() {
-            return;
-        } else {
-            format!("{what}; attempt {} in {wait} s", notice.attempts + 1)
-        };
-        self.bar.suspend(|| self.ui.write(&text));
-        self.ui.detail(2, || {
-            let mut causes = Vec::new();
-            let mut next = std::error::Error::source(notice.error);
-            while let Some(cause) = next {
-                causes.push(clean(&cause.to_string()));
-                next = cause.source();
-            }
-            let url = notice.error.url().map(|url| format!(" of {url}")).unwrap_or_default();
-            format!("  attempt {}{url}: {}", notice.attempts, causes.join(": "))
-        });
     }
 
     pub(crate) fn finish(&self) {

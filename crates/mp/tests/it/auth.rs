@@ -5,7 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use serde_json::Value;
+use mixpanel_sim::{Limits, SimConfig, Simulator};
+use serde_json::{Value, json};
 
 use crate::support::{Place, Run, Running, fetch_all, small_world};
 
@@ -148,4 +149,63 @@ fn secrets_are_not_taken_from_flags() {
     let run = place.run(["auth", "add", "x", "--username", "u", "--project-id", "1"]);
     run.fails(2, &["no secret", "--secret-stdin"]);
     assert_eq!(place.files().len(), 0);
+}
+
+#[test]
+fn a_test_says_which_apis_answer_and_what_the_plan_lacks() {
+    let simulator = Simulator::start(SimConfig {
+        days: 2,
+        events_per_day: 20,
+        limits: Limits::off(),
+        timezone: "Europe/Berlin".to_owned(),
+        has_query_api: false,
+        max_history_days: Some(90),
+        ..SimConfig::default()
+    })
+    .unwrap();
+    let place = Place::at(&simulator);
+    let tested: Value = serde_json::from_str(&place.ok(["auth", "test", "--format", "json"])).unwrap();
+    assert_eq!((&tested["kind"], &tested["project_name"]), (&json!("service account"), &json!("Sim Shop")));
+    assert_eq!((&tested["timezone"], &tested["project_timezone"]), (&json!("UTC"), &json!("Europe/Berlin")));
+    let answers = |name: &str| {
+        let apis = tested["apis"].as_array().unwrap();
+        apis.iter().find(|api| api["name"] == name).unwrap()["answers"] == true
+    };
+    assert!(answers("raw export") && answers("app API") && answers("Lexicon"), "{tested}");
+    assert!(!answers("query API") && !answers("profiles"), "{tested}");
+    assert_eq!(tested["plan_lacks"], json!(["events older than 90 days", "query API", "profiles"]));
+    let text = place.ok(["auth", "test", "--format", "table"]);
+    assert!(text.contains("the project's is Europe/Berlin") && text.contains("the plan lacks"), "{text}");
+    // All that answers, and a secret that stands for its project.
+    let whole = small_world();
+    let place = Place::at(&whole);
+    let tested: Value = serde_json::from_str(&place.ok(["auth", "test", "--format", "json"])).unwrap();
+    assert!(tested["apis"].as_array().unwrap().iter().all(|api| api["answers"] == true), "{tested}");
+    let place = Place::new()
+        .with("MP_BASE_URL", whole.base_url())
+        .with("MP_PROJECT_SECRET", &whole.config().project_secret);
+    let tested: Value = serde_json::from_str(&place.ok(["auth", "test", "--format", "json"])).unwrap();
+    assert_eq!(tested["kind"], "project secret");
+}
+
+#[test]
+fn a_login_takes_the_projects_time_zone_unless_told_one() {
+    let simulator = Simulator::start(SimConfig {
+        days: 1,
+        events_per_day: 1,
+        timezone: "Europe/Berlin".to_owned(),
+        ..SimConfig::default()
+    })
+    .unwrap();
+    let config = simulator.config();
+    for (flags, expected) in [(&[][..], "Europe/Berlin"), (&["--timezone", "UTC"], "UTC")] {
+        let place = Place::new().with("MP_BASE_URL", simulator.base_url());
+        let id = config.project_id.to_string();
+        let words = ["auth", "login", "--username", &config.username, "--project-id", &id, "--secret-stdin"];
+        let run = fed(&place, &[&words, flags].concat(), &config.secret);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert_eq!(place.ok(["auth", "show", "--jq", ".timezone"]), format!("\"{expected}\"\n"));
+        // It is not said to be an assumption then.
+        assert!(run.stdout.contains(expected), "{run:?}");
+    }
 }

@@ -3,7 +3,9 @@
 //! A block marked `console` is a session: lines that begin with `$ ` are commands (a here-document goes
 //! on until its end), the lines below are what they print. `…` stands for anything; a command without
 //! lines below may print what it likes; `# exit N` is an exit code other than 0. A block marked `sh` is
-//! for the reader's own data: its `mp` commands are only parsed.
+//! for the reader's own data: its `mp` commands are only parsed. A block marked `terminal` is a session
+//! with questions (`session.rs`), and a picture below a block is what its last command shows
+//! (`captures.rs`).
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,11 +13,11 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Place, Run};
 
-fn docs() -> PathBuf {
+pub(crate) fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -28,7 +30,7 @@ fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The blocks of a page that are marked so.
-fn blocks(text: &str, mark: &str) -> Vec<String> {
+pub(crate) fn blocks(text: &str, mark: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut block: Option<(bool, String)> = None;
     for line in text.lines() {
@@ -44,13 +46,13 @@ fn blocks(text: &str, mark: &str) -> Vec<String> {
     found
 }
 
-struct Step {
-    command: String,
-    exit: i32,
-    expected: Vec<String>,
+pub(crate) struct Step {
+    pub(crate) command: String,
+    pub(crate) exit: i32,
+    pub(crate) expected: Vec<String>,
 }
 
-fn steps(block: &str) -> Vec<Step> {
+pub(crate) fn steps(block: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut until: Option<String> = None;
     for line in block.lines() {
@@ -72,7 +74,7 @@ fn steps(block: &str) -> Vec<Step> {
 }
 
 /// Whether the lines are those expected: a line `…` is any number of lines, `…` in a line any text.
-fn matches(expected: &[String], lines: &[&str]) -> bool {
+pub(crate) fn matches(expected: &[String], lines: &[&str]) -> bool {
     match (expected.split_first(), lines.split_first()) {
         (None, None) => true,
         (Some((first, rest)), _) if first == "…" => {

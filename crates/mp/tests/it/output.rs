@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use mixpanel_sim::Fault;
 use serde_json::{Value, json};
 
 use crate::support::{DB, Place, fetch_all, small_world};
@@ -165,7 +166,21 @@ fn verbose_says_what_was_requested() {
     let simulator = small_world();
     let place = Place::at(&simulator);
     let run = place.run([&["-v".to_owned()][..], &fetch_all(&simulator)].concat());
-    for word in ["GET export", "MB of JSON", "requests", "database "] {
+    for word in ["GET http://127.0.0.1:", "/api/2.0/export?", ": answered, ", "MB of JSON", "database "] {
         assert!(run.stderr.contains(word), "{word} in {run:?}");
     }
+    let asked = run.stderr.lines().filter(|line| line.starts_with("GET ")).count();
+    assert_eq!(asked, simulator.requests().len());
+    // What failed is told too, and programs get it their way.
+    simulator.fault(Fault::status(503));
+    let words = ["-v", "--progress", "json"].map(str::to_owned);
+    let run = place.run([&words[..], &fetch_all(&simulator)].concat());
+    let requests: Vec<Value> = run
+        .stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter_map(|line: Value| line.get("request").cloned())
+        .collect();
+    assert!(requests.iter().any(|request| request["error"].as_str().is_some_and(|why| why.contains("503"))));
+    assert!(requests.iter().any(|request| request["error"].is_null()), "{run:?}");
 }

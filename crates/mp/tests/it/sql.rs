@@ -174,7 +174,7 @@ fn parameters_are_bound_and_never_pasted() {
     assert_eq!(one("null", "SELECT $x IS NULL AS y"), "{\"y\":true}\n");
     let day = one(
         "2024-01-02",
-        "SELECT count(*) AS n FROM range(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-05', INTERVAL 1 DAY) t(at) WHERE at >= $x",
+        "SELECT count(*) AS n FROM range(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-05', INTERVAL 1 DAY) t(day) WHERE day >= $x",
     );
     assert_eq!(day, "{\"n\":3}\n");
     let twice = sql(&["--format", "jsonl", "-p", "a=2", "-p", "b='2'", "SELECT $a * $a AS n, $b AS t"]);

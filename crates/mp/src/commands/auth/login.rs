@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use mixpanel_client::Secret;
 
 use super::super::Reader;
+use super::test;
 use crate::args;
 use crate::config::{Account, File, into_keyring, put, secret_words};
 use crate::error::Error;
@@ -34,7 +35,7 @@ pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<
         fill(&mut account.username, "User name of the service account", "--username USER", may_ask)?;
         fill(&mut account.project_id, "Project id", "--project-id ID", may_ask)?;
         if account.region.is_none() && may_ask {
-            let region = ask("Region (us, eu, in) [us]")?;
+            let region = ask("Region: us, eu, in, or nothing to find out")?;
             account.region = Some(region).filter(|region| !region.is_empty());
         }
     }
@@ -50,17 +51,35 @@ pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<
         }
     }
     let first = file.accounts.is_empty() || file.accounts.keys().eq([&name]);
-    let file: File = file.edit(|document| {
-        put(document, &name, &account);
-        if first || args.default {
-            document["default"] = toml_edit::value(name.as_str());
-        }
-    })?;
+    let store = |file: &File, account: &Account| {
+        file.edit(|document| {
+            put(document, &name, account);
+            if first || args.default {
+                document["default"] = toml_edit::value(name.as_str());
+            }
+        })
+    };
+    let file: File = store(&file, &account)?;
     reader.ui.say(&format!("stored the account {name} in {}", file.path.display()));
-    if asks {
-        super::test::of_account(&name, &args.connection, reader)?;
+    if !asks {
+        return Ok(());
     }
-    Ok(())
+    // What Mixpanel knows better than we guessed goes into the account too.
+    let mut tested = match test::of_account(&name, &args.connection, reader) {
+        Err(Error::OtherRegion { found, .. }) if account.region.is_none() => {
+            reader.ui.say(&found.to_string());
+            account.region = Some(found.region.to_string());
+            store(&file, &account)?;
+            test::of_account(&name, &args.connection, reader)
+        }
+        outcome => outcome,
+    }?;
+    if let Some(zone) = tested.better_timezone() {
+        account.timezone = Some(zone.clone());
+        store(&file, &account)?;
+        tested.timezone = zone;
+    }
+    test::tell(&tested, &args::Output::default(), reader)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

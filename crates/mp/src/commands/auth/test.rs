@@ -1,10 +1,12 @@
-//! `mp auth test`: what the credential is, and which of Mixpanel's APIs answer it.
+//! `mp auth test`: what the credential is, which of Mixpanel's APIs answer it, what the plan lacks.
 
 use jiff::civil::{Date, date};
 use mixpanel_client::api::ApiRequest;
+use mixpanel_client::discovery::EntityType;
+use mixpanel_client::engage::EngageRequest;
 use mixpanel_client::export::ExportRequest;
-use mixpanel_client::time::ClockMode;
-use mixpanel_client::{Credentials, ErrorKind};
+use mixpanel_client::time::{ClockMode, ProjectClock};
+use mixpanel_client::{BaseUrls, Credentials, ErrorKind};
 use mixpanel_data::Project;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -13,23 +15,31 @@ use super::super::Reader;
 use crate::args;
 use crate::config::{Connection, Surroundings, Words};
 use crate::error::Error;
-use crate::output;
+use crate::output::{self, clean};
 
 pub(super) fn run(args: &args::AuthStatus, reader: Reader<'_>) -> Result<(), Error> {
     let connection = Connection::resolve(&args.connection, reader.env)?;
-    test(connection, &args.output, reader)
+    tell(&ask(connection, reader)?, &args.output, reader)
 }
 
-/// The same for an account that has just been stored.
-pub(super) fn of_account(name: &str, connection: &args::Connection, reader: Reader<'_>) -> Result<(), Error> {
+/// Asks about an account that has just been stored.
+pub(super) fn of_account(
+    name: &str,
+    connection: &args::Connection,
+    reader: Reader<'_>,
+) -> Result<Tested, Error> {
     let words = Words { account: Some(name.to_owned()), ..reader.env.words().clone() };
     let env = Surroundings::of_process(words, reader.env.mask().clone());
-    let connection = Connection::resolve(connection, &env)?;
-    test(connection, &args::Output::default(), reader)
+    ask(Connection::resolve(connection, &env)?, reader)
+}
+
+/// Prints what came of it.
+pub(super) fn tell(tested: &Tested, output: &args::Output, reader: Reader<'_>) -> Result<(), Error> {
+    output::object(output, reader.ui, tested, &pairs(tested))
 }
 
 #[derive(Serialize)]
-struct Tested {
+pub(super) struct Tested {
     kind: &'static str,
     account: Option<String>,
     username: Option<String>,
@@ -38,50 +48,83 @@ struct Tested {
     project_name: Option<String>,
     project_timezone: Option<String>,
     region: String,
-    timezone: String,
+    pub(super) timezone: String,
+    /// Whether the time zone is nobody's word.
+    #[serde(skip)]
+    assumes_timezone: bool,
     clock_mode: &'static str,
     apis: Vec<Api>,
+    plan_lacks: Vec<String>,
+}
+
+impl Tested {
+    /// The project's time zone, where nobody said one.
+    pub(super) fn better_timezone(&self) -> Option<String> {
+        let zone = self.project_timezone.as_ref().filter(|_| self.assumes_timezone)?;
+        ProjectClock::new(zone, ClockMode::Utc).is_ok().then(|| zone.clone())
+    }
 }
 
 #[derive(Serialize)]
 struct Api {
     name: &'static str,
     answers: bool,
-    /// What it said, or what the plan lacks.
+    /// What it said instead.
     remark: Option<String>,
+    #[serde(skip)]
+    lacks: Option<String>,
 }
 
-fn test(connection: Connection, output: &args::Output, reader: Reader<'_>) -> Result<(), Error> {
+fn ask(connection: Connection, reader: Reader<'_>) -> Result<Tested, Error> {
     let (kind, username) = match &connection.credentials {
         Credentials::ServiceAccount { username, .. } => ("service account", Some(username.clone())),
         Credentials::ProjectSecret { .. } => ("project secret", None),
         _ => ("unknown", None),
     };
-    let (account, project_id) = (connection.account.clone(), connection.project_id);
-    let ui = reader.ui.clone();
-    let project = connection.project(reader.signals, move |notice| ui.say(&notice.error.to_string()))?;
-    let mut apis = vec![export(&project)?];
+    let (account, project_id, region) =
+        (connection.account.clone(), connection.project_id, connection.region);
+    let assumes_timezone = !connection.has_timezone;
+    let project = connection.clone().project(reader.signals, reader.ui)?;
+    let client = &project.client;
+    let raw_export = match export(&project) {
+        Err(Error::Client(error)) if matches!(error.kind(), ErrorKind::Authentication { .. }) => {
+            let found = connection.elsewhere(reader.signals.cancel(), reader.ui, BaseUrls::for_region);
+            return Err(found.map_or(Error::Client(error), |found| {
+                let found = Box::new(found);
+                Error::OtherRegion { found, tried: region }
+            }));
+        }
+        outcome => outcome?,
+    };
     let names = ApiRequest::query("events/names").param("type", "general").param("limit", 1);
-    apis.push(answers("query API", project.client.json::<Json>(&names).map(drop)));
-    let me = project.client.json::<Json>(&ApiRequest::app("me"));
-    let about =
-        me.as_ref().ok().and_then(|me| me.pointer(&format!("/results/projects/{}", project.project_id)));
-    let said = |name: &str| about.and_then(|about| about.get(name)).and_then(Json::as_str).map(str::to_owned);
-    let (project_name, project_timezone) = (said("name"), said("timezone"));
-    apis.push(answers("app API", me.map(drop)));
-    let tested = Tested {
+    // Nobody has this id, so the answer is short.
+    let nobody = EngageRequest { distinct_id: Some("mp-auth-test".to_owned()), ..EngageRequest::default() };
+    let (about, app) = match client.project_info() {
+        Ok(about) => (Some(about), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let apis = vec![
+        raw_export,
+        answers("query API", client.json::<Json>(&names).map(drop)),
+        answers("profiles", client.profiles(&nobody, 1).map(drop)),
+        answers("app API", app),
+        answers("Lexicon", client.lexicon_schemas(Some(EntityType::Profile)).map(drop)),
+    ];
+    let plan_lacks = apis.iter().filter_map(|api| api.lacks.clone()).collect();
+    Ok(Tested {
         kind,
         account,
         username,
         project_id,
-        project_name,
-        project_timezone,
+        project_name: about.as_ref().map(|about| about.name.clone()),
+        project_timezone: about.and_then(|about| about.timezone),
         region: project.region.clone(),
         timezone: project.clock.timezone_name().to_owned(),
+        assumes_timezone,
         clock_mode: if project.clock.mode() == ClockMode::Utc { "utc" } else { "local" },
         apis,
-    };
-    output::object(output, reader.ui, &tested, &pairs(&tested))
+        plan_lacks,
+    })
 }
 
 /// A day before Mixpanel's first customers: asking for it costs nothing but a request, and tells how
@@ -90,25 +133,28 @@ const OLD: Date = date(2009, 1, 1);
 
 /// A refused credential is an error; what the plan lacks is an answer.
 fn export(project: &Project) -> Result<Api, Error> {
+    const NAME: &str = "raw export";
     let mut request = ExportRequest::days(OLD, OLD);
     request.limit = Some(1);
-    let (answers, remark) = match project.client.export(&request).map(drop) {
-        Ok(()) => (true, None),
-        Err(error) => match error.kind() {
-            ErrorKind::Forbidden { history_days: Some(days), .. } => {
-                (true, Some(format!("the plan keeps {days} days of history")))
-            }
-            ErrorKind::PlanLimit { .. } => (false, Some(output::clean(&error.to_string()))),
-            _ => return Err(error.into()),
-        },
+    let error = match project.client.export(&request) {
+        Ok(_) => return Ok(Api { name: NAME, answers: true, remark: None, lacks: None }),
+        Err(error) => error,
     };
-    Ok(Api { name: "raw export", answers, remark })
+    match error.kind() {
+        ErrorKind::Forbidden { history_days: Some(days), .. } => {
+            let lacks = Some(format!("events older than {days} days"));
+            Ok(Api { name: NAME, answers: true, remark: None, lacks })
+        }
+        ErrorKind::PlanLimit { .. } => Ok(answers(NAME, Err(error))),
+        _ => Err(error.into()),
+    }
 }
 
 /// Other APIs may be closed to this credential, or not in the plan: that is an answer too.
 fn answers(name: &'static str, outcome: mixpanel_client::Result<()>) -> Api {
-    let remark = outcome.as_ref().err().map(|error| output::clean(&error.to_string()));
-    Api { name, answers: outcome.is_ok(), remark }
+    let Err(error) = outcome else { return Api { name, answers: true, remark: None, lacks: None } };
+    let lacks = matches!(error.kind(), ErrorKind::PlanLimit { .. }).then(|| name.to_owned());
+    Api { name, answers: false, remark: Some(clean(&error.to_string())), lacks }
 }
 
 fn pairs(tested: &Tested) -> Vec<(&'static str, String)> {
@@ -116,21 +162,23 @@ fn pairs(tested: &Tested) -> Vec<(&'static str, String)> {
     pairs.extend(tested.account.clone().map(|account| ("account", account)));
     pairs.extend(tested.username.clone().map(|username| ("username", username)));
     let named = |id: u64| match &tested.project_name {
-        Some(name) => format!("{id}, {}", output::clean(name)),
+        Some(name) => format!("{id}, {}", clean(name)),
         None => id.to_string(),
     };
     pairs.extend(tested.project_id.map(|id| ("project", named(id))));
     pairs.push(("region", tested.region.clone()));
     pairs.push(("time zone", format!("{} (times are {})", tested.timezone, tested.clock_mode)));
     if let Some(zone) = tested.project_timezone.as_ref().filter(|zone| **zone != tested.timezone) {
-        let remark =
-            format!("the project's is {}: --timezone, or `timezone` of the account", output::clean(zone));
+        let remark = format!("the project's is {}: --timezone, or `timezone` of the account", clean(zone));
         pairs.push(("note", remark));
     }
     for api in &tested.apis {
         let answer = if api.answers { "answers" } else { "does not answer" };
         let remark = api.remark.as_ref().map(|remark| format!(": {remark}")).unwrap_or_default();
         pairs.push((api.name, format!("{answer}{remark}")));
+    }
+    if !tested.plan_lacks.is_empty() {
+        pairs.push(("the plan lacks", tested.plan_lacks.join(", ")));
     }
     pairs
 }
