@@ -27,7 +27,7 @@ fn in_memory(simulator: &Simulator) -> Workspace {
 }
 
 /// The same database as seen through another project's simulator.
-fn at(simulator: &Simulator, path: &Path) -> Workspace {
+pub(crate) fn at(simulator: &Simulator, path: &Path) -> Workspace {
     workspace(simulator, StorageEngine::open(path).unwrap())
 }
 
@@ -40,7 +40,7 @@ fn some(request: EngageRequest) -> FetchProfiles {
 }
 
 /// What tells one state of a table from another.
-fn state(workspace: &Workspace) -> Vec<String> {
+pub(crate) fn state(workspace: &Workspace) -> Vec<String> {
     let rows =
         "SELECT count(*), bit_xor(hash(distinct_id, CAST(properties AS VARCHAR), last_seen)) FROM profiles";
     [rows, "SELECT count(*), max(fetched_at) FROM _ledger", "SELECT count(*), 0 FROM _vanished_profiles"]

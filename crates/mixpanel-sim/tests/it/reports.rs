@@ -237,6 +237,16 @@ fn saved_reports_of_all_kinds() {
     }
     let flow = [("bookmark_id", "8805"), ("query_type", "flows_sankey")];
     assert!(!ask(&simulator, "arb_funnels", &flow).json()["steps"].as_array().unwrap().is_empty());
+    // Retention has an address of its own, too.
+    let plain = ask(&simulator, "retention", &[("bookmark_id", "8804")]).json();
+    let insights = ask(&simulator, "insights", &[("bookmark_id", "8804")]).json();
+    let cohorts = insights["series"]["Signed Up and then Page View"].as_object().unwrap();
+    assert_eq!(plain.as_object().unwrap().len(), cohorts.len());
+    for (moment, cohort) in cohorts {
+        let own = &plain[&moment[..10]];
+        assert_eq!((&own["counts"], &own["first"]), (&cohort["$overall"]["counts"], &cohort["$overall"]["first"]));
+    }
+    assert_eq!(ask(&simulator, "retention", &[("bookmark_id", "8801")]).status, 404);
     assert_eq!(ask(&simulator, "insights", &[("bookmark_id", "1")]).status, 404);
     assert_eq!(ask(&simulator, "insights", &[("bookmark_id", "8805")]).status, 400);
     assert_eq!(ask(&simulator, "insights", &[]).status, 400);

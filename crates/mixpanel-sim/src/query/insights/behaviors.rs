@@ -8,7 +8,7 @@ use super::super::ask;
 use super::super::bookmark::filter::BoundFilters;
 use super::super::bookmark::{FunnelMetric, Report, RetentionMetric, StepDefinition};
 use super::super::funnel::count::{Counted, Funnel, Reached, Step, Steps};
-use super::super::retention::count::{Name, Retention, Wanted};
+use super::super::retention::count::{Cohort, Name, Retention, Wanted};
 use super::super::retention::wide_scope;
 use super::super::scope::{Keep, On, Scope};
 use super::{Output, moment};
@@ -88,12 +88,12 @@ pub(super) fn funnel(
     Ok(())
 }
 
-pub(super) fn retention(
+/// The cohorts of a report, and the moments at which their buckets begin.
+pub(in crate::query) fn cohorts(
     app: &App,
     report: &Report,
     metric: &RetentionMetric,
-    output: &mut Output,
-) -> Result<(), Refusal> {
+) -> Result<(Vec<i64>, Vec<Cohort>), Refusal> {
     let buckets = ask::buckets(report.range, metric.unit)?;
     let intervals = (buckets.len() as i64).min(MOST_INTERVALS) as usize + 1;
     let scope = wide_scope(app, report.range, metric.unit, intervals as i64);
@@ -112,6 +112,16 @@ pub(super) fn retention(
         on: group(&scope, report)?,
     };
     let cohorts = retention.count(&scope, &buckets)?;
+    Ok((buckets, cohorts))
+}
+
+pub(super) fn retention(
+    app: &App,
+    report: &Report,
+    metric: &RetentionMetric,
+    output: &mut Output,
+) -> Result<(), Refusal> {
+    let (buckets, cohorts) = cohorts(app, report, metric)?;
     output.headers = vec!["$retention".to_owned()];
     output.headers.extend(report.groups.iter().map(|group| group.property.clone()));
     let mut totals: BTreeMap<String, f64> = BTreeMap::new();
@@ -130,7 +140,7 @@ pub(super) fn retention(
         let mut by_segment = Map::new();
         by_segment.insert("$overall".to_owned(), numbers(&cohort.counts));
         for key in &segments {
-            let none = vec![0; intervals];
+            let none = vec![0; cohort.counts.len()];
             by_segment.insert(key.clone(), numbers(cohort.segments.get(key).unwrap_or(&none)));
         }
         series.insert(moment(app, bucket), Value::Object(by_segment));

@@ -1,6 +1,6 @@
 //! `/insights`: reports that are saved or come with the request.
 
-mod behaviors;
+pub(super) mod behaviors;
 mod numbers;
 
 use axum::http::StatusCode;

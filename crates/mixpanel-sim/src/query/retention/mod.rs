@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 
 use self::count::{Cohort, Name, Retention, Wanted};
 use super::ask;
+use super::bookmark::{Metric, Report};
+use super::insights::behaviors::cohorts;
+use super::saved::{self, Kind};
 use super::scope::{On, Range, Scope};
 use super::segment;
 use super::time::Unit;
 use crate::api::params::missing;
-use crate::api::{Answer, Call, Refusal, bad};
+use crate::api::{Answer, Call, Refusal, bad, not_found};
 use crate::app::App;
 pub(super) use frequency::addiction;
 
@@ -23,6 +26,9 @@ const MOST_INTERVALS: i64 = 1000;
 
 pub(super) fn retention(call: &Call<'_>) -> Result<Answer, Refusal> {
     let params = call.params;
+    if let Some(id) = params.integer("bookmark_id")? {
+        return saved_report(call, id);
+    }
     let range = ask::range(call)?;
     let kinds = [("birth", false), ("compounded", true)];
     let compounded = params.choice("retention_type", &kinds)?.unwrap_or(false);
@@ -82,6 +88,21 @@ pub(super) fn retention(call: &Call<'_>) -> Result<Answer, Refusal> {
         answer.insert(unit.label(bucket), value);
     }
     Ok(Answer::json(&Value::Object(answer)))
+}
+
+/// A saved report, in the form of this endpoint.
+fn saved_report(call: &Call<'_>, id: i64) -> Result<Answer, Refusal> {
+    let saved = saved::find(id).filter(|report| report.kind == Kind::Retention);
+    let saved = saved.ok_or_else(|| not_found(format!("no retention report with bookmark_id {id}")))?;
+    let report = Report::read(call.app, &saved.params)?;
+    let [Metric::Retention(metric)] = &report.metrics[..] else {
+        return Err(bad("the report is not about retention alone"));
+    };
+    let (buckets, cohorts) = cohorts(call.app, &report, metric)?;
+    let answer = buckets.iter().zip(&cohorts).map(|(&bucket, cohort)| {
+        (metric.unit.label(bucket), json!({"counts": cohort.counts, "first": cohort.first}))
+    });
+    Ok(Answer::json(&Value::Object(answer.collect())))
 }
 
 /// The events of a range and of the intervals after it.
