@@ -75,7 +75,7 @@ fn the_shell_completes_remembers_and_ends() {
     shell.set_expect_timeout(Some(Duration::from_millis(500)));
     until("the prompt", || {
         shell.send(ControlCode::EndOfText).unwrap();
-        shell.expect("interrupt").ok()
+        shell.expect("error").ok()
     });
     shell.set_expect_timeout(Some(PATIENCE));
     shell.expect("mp> ").unwrap();
