@@ -19,6 +19,7 @@ mod shell;
 mod signals;
 mod snapshot;
 mod sql;
+mod streams;
 mod support;
 mod sync;
 mod terminal;
