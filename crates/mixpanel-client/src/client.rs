@@ -259,6 +259,13 @@ impl Client {
         other
     }
 
+    /// Gives a client that tries again under another policy, and shares everything else.
+    pub fn with_retry(&self, policy: RetryPolicy) -> Self {
+        let mut other = self.clone();
+        other.retrier.policy = policy;
+        other
+    }
+
     /// Asks for raw events, and returns when the first bytes of the answer are here.
     ///
     /// Failures up to that point are retried as the policy allows. Later ones surface in the

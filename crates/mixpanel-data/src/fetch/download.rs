@@ -16,8 +16,8 @@ use super::source::ExportSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::chunk::BatchSource;
 
-/// How many batches of a download wait for the writer.
-const WAITING: usize = 4;
+/// How many batches of a download wait for the writer. More made nothing faster (measured with 16).
+const WAITING: usize = 2;
 
 /// What a download says to the writer.
 pub(super) enum News {

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::export::{ColumnPlan, DecodedBatch, ExportRequest};
+use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::ProjectClock;
 
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
@@ -31,6 +32,9 @@ use crate::value::Value;
 /// So many downloads run at a time, unless told otherwise. Mixpanel allows 100;
 /// more than a few only wait for each other's rows to be written.
 const DEFAULT_CONCURRENCY: usize = 4;
+
+/// A third download begins only while those that run are expected to bring less text than this.
+const MAX_AHEAD_BYTES: u64 = 256 << 20;
 
 /// After so many chunks in a row that failed, each of them tried again as often
 /// as the client's policy allows, the rest is not tried.
@@ -144,6 +148,7 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
     // Downloads end with the run, even if it ends early.
     let cancel = job.client.retrier().cancel.child();
     let client = job.client.with_cancel(cancel.clone());
+    let once = client.with_retry(RetryPolicy::never());
     let downloader = Downloader {
         client: &client,
         clock: job.clock,
@@ -169,8 +174,10 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
             outcome: RunOutcome::default(),
             concurrency,
             running: 0,
+            expected: 0,
             failures: 0,
             doubtful: Vec::new(),
+            once: &once,
             stopped: false,
             progress: FetchProgress::default(),
             committed: 0,
@@ -209,11 +216,15 @@ struct Run<'r, 'p, 's> {
     outcome: RunOutcome,
     concurrency: usize,
     running: usize,
+    /// Bytes of text that are expected of those that run.
+    expected: u64,
     /// Chunks that failed since the last one that did not.
     failures: u32,
     /// Chunks that failed before any succeeded. What runs beside them will tell
     /// whether it is their days or Mixpanel.
     doubtful: Vec<(PlannedChunk, mixpanel_client::Error)>,
+    /// Tries nothing again: to find out whether other days answer.
+    once: &'r Client,
     /// No further downloads are begun.
     stopped: bool,
     progress: FetchProgress,
@@ -225,23 +236,40 @@ struct Run<'r, 'p, 's> {
 }
 
 impl<'r> Run<'r, '_, '_> {
-    /// Begins as many downloads as may run.
+    /// Begins as many downloads as may run. Large chunks come one ahead of the one that is written:
+    /// more would hold memory, and connections that nobody reads from for minutes.
     fn begin(&mut self) {
         while !self.stopped
             && self.doubtful.is_empty()
             && self.running < self.concurrency
+            && (self.running < 2 || self.expected < MAX_AHEAD_BYTES)
             && let Some(chunk) = self.planner.next()
         {
-            let downloader = self.downloader.clone();
-            self.threads.spawn(move || downloader.run(chunk));
-            self.running += 1;
+            self.start(self.downloader.clone(), chunk);
         }
+    }
+
+    fn start(&mut self, downloader: Downloader<'r>, chunk: PlannedChunk) {
+        self.running += 1;
+        self.expected += chunk.bytes.unwrap_or_default();
+        self.threads.spawn(move || downloader.run(chunk));
+    }
+
+    /// When the first chunk failed alone, asks once for other days, if there are any: it may be the
+    /// chunk's days, and not Mixpanel.
+    fn probe(&mut self) -> bool {
+        let [(first, _)] = &self.doubtful[..] else { return false };
+        // Its days are not on their way any more, and hold nobody up.
+        self.planner.lost(first);
+        let Some(chunk) = self.planner.next() else { return false };
+        self.start(Downloader { client: self.once, ..self.downloader.clone() }, chunk);
+        true
     }
 
     fn drive(&mut self, news: &Receiver<News>) -> Result<()> {
         loop {
             self.begin();
-            if self.running == 0 {
+            if self.running == 0 && !self.probe() {
                 for (chunk, error) in std::mem::take(&mut self.doubtful) {
                     self.give_up(&chunk, error);
                 }
@@ -252,6 +280,7 @@ impl<'r> Run<'r, '_, '_> {
                 Ok(News::Opened(opened)) => self.write(opened)?,
                 Ok(News::Finished { chunk, outcome }) => {
                     self.running -= 1;
+                    self.expected -= chunk.bytes.unwrap_or_default();
                     if let Err(error) = outcome {
                         self.failed(chunk, error)?;
                     }

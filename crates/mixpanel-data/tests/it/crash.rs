@@ -11,7 +11,7 @@ use mixpanel_data::{FetchEvents, StorageEngine, SyncOptions, SyncState, Value};
 use mixpanel_sim::{SimConfig, Simulator};
 
 use crate::bad_input::{child, role};
-use crate::support::{event, events_metadata, fingerprint, small_world, workspace};
+use crate::support::{event, events_metadata, fingerprint, sequence, small_world, workspace};
 
 /// Starts a child that opens an ephemeral database; returns it and the folder.
 fn ephemeral_child(test: &str) -> (Child, PathBuf) {
@@ -66,14 +66,7 @@ fn a_sync_killed_again_and_again_ends_in_the_same_table() {
 
     let folder = tempfile::tempdir().unwrap();
     let test = "crash::a_sync_killed_again_and_again_ends_in_the_same_table";
-    // Any sequence will do, as long as it is always the same one.
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut next = sequence();
     let (mut kills, mut copies) = (0, 0);
     let mut took = Duration::from_millis(800);
     while kills < KILLS {

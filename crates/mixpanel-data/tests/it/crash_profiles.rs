@@ -10,7 +10,7 @@ use mixpanel_sim::{SimConfig, Simulator};
 
 use crate::bad_input::{child, role};
 use crate::profiles::{at, crowd, state};
-use crate::support::project_at;
+use crate::support::{project_at, sequence};
 
 /// A snapshot takes the place of another, and is killed at random moments. Whatever the moment: the next to
 /// open the file finds the one or the other, with its ledger entry and those who have vanished, and nothing
@@ -33,14 +33,7 @@ fn a_killed_fetch_of_profiles_leaves_the_old_snapshot_or_the_new() {
     assert_ne!(old, new);
 
     let test = "crash_profiles::a_killed_fetch_of_profiles_leaves_the_old_snapshot_or_the_new";
-    // Any sequence will do, as long as it is always the same one.
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut next = sequence();
     let restart = || {
         for name in ["data.duckdb", "data.duckdb.wal"] {
             let _ = std::fs::remove_file(folder.path().join(name));

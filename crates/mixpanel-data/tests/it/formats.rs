@@ -45,10 +45,9 @@ COMMIT;
 fn format_1() -> String {
     let (begin, rest) = FORMAT_2.split_once("CREATE TABLE IF NOT EXISTS _held").unwrap();
     let (_, end) = rest.split_once(';').unwrap();
-    format!("{begin}{end}").replace("SELECT 2,", "SELECT 1,").replace(
-        "UPDATE _format SET version = 2 WHERE version < 2;",
-        "",
-    )
+    format!("{begin}{end}")
+        .replace("SELECT 2,", "SELECT 1,")
+        .replace("UPDATE _format SET version = 2 WHERE version < 2;", "")
 }
 
 /// Copies what a file of today holds into a file as an older version would have made it.
@@ -103,7 +102,7 @@ fn file_of_today(simulator: &Simulator, path: &Path) {
     let (first, _) = days(simulator);
     workspace.fetch_events(&FetchEvents::days(first, first.tomorrow().unwrap())).unwrap();
     let people = ["user_1", "user_2"].map(|id| profile(id, r#"{"plan":"pro","$name":"Ada"}"#));
-    workspace.storage().create_profiles_table("people", people, &profiles_metadata(), None).unwrap();
+    workspace.storage().create_profiles_table("people", people.to_vec(), &profiles_metadata(), None).unwrap();
 }
 
 #[test]
@@ -119,7 +118,8 @@ fn rows_of_older_files_survive_and_tables_they_lacked_are_there() {
             let flat = "SELECT count(*), CAST(bit_xor(hash(COLUMNS(*))) AS VARCHAR) FROM";
             let flat = |view: &str| storage.execute_rows(&format!("{flat} {view}"), &[]).unwrap().rows;
             let people = "SELECT distinct_id, CAST(properties AS VARCHAR), last_seen FROM people ORDER BY 1";
-            let ledger = "SELECT table_name, day, filter_hash, state, row_count, fetched_at FROM _ledger ORDER BY ALL";
+            let ledger =
+                "SELECT table_name, day, filter_hash, state, row_count, fetched_at FROM _ledger ORDER BY ALL";
             let people = storage.execute_rows(people, &[]).unwrap().rows;
             let ledger = storage.execute_rows(ledger, &[]).unwrap().rows;
             (fingerprint(storage, "events"), flat("events_flat"), flat("people_flat"), people, ledger)
@@ -144,7 +144,8 @@ fn rows_of_older_files_survive_and_tables_they_lacked_are_there() {
             let count = storage.execute_scalar(&format!("SELECT count(*) FROM {table}")).unwrap();
             assert_eq!(count, Value::Integer(0), "{table}");
         }
-        let changed = storage.execute_scalar("SELECT count(*) FROM _ledger WHERE filters IS NOT NULL").unwrap();
+        let changed =
+            storage.execute_scalar("SELECT count(*) FROM _ledger WHERE filters IS NOT NULL").unwrap();
         assert_eq!(changed, Value::Integer(0));
 
         // The file is as good as a new one: events go on, profiles are replaced, and who is gone is known.

@@ -9,7 +9,7 @@ use mixpanel_data::{
 use mixpanel_sim::{Fault, SimConfig, Simulator};
 
 use crate::profiles::crowd;
-use crate::support::{everything_below, small_world, workspace};
+use crate::support::{everything_below, sequence, small_world, workspace};
 
 fn in_memory(simulator: &Simulator) -> Workspace {
     workspace(simulator, StorageEngine::memory().unwrap())
@@ -84,14 +84,8 @@ fn a_stream_that_is_cut_at_100_places_is_the_clean_export() {
     let request = all_days(&simulator);
     let clean = events(&workspace, &request, &StreamBuffer::Usual);
     assert!(clean.1.is_none() && clean.0.len() > 1_000);
-    // Any sequence will do, as long as it is always the same one.
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random % 10_000) as f64 / 10_000.0
-    };
+    let mut random = sequence();
+    let mut next = move || (random() % 10_000) as f64 / 10_000.0;
     let (mut duplicates, mut missing, mut cuts) = (0, 0, 0);
     while cuts < 100 {
         // Several in one run, some of them in a row.

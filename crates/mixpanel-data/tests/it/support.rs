@@ -103,6 +103,17 @@ pub(crate) fn workspace(simulator: &Simulator, storage: StorageEngine) -> Worksp
     Workspace::builder().project(project(simulator, CancelToken::new())).now(move || now).storage(storage)
 }
 
+/// Numbers without a pattern, and always the same ones.
+pub(crate) fn sequence() -> impl FnMut() -> u64 {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    }
+}
+
 /// An order-independent fingerprint of a table's rows.
 pub(crate) fn fingerprint(storage: &StorageEngine, table: &str) -> (i64, String) {
     let sql = format!(

@@ -121,7 +121,26 @@ fn when_nothing_answers_the_budget_is_not_burnt() {
     let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
     let error = workspace.sync(&from(&simulator)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Api { .. }), "{error:?}");
-    assert_eq!(simulator.requests().len(), 6, "one chunk, with the client's retries");
+    assert_eq!(
+        simulator.requests().len(),
+        7,
+        "one chunk with the client's retries, and a look at other days"
+    );
+}
+
+#[test]
+fn a_newest_day_that_always_fails_does_not_keep_the_others_out() {
+    let simulator = Simulator::start(small_world()).unwrap();
+    let (first, last) = (simulator.world().first_day(), simulator.config().today.yesterday().unwrap());
+    simulator.fault(Fault::status(500).on_day(last).times(10_000));
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let options = SyncOptions { to: Some(last), ..from(&simulator) };
+    let result = workspace.sync(&options).unwrap();
+    assert_eq!(result.state, SyncState::Partial);
+    let failed: Vec<_> = result.failed.iter().map(|range| (range.from, range.to)).collect();
+    assert_eq!(failed, [(last, last)]);
+    let others = simulator.world().unique_count(first, last.yesterday().unwrap());
+    assert_eq!(workspace.sql_scalar("SELECT count(*) FROM events").unwrap().as_i64(), Some(others as i64));
 }
 
 #[test]

@@ -143,10 +143,7 @@ impl Sizes {
             return Ok(size);
         }
         let size = count()?;
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(cohort.id, (snapshot.clone(), size));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(cohort.id, (snapshot.clone(), size));
         Ok(size)
     }
 }

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{ClockMode, SimConfig, Source};
 use crate::error::SimError;
-use crate::gzip::Segment;
+use crate::gzip::{self, Segment};
 use crate::profiles::{Profiles, Subject};
 use crate::random::Random;
 use calendar::Planned;
@@ -150,6 +150,11 @@ impl World {
             day.jsonl();
             day.segment(self.gzip_level);
         });
+    }
+
+    /// The days of a range as one gzip stream: byte for byte what an export of them sends.
+    pub fn gzip(&self, from: Date, to: Date) -> Vec<Bytes> {
+        gzip::stream(self.segments(self.range(from, to)))
     }
 
     /// The days as compressed segments, made now if need be.

@@ -244,7 +244,10 @@ fn saved_reports_of_all_kinds() {
     assert_eq!(plain.as_object().unwrap().len(), cohorts.len());
     for (moment, cohort) in cohorts {
         let own = &plain[&moment[..10]];
-        assert_eq!((&own["counts"], &own["first"]), (&cohort["$overall"]["counts"], &cohort["$overall"]["first"]));
+        assert_eq!(
+            (&own["counts"], &own["first"]),
+            (&cohort["$overall"]["counts"], &cohort["$overall"]["first"])
+        );
     }
     assert_eq!(ask(&simulator, "retention", &[("bookmark_id", "8801")]).status, 404);
     assert_eq!(ask(&simulator, "insights", &[("bookmark_id", "1")]).status, 404);

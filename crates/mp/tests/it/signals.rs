@@ -48,6 +48,37 @@ fn a_stopped_first_fetch_leaves_no_table() {
 }
 
 #[test]
+fn a_stopped_sync_keeps_what_is_in_and_asks_for_the_rest_only() {
+    let world = simulator(20, 500);
+    let place = Place::at(&world);
+    let days = world.world();
+    let (from, to) = (days.first_day(), days.last_day().yesterday().unwrap());
+    let (from_text, to_text) = (from.to_string(), to.to_string());
+    let sync = ["sync", "--from", &from_text, "--to", &to_text, "--db", DB];
+    // The newest day comes alone, then eight more; the third request hangs.
+    world.fault(Fault::Stall { after_bytes: 20_000, delay: Duration::from_secs(120) }.on_day(from));
+    let child = place.start(sync);
+    until("the last request", || (world.requests().len() == 3).then_some(()));
+    let started = Instant::now();
+    child.signal(Signal::SIGINT);
+    let run = child.end();
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
+
+    let there = place.scalar(DB, "SELECT count(*) FROM _ledger").as_i64().unwrap();
+    assert!((1..19).contains(&there), "{there}");
+    let oldest = to.checked_sub(jiff::Span::new().days(there - 1)).unwrap();
+    assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), days.unique_count(oldest, to));
+    let before = world.requests().len();
+    place.ok(sync);
+    let asked = world.requests()[before..].iter().map(|request| request.target.clone()).collect::<Vec<_>>();
+    let last = oldest.yesterday().unwrap();
+    assert!(asked.iter().any(|target| target.contains(&format!("to_date={last}"))), "{asked:?}");
+    assert!(asked.iter().all(|target| !target.contains(&format!("to_date={to}"))), "{asked:?}");
+    assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), days.unique_count(from, to));
+}
+
+#[test]
 fn a_wait_between_attempts_can_be_stopped() {
     let world = small_world();
     let place = Place::at(&world);

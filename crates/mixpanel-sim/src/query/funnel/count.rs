@@ -131,9 +131,9 @@ impl Funnel<'_> {
             let previous = times[times.len() - 1];
             let from = hits.partition_point(|hit| hit.event.time < previous - GRACE_MS);
             let within = hits[from..].iter().take_while(|hit| hit.event.time - begun <= self.window_ms);
-            let next = within.zip(from..).find(|(hit, index)| {
-                hit.steps >> times.len() & 1 == 1 && !taken.contains(index)
-            });
+            let next = within
+                .zip(from..)
+                .find(|(hit, index)| hit.steps >> times.len() & 1 == 1 && !taken.contains(index));
             let Some((hit, index)) = next else { break };
             times.push(hit.event.time.max(previous));
             taken.push(index);
