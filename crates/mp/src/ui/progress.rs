@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn the_budget_is_told_with_the_next_slot() {
+        let fresh = mixpanel_client::budget::RequestBudget::in_memory();
+        assert_eq!(said(&fresh.state(ApiFamily::Export, SystemTime::now())), "budget 0/60");
+        let used = BudgetState {
+            used: 60,
+            next: Duration::from_secs(90),
+            ..fresh.state(ApiFamily::Export, SystemTime::now())
+        };
+        assert_eq!(said(&used), "budget 60/60, next in 1 min 31 s");
+    }
+
+    #[test]
     fn times_have_two_units() {
         let shown = [0, 59, 61, 3700].map(|seconds| time(Duration::from_secs(seconds)));
         assert_eq!(shown, ["1 s", "1 min 0 s", "1 min 2 s", "1 h 1 min"]);

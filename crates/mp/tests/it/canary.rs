@@ -54,7 +54,11 @@ fn echo(simulator: &Simulator, status: u16) {
 }
 
 fn talkative(args: &[String]) -> Vec<String> {
-    [&["-vv".to_owned(), "--error-format".to_owned(), "json".to_owned()][..], args].concat()
+    [&["-vv", "--error-format", "json"].map(str::to_owned)[..], args].concat()
+}
+
+fn for_programs(args: &[String]) -> Vec<String> {
+    [&["-vv", "--progress", "json"].map(str::to_owned)[..], args].concat()
 }
 
 #[test]
@@ -67,15 +71,15 @@ fn a_secret_is_seen_nowhere_but_in_the_configuration_file() {
     // From the environment, with servers that echo it, in both forms of errors.
     let place = Place::at(&simulator);
     for status in [400, 401, 403, 404] {
-        for words in [fetch.clone(), talkative(&fetch)] {
+        for words in [fetch.clone(), talkative(&fetch), for_programs(&fetch)] {
             echo(&simulator, status);
             let run = place.run(words);
             assert_ne!(run.code, Some(0), "{run:?}");
             unseen(&run);
         }
     }
-    for words in [talkative(&fetch), vec!["auth".into(), "status".into()], vec!["auth".into(), "test".into()]]
-    {
+    let auth = |word: &str| vec!["auth".to_owned(), word.to_owned()];
+    for words in [talkative(&fetch), for_programs(&fetch), auth("status"), talkative(&auth("test"))] {
         let run = place.run(words);
         assert_eq!(run.code, Some(0), "{run:?}");
         unseen(&run);
