@@ -133,7 +133,9 @@ fn a_report_in_a_file_is_asked_and_saved_nowhere() {
         (r#"{"funnel": {"steps": []}}"#, "is no report"),
     ] {
         std::fs::write(place.here("report.json"), text).unwrap();
-        place.run(["query", "report", "report.json"]).fails(2, &["report.json", said, "mp query report --help"]);
+        place
+            .run(["query", "report", "report.json"])
+            .fails(2, &["report.json", said, "mp query report --help"]);
     }
 }
 
@@ -165,7 +167,10 @@ fn a_scalar_is_a_scalar() {
     assert_eq!(json(&place.ok(["query", "sql", "--scalar", query, "--db", DB])), count);
     std::fs::write(place.here("query.sql"), query).unwrap();
     assert_eq!(json(&place.ok(["query", "sql", "-s", "-F", "query.sql", "--db", DB])), count);
-    assert_eq!(place.ok(["query", "sql", "-s", query, "--db", DB, "--format", "plain"]).trim(), count.to_string());
+    assert_eq!(
+        place.ok(["query", "sql", "-s", query, "--db", DB, "--format", "plain"]).trim(),
+        count.to_string()
+    );
 }
 
 #[test]
@@ -173,7 +178,8 @@ fn segmentation_counts_what_was_fetched() {
     let simulator = small_world();
     let place = Place::at(&simulator);
     place.ok(fetch_all(&simulator));
-    let event = place.scalar(DB, "SELECT event_name FROM events GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1");
+    let event =
+        place.scalar(DB, "SELECT event_name FROM events GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1");
     let event = event.as_str().unwrap();
     let live = json(&asked(&place, &simulator, &["query", "segmentation", "-e", event]));
     let count = place.scalar(DB, &format!("SELECT count(*) FROM events WHERE event_name = '{event}'"));
@@ -233,10 +239,15 @@ fn questions_that_cannot_be_right_end_with_3() {
     );
     fails(&["query", "segmentation", "-e", "a", "--on", "b", "--limit", "10001"], &["between 1 and 10000"]);
     fails(&["query", "frequency", "--unit", "day", "--addiction-unit", "day"], &["a day has one day"]);
-    fails(&["query", "segmentation-sum", "-e", "a", "--on", "b", "--unit", "week"], &["hour or day, not week"]);
+    fails(
+        &["query", "segmentation-sum", "-e", "a", "--on", "b", "--unit", "week"],
+        &["hour or day, not week"],
+    );
     let backwards = ["query", "segmentation", "-e", "a", "--from", "2024-01-02", "--to", "2024-01-01"];
     place.run(backwards).fails(3, &["after the last day"]);
-    place.run(["query", "segmentation", "-e", "a", "--from", "7d", "--to", "today", "--unit", "year"]).fails(2, &["hour, day, week, month"]);
+    place
+        .run(["query", "segmentation", "-e", "a", "--from", "7d", "--to", "today", "--unit", "year"])
+        .fails(2, &["hour, day, week, month"]);
     place.run(["query", "report", "missing.json"]).fails(4, &["missing.json"]);
     assert!(simulator.requests().is_empty());
 }

@@ -93,10 +93,9 @@ fn what_is_not_there_ends_with_4() {
     place.run(["query", "saved-report", "1"]).fails(4, &["not found"]);
     place.run(["query", "flows", "1"]).fails(4, &["not found"]);
     place.run(["inspect", "lexicon-schema", "-t", "event", "-n", "No such"]).fails(4, &["not found"]);
-    place.run(["inspect", "properties", "-e", "purchase"]).fails(
-        4,
-        &["no event `purchase`", "Purchase", "mp inspect events"],
-    );
+    place
+        .run(["inspect", "properties", "-e", "purchase"])
+        .fails(4, &["no event `purchase`", "Purchase", "mp inspect events"]);
     place.run(["fetch", "profiles", "--cohort", "1", "--db", DB]).fails(3, &["cohort 1"]);
 }
 
@@ -146,8 +145,15 @@ fn commas_quotes_and_dots_in_names_are_part_of_the_name() {
     let simulator = odd_world();
     let place = Place::at(&simulator);
     let ask = |words: &[&str]| parsed(&place.ok(dated(&simulator, words)));
-    assert_eq!(ask(&["query", "event-counts", "-e", EVENT, "-e", "Purchase"])["series"][EVENT].as_object().unwrap()
-        .values().map(|count| count.as_u64().unwrap()).sum::<u64>(), 7);
+    assert_eq!(
+        ask(&["query", "event-counts", "-e", EVENT, "-e", "Purchase"])["series"][EVENT]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|count| count.as_u64().unwrap())
+            .sum::<u64>(),
+        7
+    );
     let by = ask(&["query", "segmentation", "-e", EVENT, "--on", PROPERTY]);
     let totals = |segment: &str| -> u64 {
         by["series"][segment].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
@@ -158,7 +164,8 @@ fn commas_quotes_and_dots_in_names_are_part_of_the_name() {
     let properties = parsed(&place.ok(["inspect", "properties", "-e", EVENT]));
     assert!(properties.as_array().unwrap().contains(&json!(PROPERTY)), "{properties}");
     let values = parsed(&place.ok(["inspect", "values", "-p", PROPERTY, "-e", EVENT]));
-    let values: BTreeSet<&str> = values.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
+    let values: BTreeSet<&str> =
+        values.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
     assert_eq!(values, ["it's", "x.y"].into());
     let feed = ask(&["query", "activity-feed", "--user", "user, 1"]);
     assert_eq!(feed["event_count"], 3, "{feed}");
@@ -169,10 +176,18 @@ fn commas_quotes_and_dots_in_names_are_part_of_the_name() {
     let here = |words: &[&str]| parsed(&place.ok(words.iter().copied().chain(["--db", DB])));
     let found = here(&["inspect", "distribution", "-e", EVENT, "-p", PROPERTY]);
     assert_eq!((&found["values"][0]["value"], &found["values"][0]["count"]), (&json!("x.y"), &json!(4)));
-    assert_eq!(here(&["inspect", "coverage", "-e", EVENT, "--property", PROPERTY])["coverage"][0]["defined_count"], 7);
+    assert_eq!(
+        here(&["inspect", "coverage", "-e", EVENT, "--property", PROPERTY])["coverage"][0]["defined_count"],
+        7
+    );
     let column = format!("\"{}\"", PROPERTY.replace('"', "\"\""));
     assert_eq!(here(&["inspect", "column", "-t", "events_flat", "-c", &column])["count"], 7);
-    assert!(here(&["inspect", "keys", "-t", "events", "-e", EVENT]).as_array().unwrap().contains(&json!(PROPERTY)));
+    assert!(
+        here(&["inspect", "keys", "-t", "events", "-e", EVENT])
+            .as_array()
+            .unwrap()
+            .contains(&json!(PROPERTY))
+    );
 }
 
 #[test]
@@ -252,7 +267,8 @@ fn odd_profiles_keep_their_ids_and_need_no_last_seen() {
     place.ok(["fetch", "profiles", "--db", DB]);
     let count = |sql: &str| place.scalar(DB, sql).as_i64().unwrap();
     assert!(count("SELECT count(*) FROM profiles WHERE last_seen IS NULL") > 0);
-    let number = place.scalar(DB, "SELECT min(distinct_id) FROM profiles WHERE distinct_id SIMILAR TO '[0-9]+'");
+    let number =
+        place.scalar(DB, "SELECT min(distinct_id) FROM profiles WHERE distinct_id SIMILAR TO '[0-9]+'");
     let number = number.as_str().expect("some ids are numbers").to_owned();
     let one = place.ok(["fetch", "profiles", "--stdout", "--distinct-id", &number]);
     assert_eq!(parsed(&one)["distinct_id"], number, "as text");
@@ -266,7 +282,12 @@ fn many_ids_are_asked_for_in_batches() {
     let place = Place::at(&simulator);
     place.ok(["fetch", "profiles", "all", "--db", DB]);
     let ids = parsed(&place.ok([
-        "sql", "--db", DB, "SELECT distinct_id FROM \"all\" ORDER BY 1 LIMIT 2500", "--jq", "map(.distinct_id)",
+        "sql",
+        "--db",
+        DB,
+        "SELECT distinct_id FROM \"all\" ORDER BY 1 LIMIT 2500",
+        "--jq",
+        "map(.distinct_id)",
     ]));
     let ids: Vec<&str> = ids.as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(ids.len(), 2_500);
@@ -282,13 +303,17 @@ fn a_session_that_expires_begins_again_and_is_told() {
     let simulator = crowd(2_500);
     let place = Place::at(&simulator);
     let clean = place.ok(["fetch", "profiles", "--stdout"]);
-    let expired = || refusal(400, "request for page in uncached query for params").on_endpoint("engage").after(1);
+    let expired =
+        || refusal(400, "request for page in uncached query for params").on_endpoint("engage").after(1);
     // The wait before the next attempt is real, so there is one.
     simulator.fault(expired());
     let run = place.run(["fetch", "profiles", "--db", DB]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.stderr.contains("session") && run.stderr.contains("attempt 2"), "{run:?}");
-    assert_eq!((&parsed(&run.stdout)["rows"], &parsed(&run.stdout)["duplicates"]), (&json!(2_500), &json!(0)));
+    assert_eq!(
+        (&parsed(&run.stdout)["rows"], &parsed(&run.stdout)["duplicates"]),
+        (&json!(2_500), &json!(0))
+    );
     simulator.fault(expired());
     let again = place.ok(["fetch", "profiles", "--stdout"]);
     assert!(again == clean, "no row twice, none missing");

@@ -54,9 +54,7 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
             let schema = marked(&sample.schema, &json);
             rows(&words.local.output, &Plot::default(), ui, schema, &sample.batches)
         }
-        Here::Summarize(words) => {
-            shown(&words.local, reader, |workspace| workspace.summarize(&words.table))
-        }
+        Here::Summarize(words) => shown(&words.local, reader, |workspace| workspace.summarize(&words.table)),
         Here::Breakdown(words) => {
             shown(&words.local, reader, |workspace| workspace.event_breakdown(&words.table))
         }

@@ -42,9 +42,7 @@ pub(super) fn run(what: &AtMixpanel, reader: Reader<'_>) -> Result<(), Error> {
             let range = words.from.zip(words.to).map(|(from, to)| (asker.day(from), asker.day(to)));
             show(&words.remote, ui, &asker.client.annotations(range)?)
         }
-        AtMixpanel::Project(remote) => {
-            one(&remote.output, ui, asker(remote, reader)?.client.project_info()?)
-        }
+        AtMixpanel::Project(remote) => one(&remote.output, ui, asker(remote, reader)?.client.project_info()?),
     }
 }
 

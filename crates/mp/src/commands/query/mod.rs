@@ -27,9 +27,7 @@ pub(crate) fn run(query: &Query, reader: Reader<'_>) -> Result<(), Error> {
             let (from, to) = (words.from.map(|day| asker.day(day)), words.to.map(|day| asker.day(day)));
             asker.client.query_saved_report(words.id, words.kind, from, to)
         }),
-        Query::Flows(words) => {
-            ask(&words.live, reader, |asker| asker.client.query_flows(words.id))
-        }
+        Query::Flows(words) => ask(&words.live, reader, |asker| asker.client.query_flows(words.id)),
         Query::Frequency(words) => frequency(words, reader),
         Query::SegmentationNumeric(words) => ask(&words.numeric.live, reader, |asker| {
             let mut query = numeric(&words.numeric, asker);
@@ -39,9 +37,9 @@ pub(crate) fn run(query: &Query, reader: Reader<'_>) -> Result<(), Error> {
         Query::SegmentationSum(words) => {
             ask(&words.live, reader, |asker| asker.client.segmentation_sum(&numeric(words, asker)))
         }
-        Query::SegmentationAverage(words) => ask(&words.live, reader, |asker| {
-            asker.client.segmentation_average(&numeric(words, asker))
-        }),
+        Query::SegmentationAverage(words) => {
+            ask(&words.live, reader, |asker| asker.client.segmentation_average(&numeric(words, asker)))
+        }
         Query::EngageStats(words) => engage_stats(words, reader),
         Query::Report(words) => report(words, reader),
         Query::Sql(words) if words.scalar => super::sql::scalar(&words.sql, reader),
