@@ -82,7 +82,7 @@ const TIMELESS: [&[&str]; 24] = [
     &["inspect", "summarize", "-t", "events", "--db", DB],
     &["inspect", "breakdown", "-t", "events", "--db", DB],
     &["inspect", "keys", "-t", "events", "-e", "Purchase", "--db", DB],
-    &["inspect", "column", "-t", "events_flat", "-c", "\"$browser\"", "--top", "3", "--db", DB],
+    &["inspect", "column", "-t", "events", "-c", "$browser", "--top", "3", "--db", DB],
 ];
 
 #[test]

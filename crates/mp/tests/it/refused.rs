@@ -180,8 +180,7 @@ fn commas_quotes_and_dots_in_names_are_part_of_the_name() {
         here(&["inspect", "coverage", "-e", EVENT, "--property", PROPERTY])["coverage"][0]["defined_count"],
         7
     );
-    let column = format!("\"{}\"", PROPERTY.replace('"', "\"\""));
-    assert_eq!(here(&["inspect", "column", "-t", "events_flat", "-c", &column])["count"], 7);
+    assert_eq!(here(&["inspect", "column", "-t", "events", "-c", PROPERTY])["count"], 7);
     assert!(
         here(&["inspect", "keys", "-t", "events", "-e", EVENT])
             .as_array()
@@ -269,11 +268,22 @@ fn odd_profiles_keep_their_ids_and_need_no_last_seen() {
     assert!(count("SELECT count(*) FROM profiles WHERE last_seen IS NULL") > 0);
     let number =
         place.scalar(DB, "SELECT min(distinct_id) FROM profiles WHERE distinct_id SIMILAR TO '[0-9]+'");
-    let number = number.as_str().expect("some ids are numbers").to_owned();
-    let one = place.ok(["fetch", "profiles", "--stdout", "--distinct-id", &number]);
-    assert_eq!(parsed(&one)["distinct_id"], number, "as text");
-    let raw = parsed(&place.ok(["fetch", "profiles", "--stdout", "--raw", "--distinct-id", &number]));
-    assert_eq!(raw["$distinct_id"].to_string(), number, "as it came");
+    let digits = "SELECT distinct_id FROM profiles WHERE distinct_id SIMILAR TO '[0-9]+' LIMIT 50";
+    let ids = parsed(&place.ok(["sql", "--db", DB, digits, "--jq", "map(.distinct_id)"]));
+    let flags: Vec<String> = ids
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| format!("--distinct-ids={}", id.as_str().expect("ids are texts here")))
+        .collect();
+    let stream = |more: &[&str]| -> Vec<Value> {
+        let words = ["fetch", "profiles", "--stdout"].iter().chain(more).map(|word| (*word).to_owned());
+        place.ok(words.chain(flags.iter().cloned())).lines().map(parsed).collect()
+    };
+    let (records, raw) = (stream(&[]), stream(&["--raw"]));
+    assert_eq!((records.len(), raw.len()), (flags.len(), flags.len()));
+    assert!(records.iter().all(|record| record["distinct_id"].is_string()), "as texts");
+    assert!(raw.iter().any(|result| result["$distinct_id"].is_number()), "as they came");
 }
 
 #[test]
@@ -285,15 +295,17 @@ fn many_ids_are_asked_for_in_batches() {
         "sql",
         "--db",
         DB,
-        "SELECT distinct_id FROM \"all\" ORDER BY 1 LIMIT 2500",
+        "SELECT distinct_id FROM \"all\" WHERE distinct_id <> '' ORDER BY 1 LIMIT 2500",
         "--jq",
         "map(.distinct_id)",
     ]));
     let ids: Vec<&str> = ids.as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(ids.len(), 2_500);
-    let flags = ids.iter().flat_map(|id| ["--distinct-ids", id]);
+    let flags = ids.iter().map(|id| format!("--distinct-ids={id}"));
     let before = simulator.queries_last_hour();
-    let result = parsed(&place.ok(["fetch", "profiles", "some", "--db", DB].into_iter().chain(flags)));
+    let result = parsed(
+        &place.ok(["fetch", "profiles", "some", "--db", DB].map(str::to_owned).into_iter().chain(flags)),
+    );
     assert_eq!((&result["rows"], &result["total_rows"]), (&json!(2_500), &json!(2_500)));
     assert_eq!(simulator.queries_last_hour() - before, 2);
 }

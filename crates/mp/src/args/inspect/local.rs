@@ -59,7 +59,7 @@ pub(crate) enum Here {
     #[command(after_help = "Example:\n  mp inspect keys -t events -e Purchase")]
     Keys(Keys),
     /// Show a column of a local table, or an SQL expression, in figures
-    #[command(after_help = "Example:\n  mp inspect column -t events_flat -c plan --top 5")]
+    #[command(after_help = "Example:\n  mp inspect column -t events -c plan --top 5")]
     Column(Column),
     /// Remove a local table
     #[command(after_help = "Example:\n  mp inspect drop -t events --force")]
