@@ -266,8 +266,6 @@ fn odd_profiles_keep_their_ids_and_need_no_last_seen() {
     place.ok(["fetch", "profiles", "--db", DB]);
     let count = |sql: &str| place.scalar(DB, sql).as_i64().unwrap();
     assert!(count("SELECT count(*) FROM profiles WHERE last_seen IS NULL") > 0);
-    let number =
-        place.scalar(DB, "SELECT min(distinct_id) FROM profiles WHERE distinct_id SIMILAR TO '[0-9]+'");
     let digits = "SELECT distinct_id FROM profiles WHERE distinct_id SIMILAR TO '[0-9]+' LIMIT 50";
     let ids = parsed(&place.ok(["sql", "--db", DB, digits, "--jq", "map(.distinct_id)"]));
     let flags: Vec<String> = ids
