@@ -15,6 +15,10 @@ check:
 test *args:
     cargo test --workspace --locked {{ args }}
 
+# The Python package: built, checked, tested. Words go to pytest.
+python *args:
+    ci/python.sh {{ args }}
+
 # The main job against the simulator, without an account.
 demo *args:
     cargo run --locked --bin mp -- demo {{ args }}

@@ -23,8 +23,19 @@ until curl --silent --output /dev/null "$base/sim/requests"; do
     sleep 0.2
 done
 
-"$venv/bin/python" ci/schemathesis/overlay.py crates/mixpanel-sim/tests/openapi/query.openapi.yaml >"$schema"
-"$venv/bin/st" run "$schema" --url "$base/api/query" \
-    --header "Authorization: Basic $(printf 'sim-project-secret:' | base64)" \
-    --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
-    --request-timeout 60 --phases fuzzing --max-examples "$examples" --generation-deterministic --suppress-health-check all
+check() { # description, where it is served, name and secret
+    printf '\n==> %s\n' "$1"
+    "$venv/bin/python" ci/schemathesis/overlay.py "crates/mixpanel-sim/tests/openapi/$1.openapi.yaml" >"$schema"
+    "$venv/bin/st" run "$schema" --url "$base$2" \
+        --header "Authorization: Basic $(printf '%s' "$3" | base64 | tr -d '\n')" \
+        --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
+        --request-timeout 60 --phases fuzzing --max-examples "$examples" --generation-deterministic \
+        --suppress-health-check all
+}
+
+account=demo.sim.mp-service-account:sim-secret
+check query /api/query sim-project-secret:
+check export /api/2.0 "$account"
+check annotations /api/app "$account"
+check lexicon-schemas /api/app "$account"
+check ingestion '' "$account"

@@ -5,17 +5,34 @@ from typing import Any, final
 import duckdb
 
 __all__ = [
+    "ArrowRows",
     "Engine",
     "Project",
+    "Stream",
     "__version__",
+    "ask_local",
+    "ask_mixpanel",
     "coverage",
     "fetch_events",
+    "fetch_profiles",
     "plan",
+    "stream_events",
+    "stream_profiles",
     "sweep_ephemeral_files",
     "sync",
 ]
 
 __version__: str
+
+@final
+class ArrowRows:
+    @property
+    def columns(self) -> list[str]: ...
+    def __arrow_c_stream__(self, requested_schema: Any | None = None) -> Any: ...
+
+@final
+class Stream:
+    def block(self) -> list[str] | None: ...
 
 @final
 class Engine:
@@ -85,7 +102,12 @@ class Project:
         budget_folder: str | os.PathLike[str] | None = None,
         retries: int | None = None,
     ) -> Project: ...
+    def clear_discovery_cache(self) -> None: ...
 
+def ask_local(
+    engine: Engine, project: Project | None, question: str, arguments: dict[str, Any]
+) -> tuple[Any, ArrowRows]: ...
+def ask_mixpanel(project: Project, question: str, arguments: dict[str, Any]) -> tuple[Any, ArrowRows]: ...
 def fetch_events(
     engine: Engine,
     project: Project,
@@ -103,6 +125,32 @@ def fetch_events(
     days_per_request: int | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]: ...
+def fetch_profiles(
+    engine: Engine,
+    project: Project,
+    table: str,
+    request: dict[str, Any],
+    *,
+    append: bool = False,
+    replace: bool = False,
+    on_reject: str = "quarantine",
+    concurrency: int | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]: ...
+def stream_events(
+    project: Project,
+    from_date: str,
+    to_date: str,
+    *,
+    events: list[str] = ...,
+    where_: str | None = None,
+    limit: int | None = None,
+    raw: bool = False,
+    in_memory: bool = False,
+) -> Stream: ...
+def stream_profiles(
+    project: Project, request: dict[str, Any], *, raw: bool = False, in_memory: bool = False
+) -> Stream: ...
 def sync(
     engine: Engine,
     project: Project,

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-from mixpanel_data.types import FetchProgress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mixpanel_data.fetched import FetchProgress, ProfileProgress
+
+P = TypeVar("P", "FetchProgress", "ProfileProgress")
+
 
 @contextmanager
 def reporting(
-    days: int | None, shown: bool, callback: Callable[[FetchProgress], None] | None
+    kind: type[P], days: int | None, shown: bool, callback: Callable[[P], None] | None
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
     """What the library calls with the state of a fetch; None if nobody wants to know."""
-    bar = _bar(days) if shown else None
+    from mixpanel_data.fetched import FetchProgress
+
+    bar = _bar(days, "day" if kind is FetchProgress else "profile") if shown else None
     if bar is None and callback is None:
         yield None
         return
 
     def told(state: dict[str, Any]) -> None:
-        progress = FetchProgress(**state)
+        progress = kind(**state)
         if bar is not None:
-            bar.n = progress.days_done
-            bar.set_postfix_str(f"{progress.rows:,} rows", refresh=False)
+            if isinstance(progress, FetchProgress):
+                bar.n = progress.days_done
+                bar.set_postfix_str(f"{progress.rows:,} rows", refresh=False)
+            else:
+                bar.n, bar.total = progress.results, progress.total
             bar.refresh()
         if callback is not None:
             callback(progress)
@@ -38,14 +45,14 @@ def reporting(
             bar.close()
 
 
-def _bar(days: int | None) -> Any:
+def _bar(total: int | None, unit: str) -> Any:
     if not (_in_notebook() or sys.stderr.isatty()):
         return None
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=days, desc="fetching", unit="day", leave=False)
+    return tqdm(total=total, desc="fetching", unit=unit, leave=False)
 
 
 def _in_notebook() -> bool:

@@ -7,7 +7,6 @@ changed with ``mp auth``; here they are read.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,6 +240,8 @@ class ConfigManager:
         raise ConfigError(f"account {name!r} has no secret")
 
     def _secret_of_command(self, name: str, words: list[str]) -> str:
+        import subprocess
+
         try:
             done = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=60)
         except (OSError, subprocess.SubprocessError) as error:

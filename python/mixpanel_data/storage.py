@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import threading
 import weakref
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from mixpanel_data import _core, _rows
+from mixpanel_data._later import Later
+from mixpanel_data._plain import parse_time
 from mixpanel_data.exceptions import (
     ClosedError,
     DatabaseNotFoundError,
@@ -21,14 +24,6 @@ from mixpanel_data.exceptions import (
     QueryError,
     ReadOnlyError,
 )
-from mixpanel_data.types import (
-    ColumnInfo,
-    SQLResult,
-    TableInfo,
-    TableMetadata,
-    TableSchema,
-    parse_time,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +31,10 @@ if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+    from mixpanel_data import types
+else:
+    types = Later("mixpanel_data.types")
 
 __all__ = ["StorageEngine"]
 
@@ -277,7 +276,7 @@ class StorageEngine:
         self,
         name: str,
         data: Iterable[Mapping[str, Any]] | Any,
-        metadata: TableMetadata,
+        metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
         batch_size: int = 1000,
     ) -> int:
@@ -316,7 +315,7 @@ class StorageEngine:
         self,
         name: str,
         data: Iterable[Mapping[str, Any]] | Any,
-        metadata: TableMetadata,
+        metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
         batch_size: int = 1000,
     ) -> int:
@@ -337,7 +336,7 @@ class StorageEngine:
         self,
         name: str,
         data: Iterable[Mapping[str, Any]] | Any,
-        metadata: TableMetadata,
+        metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
         batch_size: int = 1000,
     ) -> int:
@@ -352,7 +351,7 @@ class StorageEngine:
         self,
         name: str,
         data: Iterable[Mapping[str, Any]] | Any,
-        metadata: TableMetadata,
+        metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
         batch_size: int = 1000,
     ) -> int:
@@ -370,7 +369,7 @@ class StorageEngine:
         name: str,
         create: bool,
         data: object,
-        metadata: TableMetadata,
+        metadata: types.TableMetadata,
         progress: Callable[[int], None] | None,
         batch_size: int,
     ) -> int:
@@ -418,11 +417,11 @@ class StorageEngine:
             connection.abort()
             return None if row is None else row[0]
 
-    def execute_rows(self, sql: str) -> SQLResult:
+    def execute_rows(self, sql: str) -> types.SQLResult:
         """Runs a query and returns its rows as tuples."""
         return self._rows(sql, None)
 
-    def execute_rows_params(self, sql: str, params: Sequence[Any]) -> SQLResult:
+    def execute_rows_params(self, sql: str, params: Sequence[Any]) -> types.SQLResult:
         """The same with values for the ``?`` of the query.
 
         Example:
@@ -458,11 +457,11 @@ class StorageEngine:
             frame: polars.LazyFrame = connection.cursor().sql(sql).pl(lazy=True)
             return frame
 
-    def _rows(self, sql: str, params: list[Any] | None) -> SQLResult:
+    def _rows(self, sql: str, params: list[Any] | None) -> types.SQLResult:
         with self._asking(sql) as connection:
             result = connection.execute(sql, params) if params is not None else connection.execute(sql)
             columns = [column[0] for column in result.description or []]
-            return SQLResult(columns=columns, rows=result.fetchall())
+            return types.SQLResult(columns=columns, rows=result.fetchall())
 
     @contextmanager
     def _asking(self, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -486,10 +485,10 @@ class StorageEngine:
 
     # What there is
 
-    def list_tables(self) -> list[TableInfo]:
+    def list_tables(self) -> list[types.TableInfo]:
         """The tables of events and profiles, sorted by name."""
         return [
-            TableInfo(item["name"], item["type"], item["row_count"], parse_time(item["fetched_at"]))
+            types.TableInfo(item["name"], item["type"], item["row_count"], parse_time(item["fetched_at"]))
             for item in self._opened().list_tables()
         ]
 
@@ -497,7 +496,7 @@ class StorageEngine:
         """Whether a table or view of this name exists, ours or not."""
         return self._opened().table_exists(name)
 
-    def get_schema(self, name: str) -> TableSchema:
+    def get_schema(self, name: str) -> types.TableSchema:
         """The columns of a table or view.
 
         Raises:
@@ -505,10 +504,10 @@ class StorageEngine:
 
         """
         schema = self._opened().get_schema(name)
-        columns = [ColumnInfo(item["name"], item["type"], item["nullable"]) for item in schema["columns"]]
-        return TableSchema(schema["table_name"], columns)
+        columns = [types.ColumnInfo(item["name"], item["type"], item["nullable"]) for item in schema["columns"]]
+        return types.TableSchema(schema["table_name"], columns)
 
-    def get_metadata(self, name: str) -> TableMetadata:
+    def get_metadata(self, name: str) -> types.TableMetadata:
         """Where a table's rows come from.
 
         Raises:
@@ -516,7 +515,14 @@ class StorageEngine:
 
         """
         fields = self._opened().get_metadata(name)
-        return TableMetadata(**{**fields, "fetched_at": parse_time(fields["fetched_at"])})
+        behaviors = fields["filter_behaviors"]
+        return types.TableMetadata(
+            **{
+                **fields,
+                "fetched_at": parse_time(fields["fetched_at"]),
+                "filter_behaviors": behaviors and json.loads(behaviors),
+            }
+        )
 
     def drop_table(self, name: str) -> None:
         """Removes a table, its typed view and its records.

@@ -1,48 +1,39 @@
-"""``Workspace``: a project's local copy, and the way to fill it."""
+"""``Workspace``: a project's local copy. What fills it and what can be asked is in its bases."""
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mixpanel_data import _core
-from mixpanel_data._injected import record_of_event
-from mixpanel_data._progress import reporting
+from mixpanel_data._ask_local import LocalQuestions
+from mixpanel_data._ask_project import Discovery
+from mixpanel_data._ask_queries import Queries
+from mixpanel_data._ask_reports import Reports
+from mixpanel_data._fetching import Fetching
+from mixpanel_data._later import Later
+from mixpanel_data._streams import Streams
 from mixpanel_data.auth import ConfigManager, Credentials
-from mixpanel_data.exceptions import ConfigError, InvalidArgumentError, TableExistsError
+from mixpanel_data.exceptions import ClosedError, ConfigError
 from mixpanel_data.storage import StorageEngine
-from mixpanel_data.types import (
-    Coverage,
-    FetchProgress,
-    FetchResult,
-    SQLResult,
-    SyncPlan,
-    SyncResult,
-    TableInfo,
-    TableMetadata,
-    TableSchema,
-    TableType,
-    WorkspaceInfo,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import duckdb
     import pandas
     import polars
     import pyarrow
 
+    from mixpanel_data import types
     from mixpanel_data._injected import APIClient, Manager
+else:
+    types = Later("mixpanel_data.types")
 
 __all__ = ["Workspace"]
 
-OnReject = Literal["quarantine", "fail"]
 UNKNOWN = "unknown"
 
 
-class Workspace:
+class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
     """A local copy of a Mixpanel project's data: fetch into it, ask it in SQL.
 
     ``Workspace.memory()`` and ``Workspace.ephemeral()`` keep the data for a
@@ -65,8 +56,9 @@ class Workspace:
         clock_mode: ``"utc"``, or ``"local"`` for projects made before 2023.
         base_url: Another server than Mixpanel, such as ``mp sim``.
         _config_manager: Anything with ``resolve_credentials(account)``.
-        _api_client: Anything with ``export_events(from_date, to_date, events=…,
-            where=…, limit=…)``, used in place of Mixpanel.
+        _api_client: Used in place of Mixpanel. Anything with ``export_events(from_date,
+            to_date, events=…, where=…, limit=…)``, ``export_profiles(…)`` and, for live
+            queries, methods named as those here.
 
     Raises:
         ConfigError: Credentials that are incomplete or make no sense.
@@ -196,6 +188,29 @@ class Workspace:
             storage.close()
             raise
 
+    @staticmethod
+    def test_credentials(account: str | None = None) -> dict[str, Any]:
+        """Asks Mixpanel with the credentials of an account, or the usual ones. One query of 60 an hour.
+
+        Returns:
+            ``success``, ``account``, ``project_id``, ``region`` and ``events_found``, the number of
+            events that Mixpanel names.
+
+        Raises:
+            ConfigError: There are no credentials.
+            AuthenticationError, APIError: They are refused, or Mixpanel cannot be asked.
+
+        """
+        with Workspace(account) as ws:
+            found = len(ws.events())
+            return {
+                "success": True,
+                "account": ws._account,
+                "project_id": ws._project_id,
+                "region": ws._region or "us",
+                "events_found": found,
+            }
+
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = True) -> Workspace:
         """Opens a local copy that exists, without credentials: for SQL.
@@ -244,6 +259,8 @@ class Workspace:
     def storage(self) -> StorageEngine:
         """The storage engine underneath, opened when it is asked for first."""
         if self._opened is None:
+            if self._closed:
+                raise ClosedError("the workspace is closed", suggestion="open it again")
             path = self._path or self._default_path()
             self._opened = StorageEngine(path=path, read_only=self._read_only)
         return self._opened
@@ -267,166 +284,7 @@ class Workspace:
         """The injected API client; None when Mixpanel is asked directly."""
         return self._api_client
 
-    # Fetching
-
-    def fetch_events(
-        self,
-        name: str = "events",
-        *,
-        from_date: str | date,
-        to_date: str | date,
-        events: list[str] | None = None,
-        where: str | None = None,
-        limit: int | None = None,
-        progress: bool = True,
-        append: bool = False,
-        replace: bool = False,
-        batch_size: int = 1000,
-        parallel: bool = True,
-        max_workers: int | None = None,
-        chunk_days: int | None = None,
-        on_reject: OnReject = "quarantine",
-        on_progress: Callable[[FetchProgress], None] | None = None,
-    ) -> FetchResult:
-        """Fetches days of events into a table, which is made if it is missing.
-
-        Each chunk of days is stored in one transaction once it has arrived
-        provably complete, or not at all. Fetching the same days again replaces
-        them, so it is safe to repeat. Ctrl-C ends it; what is complete stays.
-
-        Args:
-            name: The table.
-            from_date: First project day, inclusive, ``YYYY-MM-DD`` or a date.
-            to_date: Last project day, inclusive.
-            events: Only these events (exact names).
-            where: Only events for which this expression of Mixpanel's is true.
-            limit: At most so many events, 1 to 100,000; the days then count as
-                partial.
-            progress: Show a progress bar, in notebooks and terminals with tqdm.
-            append: Add to a table that was fetched with other filters.
-            replace: Swap the whole table for the new data, once it is complete.
-            batch_size: Without effect; the library chooses its own.
-            parallel: False: one request at a time.
-            max_workers: How many downloads run at a time, 1 to 100; 4 unless
-                told otherwise.
-            chunk_days: So many days share a request; chosen by their size unless
-                told otherwise.
-            on_reject: ``"quarantine"`` keeps lines that cannot be stored in the
-                table ``_quarantine`` and goes on, ``"fail"`` undoes the chunk.
-            on_progress: Called from time to time, in this thread.
-
-        Returns:
-            What was fetched.
-
-        Raises:
-            ConfigError: No credentials.
-            AuthenticationError, RateLimitError, ServerError, APIError: Mixpanel,
-                or the way to it.
-            FilterMismatchError: The table was fetched with other filters.
-            InvalidArgumentError: Dates or options that make no sense.
-
-        """
-        first, last = _day("from_date", from_date), _day("to_date", to_date)
-        _check("batch_size", batch_size, 100, 100_000)
-        _check("limit", limit, 1, 100_000)
-        _check("max_workers", max_workers, 1, 100)
-        _check("chunk_days", chunk_days, 1, 100)
-        if self._api_client is not None:
-            return self._fetch_injected(name, first, last, events, where, limit, append, replace)
-        days = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-        with reporting(days, progress, on_progress) as told:
-            raw = _core.fetch_events(
-                self.storage._opened(),
-                self._require_project(),
-                name,
-                first,
-                last,
-                events=list(events or ()),
-                where_=where,
-                limit=limit,
-                append=append,
-                replace=replace,
-                on_reject=on_reject,
-                concurrency=max_workers if parallel else 1,
-                days_per_request=chunk_days,
-                progress=told,
-            )
-        return FetchResult._read(raw, "events")
-
-    def sync(
-        self,
-        table: str = "events",
-        *,
-        from_date: str | date | None = None,
-        to_date: str | date | None = None,
-        events: list[str] | None = None,
-        where: str | None = None,
-        window_days: int | None = None,
-        max_age_seconds: float | None = None,
-        max_workers: int | None = None,
-        on_reject: OnReject = "quarantine",
-        progress: bool = True,
-        on_progress: Callable[[FetchProgress], None] | None = None,
-    ) -> SyncResult:
-        """Brings a table up to date: fetches the days that are missing, partial or stale, and no others.
-
-        Args:
-            table: The table; made if it is missing, and then ``from_date`` is needed.
-            from_date: First project day; the table's own unless told otherwise.
-            to_date: Last project day; today unless told otherwise.
-            events: Events of a new table; one that exists keeps its own.
-            where: Filter of a new table; one that exists keeps its own.
-            window_days: Days after its end until which a day is fetched again; 5.
-            max_age_seconds: Days within the window are fetched again when their
-                copy is older; 3600.
-            max_workers: How many downloads run at a time.
-            on_reject: As in :meth:`fetch_events`.
-            progress: As in :meth:`fetch_events`.
-            on_progress: As in :meth:`fetch_events`.
-
-        Raises:
-            As :meth:`fetch_events`, when nothing could be fetched. If some ranges
-            failed and others are stored, the result says so.
-
-        """
-        options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        options |= {"events": events, "where": where, "on_reject": on_reject, "concurrency": max_workers}
-        with reporting(None, progress, on_progress) as told:
-            raw = _core.sync(self.storage._opened(), self._require_project(), options, told)
-        return SyncResult._read(raw)
-
-    def plan(
-        self,
-        table: str = "events",
-        *,
-        from_date: str | date | None = None,
-        to_date: str | date | None = None,
-        window_days: int | None = None,
-        max_age_seconds: float | None = None,
-    ) -> SyncPlan:
-        """What :meth:`sync` would fetch. Nothing is sent."""
-        options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        return SyncPlan._read(_core.plan(self.storage._opened(), self._timezone, self._clock_mode, options))
-
-    def coverage(
-        self,
-        table: str = "events",
-        *,
-        from_date: str | date | None = None,
-        to_date: str | date | None = None,
-        window_days: int | None = None,
-        max_age_seconds: float | None = None,
-    ) -> Coverage:
-        """What is here of a table, day by day.
-
-        Raises:
-            TableNotFoundError: There is no such table.
-
-        """
-        options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        return Coverage._read(_core.coverage(self.storage._opened(), self._timezone, self._clock_mode, options))
-
-    # Asking
+    # SQL
 
     def sql(self, query: str) -> pandas.DataFrame:
         """Runs SQL and returns a pandas DataFrame.
@@ -446,7 +304,7 @@ class Workspace:
         """Runs SQL and returns the first column of the first row; None if there is no row."""
         return self.storage.execute_scalar(query)
 
-    def sql_rows(self, query: str) -> SQLResult:
+    def sql_rows(self, query: str) -> types.SQLResult:
         """Runs SQL and returns its rows as tuples."""
         return self.storage.execute_rows(query)
 
@@ -460,10 +318,10 @@ class Workspace:
 
     # What there is
 
-    def info(self) -> WorkspaceInfo:
+    def info(self) -> types.WorkspaceInfo:
         """What this workspace is and holds."""
         storage = self.storage
-        return WorkspaceInfo(
+        return types.WorkspaceInfo(
             path=storage.path,
             project_id=self._project_id or UNKNOWN,
             region=self._region or UNKNOWN,
@@ -479,11 +337,11 @@ class Workspace:
         """What :meth:`info` says, for notebooks."""
         return "<p>closed workspace</p>" if self._closed else self.info()._repr_html_()
 
-    def tables(self) -> list[TableInfo]:
+    def tables(self) -> list[types.TableInfo]:
         """The tables, sorted by name."""
         return self.storage.list_tables()
 
-    def table_schema(self, table: str) -> TableSchema:
+    def table_schema(self, table: str) -> types.TableSchema:
         """The columns of a table or view; ``T_flat`` has every property of ``T``.
 
         Raises:
@@ -492,7 +350,7 @@ class Workspace:
         """
         return self.storage.get_schema(table)
 
-    def table_metadata(self, table: str) -> TableMetadata:
+    def table_metadata(self, table: str) -> types.TableMetadata:
         """Where a table's rows come from."""
         return self.storage.get_metadata(table)
 
@@ -509,13 +367,32 @@ class Workspace:
         for name in names:
             storage.drop_table(name)
 
-    def drop_all(self, type: TableType | None = None) -> None:
+    def drop_all(self, type: types.TableType | None = None) -> None:
         """Removes all tables, or all of one kind."""
         for table in self.tables():
             if type is None or table.type == type:
                 self.storage.drop_table(table.name)
 
     # Details
+
+    def clear_discovery_cache(self) -> None:
+        """Forgets what discovery has kept, so that it is asked for again."""
+        if self._project is not None:
+            self._project.clear_discovery_cache()
+
+    def _ask_mixpanel(self, question: str, arguments: dict[str, Any]) -> tuple[Any, _core.ArrowRows | None]:
+        if self._api_client is None:
+            return _core.ask_mixpanel(self._require_project(), question, arguments)
+        answering = getattr(self._api_client, question, None)
+        if answering is None:
+            raise ConfigError(f"the injected API client has no method {question}")
+        return answering(**arguments), None
+
+    def _project_if_any(self) -> _core.Project | None:
+        return None if self._credentials is None or self._api_client is not None else self._require_project()
+
+    def _in_memory(self) -> bool:
+        return self._opened is not None and self._opened.mode == "in-memory"
 
     def _resolve(self, account: str | None) -> tuple[Any, ConfigError | None]:
         try:
@@ -571,67 +448,6 @@ class Workspace:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
-    def _sync_options(
-        self,
-        table: str,
-        from_date: str | date | None,
-        to_date: str | date | None,
-        window_days: int | None,
-        max_age_seconds: float | None,
-    ) -> dict[str, Any]:
-        return {
-            "table": table,
-            "from_date": None if from_date is None else _day("from_date", from_date),
-            "to_date": None if to_date is None else _day("to_date", to_date),
-            "window_days": window_days,
-            "max_age_seconds": max_age_seconds,
-        }
-
-    def _fetch_injected(
-        self,
-        name: str,
-        first: str,
-        last: str,
-        events: list[str] | None,
-        where: str | None,
-        limit: int | None,
-        append: bool,
-        replace: bool,
-    ) -> FetchResult:
-        """Stores what an injected client exports, as records: without a ledger of days."""
-        from datetime import datetime, timezone
-        from time import monotonic
-
-        began, now = monotonic(), datetime.now(timezone.utc)
-        storage = self.storage
-        if replace or (append and not storage.table_exists(name)):
-            append = False
-        if storage.table_exists(name) and not append and not replace:
-            hint = "append=True or replace=True"
-            raise TableExistsError(f'table "{name}" exists already', table_name=name, suggestion=hint)
-        exported = self._api_client.export_events(
-            from_date=first, to_date=last, events=events, where=where, limit=limit
-        )
-        records: Iterator[dict[str, Any]] = map(record_of_event, exported)
-        metadata = TableMetadata("events", now, first, last, events, where)
-        if replace and storage.table_exists(name):
-            # Complete before the old rows go.
-            records = iter(list(records))
-            storage.drop_table(name)
-        write = storage.append_events_table if append else storage.create_events_table
-        rows = write(name, records, metadata)
-        total = next(table.row_count for table in storage.list_tables() if table.name.lower() == name.lower())
-        return FetchResult(
-            table=name,
-            rows=rows,
-            type="events",
-            duration_seconds=monotonic() - began,
-            date_range=(first, last),
-            fetched_at=now,
-            lines=rows,
-            total_rows=total,
-        )
-
 
 class _Nobody:
     """A manager without credentials."""
@@ -639,18 +455,3 @@ class _Nobody:
     def resolve_credentials(self, account: str | None = None) -> None:
         """Nothing: local data only."""
         del account
-
-
-def _day(name: str, value: str | date) -> str:
-    text = value.isoformat()[:10] if isinstance(value, date) else value
-    try:
-        if len(text) == 10:
-            return date.fromisoformat(text).isoformat()
-    except (TypeError, ValueError):
-        pass
-    raise InvalidArgumentError(f"{name} is {value!r}, and must be a day as YYYY-MM-DD", argument=name)
-
-
-def _check(name: str, value: int | None, low: int, high: int) -> None:
-    if value is not None and not low <= value <= high:
-        raise InvalidArgumentError(f"{name} is {value}, and must be {low:,} to {high:,}", argument=name)

@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyIterator};
 
 use crate::connection::ModuleConnector;
 use crate::errors::raise;
-use crate::json::to_python;
+use crate::json::{self, to_python};
 use crate::records::{Ahead, Arriving, bad_stream, from_arrow, from_iterator, parse_instant, pipe};
 use crate::stream;
 use crate::watch::{Ask, Feed, NoFeed, run};
@@ -346,6 +346,13 @@ fn metadata_of(fields: &Bound<'_, PyDict>) -> PyResult<TableMetadata> {
         let text: Option<String> = get(fields, name)?;
         text.map(|text| text.parse().map_err(|_| invalid(name, &text))).transpose()
     };
+    let behaviors: Option<Bound<'_, PyAny>> = get(fields, "filter_behaviors")?;
+    let behaviors = behaviors.map(|behaviors| {
+        let mut text = Vec::new();
+        json::write(&behaviors, &mut text)
+            .map_err(|error| PyValueError::new_err(error.describe("filter_behaviors")))?;
+        Ok::<_, PyErr>(String::from_utf8_lossy(&text).into_owned())
+    });
     let base = match kind.as_str() {
         "events" => TableMetadata::events(at),
         "profiles" => TableMetadata::profiles(at),
@@ -356,6 +363,10 @@ fn metadata_of(fields: &Bound<'_, PyDict>) -> PyResult<TableMetadata> {
         to_date: day("to_date")?,
         filter_events: get(fields, "filter_events")?,
         filter_where: get(fields, "filter_where")?,
+        filter_cohort_id: get(fields, "filter_cohort_id")?,
+        filter_output_properties: get(fields, "filter_output_properties")?,
+        filter_group_id: get(fields, "filter_group_id")?,
+        filter_behaviors: behaviors.transpose()?,
         ..base
     })
 }

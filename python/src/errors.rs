@@ -1,8 +1,6 @@
 //! The one table from kinds of errors to Python's exceptions and what to try
 //! next. The classes themselves are in `mixpanel_data/exceptions.py`.
 
-use std::error::Error as _;
-
 use mixpanel_client::ErrorKind as Api;
 use mixpanel_data::{Error, ErrorKind as Data, NoSnapshot};
 use pyo3::prelude::*;
@@ -15,22 +13,61 @@ struct Raise<'py> {
     suggestion: Option<String>,
 }
 
+impl Raise<'_> {
+    fn build(self, py: Python<'_>, text: String) -> PyResult<PyErr> {
+        self.fields.set_item("suggestion", self.suggestion)?;
+        let class = py.import("mixpanel_data.exceptions")?.getattr(self.class)?;
+        Ok(PyErr::from_value(class.call((text,), Some(&self.fields))?))
+    }
+}
+
+/// An error of the library's, or of its client alone.
+pub(crate) enum Failure {
+    Data(Error),
+    Api(mixpanel_client::Error),
+}
+
+impl Failure {
+    /// An answer that has no JSON form.
+    pub(crate) fn unexpected(error: serde_json::Error) -> Self {
+        Failure::Data(Data::InvalidArgument { argument: "answer", why: error.to_string() }.into())
+    }
+
+    /// The exception that it is in Python.
+    pub(crate) fn raise(&self, py: Python<'_>) -> PyErr {
+        match self {
+            Failure::Data(error) => raise(py, error),
+            Failure::Api(error) => {
+                let outcome = of_api(py, error.kind()).and_then(|raise| raise.build(py, text(error)));
+                outcome.unwrap_or_else(|failure| failure)
+            }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Data(error)
+    }
+}
+
+impl From<mixpanel_client::Error> for Failure {
+    fn from(error: mixpanel_client::Error) -> Self {
+        Failure::Api(error)
+    }
+}
+
 /// An error as the exception that it is in Python.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let outcome = match (error.kind(), error.api()) {
         (Data::Api { .. }, Some(api)) => of_api(py, api.kind()),
         (kind, _) => of_data(py, kind),
     };
-    let build = |raise: Raise<'_>| {
-        raise.fields.set_item("suggestion", raise.suggestion)?;
-        let class = py.import("mixpanel_data.exceptions")?.getattr(raise.class)?;
-        Ok(PyErr::from_value(class.call((text(error),), Some(&raise.fields))?))
-    };
-    outcome.and_then(build).unwrap_or_else(|failure| failure)
+    outcome.and_then(|raise| raise.build(py, text(error))).unwrap_or_else(|failure| failure)
 }
 
 /// What happened, with the chain of causes.
-pub(crate) fn text(error: &Error) -> String {
+pub(crate) fn text(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -195,25 +232,35 @@ fn of_api<'py>(py: Python<'py>, kind: &Api) -> PyResult<Raise<'py>> {
             refused(404, message)?;
             "QueryError"
         }
+        Api::EventNotFound { event, similar } => {
+            fields.set_item("event_name", event)?;
+            fields.set_item("similar_events", similar)?;
+            advise("events() lists all names; they are case-sensitive");
+            "EventNotFoundError"
+        }
         Api::BadRequest { status, message } => {
             refused(*status, message)?;
-            advise("check where=, events= and the dates");
+            advise("check expressions, names and dates");
             "QueryError"
         }
         Api::RateLimited { retry_after, message } => {
             refused(429, message)?;
             fields.set_item("retry_after", retry_after.map(|wait| wait.as_secs() + 1))?;
-            advise("Mixpanel allows 60 exports an hour: try again later");
+            advise("Mixpanel allows 60 exports and 60 queries an hour: try again later");
             "RateLimitError"
         }
         Api::BudgetExhausted { .. } => {
-            advise("Mixpanel allows 60 exports an hour: try again later");
+            advise("Mixpanel allows 60 exports and 60 queries an hour: try again later");
             "RateLimitError"
         }
         Api::Server { status, message, .. } => {
             refused(*status, message)?;
             advise("try again later; nothing incomplete was stored");
             "ServerError"
+        }
+        Api::BufferFull { .. } => {
+            advise("ask for fewer days, or let rows wait on disk: in_memory=False");
+            "OutOfMemoryError"
         }
         Api::Cancelled => "CancelledError",
         Api::Connect { .. } | Api::Timeout { .. } | Api::Tls { .. } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use mixpanel_data::{
-    Error, FetchEvents, FetchProgress, OnProgress, OnReject, Result, SyncOptions, SyncResult, Workspace,
+    Error, FetchEvents, FetchProgress, OnReject, Result, SyncOptions, SyncResult, Workspace,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -53,7 +53,7 @@ pub(crate) fn fetch_events<'py>(
         days_per_request,
         ..FetchEvents::days(date("from_date", from_date)?, date("to_date", to_date)?)
     };
-    let result = call(py, engine, project, progress, |workspace, on_progress| {
+    let result = call(py, engine, project, progress, described, |workspace, on_progress| {
         workspace.fetch_events_with(&fetch, on_progress)
     })?;
     to_python(py, &result)
@@ -70,7 +70,7 @@ pub(crate) fn sync<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = sync_options(options)?;
-    let result = call(py, engine, project, progress, |workspace, on_progress| {
+    let result = call(py, engine, project, progress, described, |workspace, on_progress| {
         workspace.sync_with(&options, on_progress)
     })?;
     to_python(py, &Synced::of(&result))
@@ -106,13 +106,15 @@ pub(crate) fn coverage<'py>(
     to_python(py, &coverage)
 }
 
-/// Runs something that fetches, with progress and Ctrl-C.
-fn call<T: Send>(
+/// Runs something that fetches, with progress and Ctrl-C. `described` says what
+/// Python gets to see of the progress.
+pub(crate) fn call<T: Send, S: Copy + Send + 'static>(
     py: Python<'_>,
     engine: &Engine,
     project: &PyProject,
     progress: Option<Py<PyAny>>,
-    work: impl FnOnce(&Workspace, OnProgress<'_>) -> Result<T> + Send,
+    described: for<'py> fn(Python<'py>, &S) -> PyResult<Bound<'py, PyDict>>,
+    work: impl FnOnce(&Workspace, &mut dyn FnMut(&S)) -> Result<T> + Send,
 ) -> PyResult<T> {
     let (project, cancel) = project.for_call();
     let storage = engine.engine()?;
@@ -123,7 +125,7 @@ fn call<T: Send>(
     };
     let done: Result<T, Error> = run(py, &stop, &mut NoFeed, |asks| {
         let progress = progress.map(Arc::new);
-        let mut tell = |state: &FetchProgress| {
+        let mut tell = |state: &S| {
             let Some(progress) = &progress else { return };
             let (progress, state) = (Arc::clone(progress), *state);
             let call = move |py: Python<'_>| progress.call1(py, (described(py, &state)?,)).map(drop);
@@ -218,7 +220,7 @@ fn sync_options(options: &Bound<'_, PyDict>) -> PyResult<SyncOptions> {
     Ok(known)
 }
 
-fn reject_rule(text: &str) -> PyResult<OnReject> {
+pub(crate) fn reject_rule(text: &str) -> PyResult<OnReject> {
     match text {
         "quarantine" => Ok(OnReject::Quarantine),
         "fail" => Ok(OnReject::Fail),
@@ -228,7 +230,7 @@ fn reject_rule(text: &str) -> PyResult<OnReject> {
     }
 }
 
-fn date(name: &str, text: &str) -> PyResult<Date> {
+pub(crate) fn date(name: &str, text: &str) -> PyResult<Date> {
     let strict = text.len() == 10 && text.as_bytes()[4] == b'-';
     match text.parse() {
         Ok(date) if strict => Ok(date),

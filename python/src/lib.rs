@@ -5,13 +5,19 @@
 //! in `mixpanel_data/*.py`; storage rules are in `mixpanel-data`. This holds
 //! neither: it carries values, errors, signals and rows across the border.
 
+mod answer;
+mod arguments;
 mod connection;
 mod engine;
 mod errors;
 mod fetch;
 mod json;
+mod live;
+mod local;
+mod profiles;
 mod project;
 mod records;
+mod rows;
 mod stream;
 mod watch;
 
@@ -20,6 +26,8 @@ use pyo3::prelude::*;
 /// What `mixpanel_data` is made of; use that.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::answer::ArrowRows;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
@@ -31,7 +39,19 @@ mod _core {
     #[pymodule_export]
     use super::fetch::sync;
     #[pymodule_export]
+    use super::live::ask_mixpanel;
+    #[pymodule_export]
+    use super::local::ask_local;
+    #[pymodule_export]
+    use super::profiles::fetch_profiles;
+    #[pymodule_export]
     use super::project::PyProject;
+    #[pymodule_export]
+    use super::rows::Stream;
+    #[pymodule_export]
+    use super::rows::stream_events;
+    #[pymodule_export]
+    use super::rows::stream_profiles;
 
     use pyo3::prelude::*;
 

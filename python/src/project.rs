@@ -65,6 +65,11 @@ impl PyProject {
         let project = Project { client, project_id, region: region.to_string(), account, clock };
         Ok(PyProject { project, cancel })
     }
+
+    /// Forgets what discovery has learnt.
+    fn clear_discovery_cache(&self) {
+        self.project.client.clear_discovery_cache();
+    }
 }
 
 impl PyProject {

@@ -54,6 +54,8 @@ def _no_credentials_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_fac
         if name.startswith(("MP_", "MIXPANEL_")) and name != "MP_TEST_PROGRAM":
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
+    # A process that is started here imports the installed package, not the folder beside this one.
+    monkeypatch.chdir(home)
     for name, place in (("HOME", ""), ("XDG_CONFIG_HOME", "c"), ("XDG_DATA_HOME", "d"), ("XDG_STATE_HOME", "s")):
         monkeypatch.setenv(name, str(home / place))
 

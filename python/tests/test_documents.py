@@ -18,6 +18,7 @@ DOCUMENTS = [
     "docs/guide/storage-modes.md",
     "docs/python/index.md",
     "docs/python/notebook.md",
+    "docs/python/questions.md",
     "docs/python/storage-engine.md",
     "docs/python/workspace.md",
     "python/README.md",

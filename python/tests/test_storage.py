@@ -82,6 +82,19 @@ def test_metadata_come_back(storage: StorageEngine) -> None:
     assert storage.list_tables()[0].fetched_at == NOW
 
 
+def test_metadata_of_profiles_come_back(storage: StorageEngine) -> None:
+    metadata = TableMetadata(
+        "profiles",
+        NOW,
+        filter_cohort_id="7",
+        filter_output_properties=["name"],
+        filter_group_id="3",
+        filter_behaviors=[{"window": "30d", "name": "b", "event_selectors": [{"event": "Login"}]}],
+    )
+    storage.create_profiles_table("profiles", [profile()], metadata)
+    assert storage.get_metadata("profiles") == metadata
+
+
 def test_progress_is_told_in_the_callers_thread(storage: StorageEngine) -> None:
     import threading
 

@@ -9,7 +9,8 @@ use mixpanel_client::time::ProjectClock;
 
 use super::coverage::ledger_history;
 use super::planner::{DayReason, PlanOptions, Planner};
-use super::run::{FailedRange, Job, Placement, RunOutcome, days_of, run};
+use super::report::{FailedRange, RunOutcome};
+use super::run::{Job, Placement, days_of, run};
 use super::{FetchEvents, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::filters::Filters;

@@ -5,6 +5,7 @@ mod download;
 mod events;
 pub(crate) mod planner;
 mod profiles;
+mod report;
 mod run;
 mod source;
 pub(crate) mod sync;
@@ -19,7 +20,7 @@ pub(crate) use events::{check_days, fetch_events};
 pub use planner::{DayReason, PlannedChunk};
 pub(crate) use profiles::fetch_profiles;
 pub use profiles::{FetchProfiles, OnProfileProgress, ProfileProgress, ProfilesResult};
-pub use run::{ChunkReport, FailedRange};
+pub use report::{ChunkReport, FailedRange};
 pub use sync::{SyncOptions, SyncPlan, SyncResult, SyncState};
 
 use crate::storage::OnReject;

@@ -6,7 +6,6 @@
 //!                └── breaks off: again, then in halves, then reported ──┘
 //! ```
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, Scope as Threads};
@@ -21,11 +20,12 @@ use mixpanel_client::time::ProjectClock;
 
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
 use super::planner::{PlannedChunk, Planner};
+use super::report::{FailedRange, RunOutcome, report};
 use super::{FetchProgress, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope, Written};
+use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope};
 use crate::storage::filters::Filters;
-use crate::storage::{DEFAULT_MAX_COLUMNS, DayState, StorageEngine};
+use crate::storage::{DEFAULT_MAX_COLUMNS, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
 use crate::value::Value;
 
@@ -71,64 +71,6 @@ pub(crate) struct Job<'a> {
     pub(crate) on_reject: OnReject,
     /// How many downloads run at a time, 1 to 100.
     pub(crate) concurrency: Option<usize>,
-}
-
-/// What became of one chunk: one transaction, fed by one request that succeeded.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ChunkReport {
-    /// First project day, inclusive.
-    pub from: Date,
-    /// Last project day, inclusive.
-    pub to: Date,
-    /// Lines received. Always `rows + duplicates + rejects`.
-    pub lines: u64,
-    /// Rows stored.
-    pub rows: u64,
-    /// Lines dropped because the same event came more than once.
-    pub duplicates: u64,
-    /// Lines that could not be stored; kept in `_quarantine`.
-    pub rejects: u64,
-    /// Downloads that were begun for it, broken ones included.
-    pub requests: u32,
-    /// Bytes over the wire (compressed).
-    pub bytes_received: u64,
-    /// Bytes of JSON.
-    pub bytes_decoded: u64,
-    /// Mixpanel's own name for the request, if it gave one.
-    pub request_id: Option<String>,
-    /// From the request to the commit.
-    #[serde(serialize_with = "crate::types::seconds")]
-    pub duration: Duration,
-    /// Lines stored by project day, duplicates included.
-    pub rows_by_day: BTreeMap<Date, u64>,
-    #[serde(skip)]
-    pub(crate) days_partial: u32,
-    #[serde(skip)]
-    pub(crate) days_empty: u32,
-}
-
-/// Days that could not be fetched, and why.
-#[derive(Debug)]
-pub struct FailedRange {
-    /// First project day, inclusive.
-    pub from: Date,
-    /// Last project day, inclusive.
-    pub to: Date,
-    /// What happened at the last attempt.
-    pub error: Error,
-}
-
-/// What a run did.
-#[derive(Debug, Default)]
-pub(crate) struct RunOutcome {
-    pub(crate) chunks: Vec<ChunkReport>,
-    pub(crate) failed: Vec<FailedRange>,
-    /// Days before the history that the project's plan keeps.
-    pub(crate) unavailable: Vec<Date>,
-    pub(crate) requests: u32,
-    pub(crate) bytes_received: u64,
-    pub(crate) bytes_decoded: u64,
-    pub(crate) total_rows: u64,
 }
 
 /// Fetches what the planner hands out. What is committed stays, whatever
@@ -440,28 +382,6 @@ fn name_of(chunk: &PlannedChunk) -> String {
     match chunk.from == chunk.to {
         true => format!("the export of {}", chunk.from),
         false => format!("the export of {} to {}", chunk.from, chunk.to),
-    }
-}
-
-fn report(spec: &ChunkSpec<'_>, range: &DayRange, opened: &Opened, written: &Written) -> ChunkReport {
-    let asked = || days_of(range.from, range.to);
-    let count = |day: Date| written.days.get(&day).cloned().unwrap_or_default();
-    let days = |state: DayState| asked().filter(|day| count(*day).state(*day, range) == state).count() as u32;
-    ChunkReport {
-        from: range.from,
-        to: range.to,
-        lines: written.lines,
-        rows: written.rows,
-        duplicates: written.duplicates,
-        rejects: written.rejects,
-        requests: opened.attempt,
-        bytes_received: opened.stream.bytes.0,
-        bytes_decoded: opened.stream.bytes.1,
-        request_id: spec.request_id.clone(),
-        duration: opened.started.elapsed(),
-        days_partial: days(DayState::Partial),
-        days_empty: days(DayState::Empty),
-        rows_by_day: asked().map(|day| (day, count(day).lines)).collect(),
     }
 }
 

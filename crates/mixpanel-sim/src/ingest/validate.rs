@@ -98,7 +98,7 @@ pub(super) fn is_insert_id(text: &str) -> bool {
 
 /// A time in seconds or milliseconds.
 pub(super) fn milliseconds(time: i64) -> i64 {
-    if time.abs() >= MILLISECONDS_FROM { time } else { time * 1000 }
+    if time.unsigned_abs() >= MILLISECONDS_FROM.unsigned_abs() { time } else { time * 1000 }
 }
 
 fn check(name: &str, value: &Value) -> Result<(), Wrong> {

@@ -261,9 +261,8 @@ fn tracked_events_come_by_form_or_json() {
         assert_eq!(properties["$insert_id"].as_str().unwrap().len(), 36);
     }
     // Old ones, other projects' and ignored ones are accepted and dropped.
-    for (name, value) in
-        [("time", json!(now - 6 * 86_400)), ("token", json!("other")), ("$ignore", json!(true))]
-    {
+    let old = [now - 6 * 86_400, i64::MIN].map(|time| ("time", json!(time)));
+    for (name, value) in old.into_iter().chain([("token", json!("other")), ("$ignore", json!(true))]) {
         let mut dropped = tracked("x");
         dropped["properties"][name] = value;
         assert_eq!(track("/track", json_type, &json!([dropped]).to_string()), one);

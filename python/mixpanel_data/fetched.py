@@ -1,0 +1,406 @@
+"""What fetches, syncs and their plans say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from mixpanel_data._picture import axes
+from mixpanel_data._plain import Plain, parse_time
+from mixpanel_data._tabular import Tabular, html_table
+from mixpanel_data.types import TableType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ChunkReport",
+    "Coverage",
+    "DayCoverage",
+    "FailedRange",
+    "FetchProgress",
+    "FetchResult",
+    "PlannedRequest",
+    "ProfileProgress",
+    "ProfilesResult",
+    "SyncPlan",
+    "SyncResult",
+]
+
+
+@dataclass(frozen=True)
+class FetchProgress(Plain):
+    """How a fetch is going.
+
+    Attributes:
+        rows: Rows written so far, duplicates included.
+        bytes_received: Bytes over the wire so far, compressed.
+        bytes_decoded: Bytes of JSON so far.
+        day: The project day of the latest row.
+        days_done: Days that are in the database, for good.
+        elapsed_seconds: Time since the fetch began.
+        attempt: Which attempt this is, from 1.
+
+    """
+
+    rows: int
+    bytes_received: int
+    bytes_decoded: int
+    day: str | None
+    days_done: int
+    elapsed_seconds: float
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ProfileProgress(Plain):
+    """How a fetch of profiles is going.
+
+    Attributes:
+        results: Results that have come so far.
+        total: Results that there are, as far as Mixpanel said.
+        pages: Pages so far.
+        bytes_decoded: Bytes of JSON so far.
+        elapsed_seconds: Time since the fetch began.
+        attempt: Which attempt this is, from 1: a session that expired begins again.
+
+    """
+
+    results: int
+    total: int | None
+    pages: int
+    bytes_decoded: int
+    elapsed_seconds: float
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ChunkReport(Plain):
+    """One transaction, fed by one request that succeeded. Days are inclusive.
+
+    ``lines`` is always ``rows + duplicates + rejects``.
+    """
+
+    from_date: str
+    to_date: str
+    lines: int
+    rows: int
+    duplicates: int
+    rejects: int
+    requests: int
+    bytes_received: int
+    bytes_decoded: int
+    request_id: str | None
+    duration_seconds: float
+    rows_by_day: dict[str, int]
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> ChunkReport:
+        taken = {item.name: raw[item.name] for item in fields(cls) if item.name in raw}
+        return cls(from_date=raw["from"], to_date=raw["to"], duration_seconds=raw["duration"], **taken)
+
+
+class _ByDay(Tabular):
+    """Something with chunks, as a table of days."""
+
+    chunks: list[ChunkReport]
+
+    def _days(self) -> dict[str, int]:
+        days = [item for chunk in self.chunks for item in chunk.rows_by_day.items()]
+        return dict(sorted(days))
+
+    def _columns(self) -> dict[str, list[Any]]:
+        days = self._days()
+        return {"day": list(days), "lines": list(days.values())}
+
+    def plot(self) -> Any:
+        """Events a day, as a matplotlib Axes."""
+        days = self._days()
+        drawn = axes(2.5)
+        drawn.bar(list(days), list(days.values()))
+        drawn.set_ylabel("events")
+        drawn.tick_params(axis="x", rotation=90, labelsize=7)
+        return drawn
+
+
+@dataclass(frozen=True)
+class FetchResult(Plain, _ByDay):
+    """What a fetch did. ``.df`` has the events of each day, ``.plot()`` draws them.
+
+    Attributes:
+        table: The table that was written.
+        rows: Rows inserted, without duplicates.
+        type: ``"events"`` or ``"profiles"``.
+        duration_seconds: Wall-clock time.
+        date_range: First and last day asked for, inclusive; None for profiles.
+        fetched_at: When the fetch began.
+        lines: Lines that Mixpanel sent: ``rows + duplicates + rejects``.
+        duplicates: Lines dropped because the same event came more than once.
+        rejects: Lines that could not be stored; kept in ``_quarantine``.
+        total_rows: Rows in the table afterwards.
+        days_complete: Days that are wholly here now.
+        days_empty: Days on which nothing happened.
+        days_partial: Days that are known to be incomplete: today, or a fetch with a limit.
+        requests: Requests sent, those that were tried again included.
+
+    """
+
+    table: str
+    rows: int
+    type: TableType
+    duration_seconds: float
+    date_range: tuple[str, str] | None
+    fetched_at: datetime
+    lines: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+    total_rows: int = 0
+    days_complete: int = 0
+    days_empty: int = 0
+    days_partial: int = 0
+    days_unavailable: int = 0
+    bytes_received: int = 0
+    bytes_decoded: int = 0
+    requests: int = 0
+    chunks: list[ChunkReport] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any], kind: TableType) -> FetchResult:
+        known = {item.name for item in fields(cls)}
+        taken = {name: value for name, value in raw.items() if name in known}
+        days = (raw.get("from_date"), raw.get("to_date"))
+        taken.update(
+            type=kind,
+            duration_seconds=raw["duration"],
+            date_range=days if None not in days else None,
+            fetched_at=parse_time(raw["fetched_at"]),
+            chunks=[ChunkReport._read(chunk) for chunk in raw.get("chunks", [])],
+        )
+        return cls(**taken)
+
+    def _repr_html_(self) -> str:
+        """What was fetched, for notebooks."""
+        shown = {
+            "table": self.table,
+            "rows": self.rows,
+            "duplicates": self.duplicates,
+            "rejects": self.rejects,
+            "rows in the table": self.total_rows,
+            "complete days": self.days_complete,
+            "requests": self.requests,
+            "seconds": f"{self.duration_seconds:.1f}",
+        }
+        return html_table({"": list(shown), "fetch": list(shown.values())})
+
+
+@dataclass(frozen=True)
+class ProfilesResult(Plain):
+    """What a fetch of profiles did. ``results`` is always ``rows + duplicates + rejects``.
+
+    Attributes:
+        table: The table that was written.
+        rows: Profiles that were stored.
+        type: ``"profiles"``.
+        duration_seconds: Wall-clock time.
+        date_range: None: profiles have no days.
+        fetched_at: When the fetch began.
+        snapshot: Whether all profiles were asked for, so that others have vanished.
+        results: Results that Mixpanel sent.
+        updated: Rows that were in the table before.
+        duplicates: Results dropped because the same id came more than once.
+        rejects: Results that could not be stored; kept in ``_quarantine``.
+        vanished: Profiles that exist no longer; kept in ``_vanished_profiles``.
+        total_rows: Rows in the table afterwards.
+        pages: Pages that were fetched.
+        requests: Requests sent, those that were tried again included.
+
+    """
+
+    table: str
+    rows: int
+    type: TableType
+    duration_seconds: float
+    date_range: None
+    fetched_at: datetime
+    snapshot: bool = False
+    results: int = 0
+    updated: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+    vanished: int = 0
+    total_rows: int = 0
+    pages: int = 0
+    requests: int = 0
+    bytes_decoded: int = 0
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> ProfilesResult:
+        taken = dict(raw)
+        duration, fetched_at = taken.pop("duration"), parse_time(taken.pop("fetched_at"))
+        return cls(type="profiles", duration_seconds=duration, date_range=None, fetched_at=fetched_at, **taken)
+
+    @classmethod
+    def _of(cls, fetched: FetchResult) -> ProfilesResult:
+        return cls(
+            table=fetched.table,
+            rows=fetched.rows,
+            type="profiles",
+            duration_seconds=fetched.duration_seconds,
+            date_range=None,
+            fetched_at=fetched.fetched_at,
+            results=fetched.rows,
+            total_rows=fetched.total_rows,
+        )
+
+    def _repr_html_(self) -> str:
+        """What was fetched, for notebooks."""
+        shown = {
+            "table": self.table,
+            "rows": self.rows,
+            "updated": self.updated,
+            "vanished": self.vanished,
+            "duplicates": self.duplicates,
+            "rejects": self.rejects,
+            "rows in the table": self.total_rows,
+            "requests": self.requests,
+            "seconds": f"{self.duration_seconds:.1f}",
+        }
+        return html_table({"": list(shown), "fetch": list(shown.values())})
+
+
+@dataclass(frozen=True)
+class FailedRange(Plain):
+    """Days that could not be fetched, and why. Days are inclusive."""
+
+    from_date: str
+    to_date: str
+    error: str
+
+
+@dataclass(frozen=True)
+class SyncResult(Plain, _ByDay):
+    """What a sync did. ``state`` is ``complete``, or ``partial`` if some ranges failed."""
+
+    table: str
+    from_date: str
+    to_date: str
+    state: Literal["complete", "partial"]
+    rows: int
+    total_rows: int
+    requests: int
+    duration_seconds: float
+    failed: list[FailedRange]
+    unavailable: list[str]
+    chunks: list[ChunkReport] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> SyncResult:
+        return cls(
+            table=raw["table"],
+            from_date=raw["from"],
+            to_date=raw["to"],
+            state=raw["state"],
+            rows=raw["rows"],
+            total_rows=raw["total_rows"],
+            requests=raw["requests"],
+            duration_seconds=raw["duration"],
+            failed=[FailedRange(item["from"], item["to"], item["error"]) for item in raw["failed"]],
+            unavailable=raw["unavailable"],
+            chunks=[ChunkReport._read(chunk) for chunk in raw["chunks"]],
+        )
+
+
+@dataclass(frozen=True)
+class PlannedRequest(Plain):
+    """A request that a sync would make; ``rows`` and ``bytes`` are None if unknown."""
+
+    from_date: str
+    to_date: str
+    reason: str
+    rows: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class SyncPlan(Plain, Tabular):
+    """What a sync would fetch, before anything is spent."""
+
+    table: str
+    from_date: str
+    to_date: str
+    requests: list[PlannedRequest]
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> SyncPlan:
+        requests = [
+            PlannedRequest(item["from"], item["to"], item["reason"], item["rows"], item["bytes"])
+            for item in raw["requests"]
+        ]
+        return cls(raw["table"], raw["from"], raw["to"], requests)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        names = [item.name for item in fields(PlannedRequest)]
+        return {name: [getattr(request, name) for request in self.requests] for name in names}
+
+
+@dataclass(frozen=True)
+class DayCoverage(Plain):
+    """One project day.
+
+    ``status`` is ``complete``, ``empty``, ``partial``, ``stale`` (late events may be lacking),
+    ``unavailable`` (before the history that the project's plan keeps) or ``missing``.
+    """
+
+    day: str
+    status: Literal["complete", "empty", "partial", "stale", "unavailable", "missing"]
+    rows: int
+    fetched_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Coverage(Plain, Tabular):
+    """What is here of a table, day by day."""
+
+    table: str
+    from_date: str
+    to_date: str
+    days: list[DayCoverage]
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> Coverage:
+        days = [
+            DayCoverage(day["day"], day["status"], day["rows"], day["fetched_at"] and parse_time(day["fetched_at"]))
+            for day in raw["days"]
+        ]
+        return cls(raw["table"], raw["from"], raw["to"], days)
+
+    def count(self, status: str) -> int:
+        """How many days have a status."""
+        return sum(day.status == status for day in self.days)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        names = [item.name for item in fields(DayCoverage)]
+        return {name: [getattr(day, name) for day in self.days] for name in names}
+
+    def plot(self) -> Any:
+        """Rows a day, coloured by status, as a matplotlib Axes."""
+        drawn = axes(2.5)
+        colours = {
+            "complete": "tab:green",
+            "empty": "tab:gray",
+            "partial": "tab:orange",
+            "stale": "tab:olive",
+            "unavailable": "tab:brown",
+            "missing": "tab:red",
+        }
+        for status, colour in colours.items():
+            days = [day for day in self.days if day.status == status]
+            if days:
+                # A missing day is visible although it has no rows.
+                heights = [max(day.rows, 1) for day in days]
+                drawn.bar([day.day for day in days], heights, color=colour, label=status)
+        drawn.set_ylabel("events")
+        drawn.tick_params(axis="x", rotation=90, labelsize=7)
+        drawn.legend()
+        return drawn
