@@ -44,18 +44,12 @@ impl Catalog {
 
     /// Names of tables and columns as SQL takes them, that begin so.
     pub(crate) fn sql_words(&self, beginning: &str) -> Vec<String> {
-        let wanted = beginning.trim_start_matches('"').to_lowercase();
-        let quoted = beginning.starts_with('"');
-        let mut words: Vec<String> = Vec::new();
-        for name in self.tables.iter().chain(&self.columns) {
-            if name.to_lowercase().starts_with(&wanted) {
-                let word = identifier(name, quoted);
-                if !words.contains(&word) {
-                    words.push(word);
-                }
-            }
-        }
-        words
+        matching(self.tables.iter().chain(&self.columns), beginning)
+    }
+
+    /// What may stand where a table must.
+    pub(crate) fn table_words(&self, beginning: &str) -> Vec<String> {
+        matching(self.tables.iter(), beginning)
     }
 
     /// What may stand in a text: events, and properties as JSON paths name them.
@@ -68,6 +62,22 @@ impl Catalog {
         let events = self.events.iter().filter(|name| name.to_lowercase().starts_with(&wanted));
         events.map(|name| name.replace('\'', "''")).collect()
     }
+}
+
+/// Names that begin so, as SQL writes them.
+fn matching<'a>(names: impl Iterator<Item = &'a String>, beginning: &str) -> Vec<String> {
+    let wanted = beginning.trim_start_matches('"').to_lowercase();
+    let quoted = beginning.starts_with('"');
+    let mut words: Vec<String> = Vec::new();
+    for name in names {
+        if name.to_lowercase().starts_with(&wanted) {
+            let word = identifier(name, quoted);
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    words
 }
 
 fn identifier(name: &str, always: bool) -> String {

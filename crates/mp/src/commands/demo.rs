@@ -8,7 +8,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use mixpanel_client::{BaseUrls, Credentials, Region};
-use mixpanel_data::{FetchEvents, FetchResult, SqlResult, StorageMode, Value, Workspace, WorkspaceBuilder};
+use mixpanel_data::{
+    Error as DataError, ErrorKind, FetchEvents, FetchResult, SqlResult, StorageMode, Value, Workspace,
+    WorkspaceBuilder,
+};
 use mixpanel_sim::{SimConfig, Simulator};
 
 use super::shell_word;
@@ -71,6 +74,11 @@ fn open(args: &args::Demo, builder: WorkspaceBuilder) -> Result<Workspace, Error
         (_, true) => builder.ephemeral()?,
         _ => builder.open(args.db.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?,
     })
+}
+
+/// A property that no event has is no column.
+fn is_unknown_column(error: &DataError) -> bool {
+    matches!(error.kind(), ErrorKind::Query { class, .. } if class == "Binder")
 }
 
 /// Something to ask, and the SQL that asks it.
@@ -224,7 +232,13 @@ impl Show<'_> {
         self.heading(question.title)?;
         self.sql(question.sql)?;
         let started = Instant::now();
-        let result = workspace.sql(question.sql)?;
+        let result = match workspace.sql(question.sql) {
+            Err(error) if is_unknown_column(&error) => {
+                self.dim("nothing of the kind happened in so small a world\n")?;
+                return Ok(self.out.flush()?);
+            }
+            result => result?,
+        };
         let seconds = started.elapsed().as_secs_f64();
         self.out.flush()?;
         let table = args::Output { format: Some(Format::Table), ..args::Output::default() };
@@ -232,7 +246,7 @@ impl Show<'_> {
         page.begin(result.schema.clone())?;
         result.batches.iter().try_for_each(|batch| page.batch(batch))?;
         page.end()?;
-        if question.drawn {
+        if question.drawn && result.batches.iter().any(|batch| batch.num_rows() > 0) {
             writeln!(self.out, "{}", plot::of(&result, self.ui)?)?;
         }
         self.dim(&format!("{seconds:.3} s\n"))?;

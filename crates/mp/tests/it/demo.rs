@@ -58,6 +58,13 @@ fn the_file_may_be_chosen() {
 }
 
 #[test]
+fn a_world_may_be_so_small_that_there_is_little_to_ask() {
+    for (days, events) in [("1", "1"), ("2", "40")] {
+        Place::new().ok(["demo", "--memory", "--days", days, "--events-per-day", events]);
+    }
+}
+
+#[test]
 fn the_demo_does_not_touch_the_users_database() {
     let place = Place::new().with("MP_DB", "mine.duckdb").with("MP_PROJECT_ID", 7).with("MP_REGION", "uk");
     demo(&place, &["--memory"]);

@@ -35,9 +35,10 @@ impl Terminal {
         let mut session = Session::spawn(command).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         session.expect(PROMPT).unwrap();
-        let mut terminal = Terminal(session);
-        terminal.run("stty cols 80 rows 24", &[]);
-        terminal
+        // As a real one: it has a size, and repeats what is typed.
+        session.send_line("stty cols 80 rows 24 echo").unwrap();
+        session.expect(PROMPT).unwrap();
+        Terminal(session)
     }
 
     /// Runs a command, answers its questions, and gives what is seen below it.

@@ -64,6 +64,10 @@ fn candidates(catalog: &Catalog, line: &str) -> (usize, Vec<String>) {
         line.char_indices().rev().find(|(_, c)| !word(*c)).map_or(0, |(at, c)| at + c.len_utf8())
     };
     let beginning = &line[start..];
+    let before = line[..start].split_whitespace().next_back().unwrap_or_default();
+    if ["from", "join", "into"].contains(&before.to_lowercase().as_str()) {
+        return (start, catalog.table_words(beginning));
+    }
     let mut words = catalog.sql_words(beginning);
     if !beginning.is_empty() {
         let keywords = KEYWORDS.iter().filter(|word| word.starts_with(&beginning.to_uppercase()));
@@ -113,7 +117,8 @@ mod tests {
             properties: names(&["plan"]),
         };
         let offered = |line: &str| candidates(&catalog, line);
-        assert_eq!(offered("SELECT * FROM ev"), (14, names(&["events", "event_name"])));
+        assert_eq!(offered("SELECT * FROM ev"), (14, names(&["events"])));
+        assert_eq!(offered("SELECT ev"), (7, names(&["events", "event_name"])));
         assert_eq!(offered("sel"), (0, names(&["SELECT"])));
         assert_eq!(offered("WHERE event_name = 'Pur"), (20, names(&["Purchase"])));
         assert_eq!(offered("SELECT properties->>'$.p"), (21, names(&["$.plan"])));
