@@ -1,4 +1,4 @@
-//! What went wrong, told to people and to programs. [`advice`] is the one table from kinds of errors
+//! What went wrong, told to people and to programs. [`advice()`] is the one table from kinds of errors
 //! to codes, exit codes and hints.
 
 mod advice;

@@ -1,6 +1,6 @@
 //! Results out: batches or objects enter, text or files of one [`Format`] leave.
 //!
-//! Every command prints through one of three doors: [`object`] for one thing, [`list`] for rows made
+//! Every command prints through one of three doors: [`object()`] for one thing, [`list()`] for rows made
 //! by hand, [`Page`] for a stream of Arrow batches. One renderer per format, each in a file of its
 //! own, is fed batch by batch. What to say about a result is not the business of this module.
 

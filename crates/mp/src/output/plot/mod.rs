@@ -1,6 +1,6 @@
 //! Pictures of results: rows enter, a drawing in the terminal, an SVG, an HTML page or a PNG leave.
 //!
-//! [`natural`] decides what a result looks like; [`terminal`] draws it in characters, [`render`] with
+//! [`natural()`] decides what a result looks like; [`terminal`] draws it in characters, [`render`] with
 //! `plotters`. Nothing here asks the database.
 
 pub(crate) mod bars;
