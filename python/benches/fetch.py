@@ -24,7 +24,7 @@ with mp.Workspace(path=sys.argv[1]) as ws:
 
 def main() -> None:
     """Prints a table of rates."""
-    program = sys.argv[1]
+    program = str(Path(sys.argv[1]).resolve())
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     simulator = subprocess.Popen(
         [program, "sim", "--million"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -51,9 +51,10 @@ def main() -> None:
                         else [sys.executable, "-c", SCRIPT, str(path), *days]
                     )
                     began, used = time.perf_counter(), cpu()
-                    subprocess.run(
-                        words, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                    )
+                    # Elsewhere, so that Python imports the installed package and not the folder beside this one.
+                    done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True)
+                    if done.returncode != 0:
+                        sys.exit(f"{name} failed:\n{done.stderr}")
                     wall = time.perf_counter() - began
                     path.unlink()
                     if number >= 0:

@@ -11,8 +11,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from mixpanel_data import _core, _rows
 from mixpanel_data._later import Later
 from mixpanel_data._plain import parse_time
@@ -28,12 +26,14 @@ from mixpanel_data.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import duckdb
     import pandas
     import polars
     import pyarrow
 
     from mixpanel_data import types
 else:
+    duckdb = Later("duckdb")
     types = Later("mixpanel_data.types")
 
 __all__ = ["StorageEngine"]

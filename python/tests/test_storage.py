@@ -34,6 +34,22 @@ def test_the_connection_is_duckdbs_own(storage: StorageEngine) -> None:
     assert isinstance(storage.connection, duckdb.DuckDBPyConnection)
 
 
+def test_importing_the_package_imports_nothing_large() -> None:
+    script = """
+import sys, mixpanel_data as mp
+large = {"duckdb", "pandas", "pyarrow", "polars", "numpy", "matplotlib", "tqdm"}
+assert not large & set(sys.modules), large & set(sys.modules)
+assert "mixpanel_data.live" not in sys.modules
+assert mp.SegmentationResult is mp.types.SegmentationResult
+missing = [name for module in (mp, mp.types) for name in module.__all__ if not hasattr(module, name)]
+assert not missing, missing
+with mp.StorageEngine.memory() as storage:
+    assert storage.execute_scalar("SELECT 42") == 42
+assert large & set(sys.modules) == {"duckdb"}
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_every_event_has_its_text_and_its_typed_columns(storage: StorageEngine) -> None:
     assert storage.create_events_table("events", [event(1), event(2), event(2)], EVENTS) == 2
     names = [column.name for column in storage.get_schema("events").columns]
