@@ -92,6 +92,8 @@ fn run(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Result<()
         Command::Plan(args) => commands::plan::run(&args.days, &args.reading, reader),
         Command::Auth(args) => commands::auth::run(args, reader),
         Command::Status(args) => commands::status::run(args, reader),
+        Command::Query(query) => commands::query::run(query, reader),
+        Command::Inspect(inspect) => commands::inspect::run(inspect, reader),
         Command::Sql(args) => commands::sql::run(args, reader),
         Command::Shell(args) => commands::shell::run(args, reader),
         Command::Run(args) => commands::sql::run_saved(args, reader),

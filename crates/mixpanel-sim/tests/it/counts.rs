@@ -306,6 +306,49 @@ fn funnels_by_day_and_beyond_the_range() {
 }
 
 #[test]
+fn only_the_first_attempt_counts_and_simultaneous_steps_have_no_order() {
+    let (simulator, _) = world();
+    let reached = |date: &str| {
+        let parameters = [
+            ("funnel_id", "7502"),
+            ("from_date", FROM),
+            ("to_date", TO),
+            ("length", "1"),
+            ("length_unit", "hour"),
+        ];
+        let answer = ask(&simulator, "funnels", &parameters).json();
+        [0, 1].map(|step| answer["data"][date]["steps"][step]["count"].as_i64().unwrap())
+    };
+    let date: jiff::civil::Date = "2025-06-15".parse().unwrap();
+    let noon = date.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second();
+    let mut number = 0;
+    let mut add = |events: &[(&str, i64)]| -> [i64; 2] {
+        let before = reached("2025-06-15");
+        number += 1;
+        let lines = events.iter().map(|(name, second)| {
+            let (time, id) = (noon + second, format!("{number}-{name}-{second}"));
+            json!({"event": name, "properties": {
+                "time": time, "distinct_id": format!("walker {number}"), "$insert_id": id,
+                "mp_processing_time_ms": (time + 60) * 1000,
+            }})
+            .to_string()
+        });
+        simulator.add_events(&lines.collect::<Vec<_>>()).unwrap();
+        let after = reached("2025-06-15");
+        [after[0] - before[0], after[1] - before[1]]
+    };
+    assert_eq!(add(&[("Signed Up", 0), ("Purchase", 3600)]), [1, 1]);
+    assert_eq!(add(&[("Signed Up", 0), ("Purchase", 3601)]), [1, 0]);
+    assert_eq!(add(&[("Signed Up", 0), ("Purchase", 0)]), [1, 1]);
+    assert_eq!(add(&[("Purchase", -2), ("Signed Up", 0)]), [1, 1], "within two seconds");
+    assert_eq!(add(&[("Purchase", -3), ("Signed Up", 0)]), [1, 0]);
+    assert_eq!(add(&[("Signed Up", 0), ("Signed Up", 4000), ("Purchase", 5000)]), [1, 0], "the first entry");
+    // Midnight is no border for steps, and the next day is a funnel of its own.
+    assert_eq!(add(&[("Signed Up", 43_199), ("Purchase", 43_201)]), [1, 1]);
+    assert_eq!(add(&[("Purchase", -43_201), ("Signed Up", -43_200)]), [1, 1]);
+}
+
+#[test]
 fn funnels_by_segment_over_one_bucket() {
     let (simulator, rows) = world();
     let steps = ["Signed Up", "Purchase"];

@@ -29,7 +29,7 @@ pub(crate) struct Sql {
     pub(crate) query: Option<String>,
 
     /// Read the query from a file; `-` is standard input
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, short_alias = 'F', value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
     /// Keep the query under a name, for `mp run NAME`

@@ -5,10 +5,12 @@ mod data;
 mod discover;
 mod fetch;
 mod global;
+pub(crate) mod inspect;
 mod local;
 mod output;
 mod play;
 mod profiles;
+pub(crate) mod query;
 
 use clap::{Parser, Subcommand};
 
@@ -60,6 +62,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  mp status\n  mp status purchases --from 30d --to yesterday --format json --jq .missing"
     )]
     Status(Look),
+    /// Ask Mixpanel: segmentation, funnels, retention and other reports
+    #[command(subcommand)]
+    Query(Box<query::Query>),
+    /// Look at what there is, at Mixpanel and in the local tables
+    #[command(subcommand)]
+    Inspect(Box<inspect::Inspect>),
     /// Ask the local data in SQL
     Sql(Sql),
     /// A prompt for SQL, with completion and history
@@ -91,10 +99,100 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Args::command().debug_assert();
+    }
+
+    /// Commands about questions as the Python original had them, with every option, apart from JQL.
+    const ORIGINAL: &str = "\
+query sql SELECT --format csv
+query sql --file q.sql --jq .
+query sql -F q.sql -s
+query segmentation --event A --from 2024-01-01 --to 2024-01-31 --on p --unit week --where w
+query segmentation -e A --from 2024-01-01 --to 2024-01-31 -o p -u month -w w
+query funnel 12 --from 2024-01-01 --to 2024-01-31 --unit week --on p
+query funnel 12 --from 2024-01-01 --to 2024-01-31 -u day -o p
+query retention --born A --return B --from 2024-01-01 --to 2024-01-31 --born-where w --return-where w --interval 1 --intervals 10 --unit day
+query retention -b A -r B --from 2024-01-01 --to 2024-01-31 -i 2 -n 4 -u week
+query event-counts --events A,B --from 2024-01-01 --to 2024-01-31 --type unique --unit week
+query event-counts -e A --from 2024-01-01 --to 2024-01-31 -t average -u day
+query property-counts --event A --property p --from 2024-01-01 --to 2024-01-31 --type general --unit day --limit 5
+query property-counts -e A -p p --from 2024-01-01 --to 2024-01-31 -t unique -u week -l 5
+query activity-feed --users a,b --from 2024-01-01 --to 2024-01-31
+query activity-feed -U a
+query saved-report 12
+query flows 12
+query frequency --from 2024-01-01 --to 2024-01-31 --event A --unit week --addiction-unit day --where w
+query frequency --from 2024-01-01 --to 2024-01-31 -e A -u month -w w
+query segmentation-numeric --event A --on p --from 2024-01-01 --to 2024-01-31 --type unique --unit hour --where w
+query segmentation-numeric -e A -o p --from 2024-01-01 --to 2024-01-31 -t unique -u day -w w
+query segmentation-sum -e A -o p --from 2024-01-01 --to 2024-01-31 -u day -w w
+query segmentation-average -e A -o p --from 2024-01-01 --to 2024-01-31 -u day -w w
+inspect events --format plain
+inspect properties --event A
+inspect values --property p --event A --limit 5
+inspect values -p p -e A -l 5
+inspect funnels
+inspect cohorts
+inspect top-events --type average --limit 5
+inspect top-events -t unique -l 5
+inspect bookmarks --type funnels
+inspect bookmarks -t launch-analysis
+inspect lexicon-schemas --type event
+inspect lexicon-schemas -t profile
+inspect lexicon-schema --type event --name A
+inspect lexicon-schema -t event -n A
+inspect distribution -e A -p p --from 2024-01-01 --to 2024-01-31 --limit 5
+inspect distribution -e A -p p --from 2024-01-01 --to 2024-01-31 -l 5
+inspect numeric -e A -p p --from 2024-01-01 --to 2024-01-31 --percentiles 25,50
+inspect daily --from 2024-01-01 --to 2024-01-31 --events A,B
+inspect daily --from 2024-01-01 --to 2024-01-31 -e A
+inspect engagement --from 2024-01-01 --to 2024-01-31 --events A,B --buckets 1,5
+inspect coverage -e A -p a,b --from 2024-01-01 --to 2024-01-31
+inspect coverage -e A --properties a,b --from 2024-01-01 --to 2024-01-31
+inspect info
+inspect tables
+inspect schema --table t
+inspect schema -t t
+inspect drop -t t --force
+inspect drop-all --type events --force
+inspect drop-all -t profiles
+inspect sample --table t --rows 3
+inspect sample -t t -n 3
+inspect summarize -t t
+inspect breakdown -t t
+inspect keys -t t --event A
+inspect keys -t t -e A
+inspect column --table t --column c --top 3
+inspect column -t t -c c";
+
+    #[test]
+    fn the_words_of_the_original_are_understood() {
+        for line in ORIGINAL.lines() {
+            let words = std::iter::once("mp").chain(line.split(' '));
+            if let Err(error) = super::Args::try_parse_from(words) {
+                panic!("mp {line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_question_has_an_example_and_takes_a_format() {
+        let mut root = super::Args::command();
+        root.build();
+        for group in ["query", "inspect"] {
+            let group = root.find_subcommand(group).unwrap();
+            for command in group.get_subcommands().filter(|command| !command.is_hide_set()) {
+                let name = format!("mp {} {}", group.get_name(), command.get_name());
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example") && help.contains(&name), "{name}: {help:?}");
+                let takes = |flag: &str| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
+                let removes = command.get_name().starts_with("drop");
+                assert!(removes || (takes("format") && takes("jq")), "{name}");
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@
 //!   or a variant of `error::Error` with its line in `error/advice.rs`. Nothing prints an error but
 //!   `error::report`.
 
+mod ask;
 pub(crate) mod auth;
 pub(crate) mod catalog;
 pub(crate) mod demo;
@@ -27,7 +28,9 @@ pub(crate) mod fetch;
 pub(crate) mod fetch_profiles;
 mod fetch_stream;
 pub(crate) mod info;
+pub(crate) mod inspect;
 pub(crate) mod plan;
+pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod shell;
 pub(crate) mod sim;

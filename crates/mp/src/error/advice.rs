@@ -34,7 +34,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 40] = [
+pub(crate) const CODES: [(&str, u8, bool); 41] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -49,6 +49,7 @@ pub(crate) const CODES: [(&str, u8, bool); 40] = [
     ("DISK_FULL", 9, false),
     ("DOCTOR", 1, false),
     ("ERROR", 1, false),
+    ("EVENT_NOT_FOUND", 4, false),
     ("FILE_NOT_FOUND", 4, false),
     ("FILTER_FAILED", 3, false),
     ("FILTER_MISMATCH", 3, false),
@@ -212,6 +213,9 @@ fn query_hint(class: &str) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// What Mixpanel allows a project.
+const HOURLY: &str = "60 exports an hour, 60 queries an hour, and 5 queries at once";
+
 fn of_api(kind: &Api) -> Advice {
     let of = Advice::new;
     match kind {
@@ -236,12 +240,15 @@ fn of_api(kind: &Api) -> Advice {
         Api::Forbidden { .. } => {
             of("FORBIDDEN", 6).hint("check MP_PROJECT_ID, and that the account may see this project")
         }
-        Api::NotFound { .. } => of("NOT_FOUND", 4),
-        Api::BadRequest { .. } => of("QUERY_FAILED", 3).hint("check --where, --events and the dates"),
+        Api::NotFound { .. } => {
+            of("NOT_FOUND", 4).hint("`mp inspect` lists what there is: funnels, cohorts, bookmarks, schemas")
+        }
+        Api::EventNotFound { .. } => of("EVENT_NOT_FOUND", 4).hint("`mp inspect events` lists them all"),
+        Api::BadRequest { .. } => of("QUERY_FAILED", 3).hint("check --where, the names and the dates"),
         Api::RateLimited { retry_after: Some(wait), .. } => of("RATE_LIMITED", 5)
-            .hint(format!("again in {} seconds; Mixpanel allows 60 exports an hour", wait.as_secs() + 1)),
+            .hint(format!("again in {} seconds; Mixpanel allows {HOURLY}", wait.as_secs() + 1)),
         Api::RateLimited { .. } => {
-            of("RATE_LIMITED", 5).hint("again later; Mixpanel allows 60 exports an hour")
+            of("RATE_LIMITED", 5).hint(format!("again later; Mixpanel allows {HOURLY}"))
         }
         Api::Connect { .. } | Api::Timeout { .. } => {
             of("NETWORK", 10).hint("check the network, and MP_BASE_URL if it is set")
@@ -255,7 +262,10 @@ fn of_api(kind: &Api) -> Advice {
         Api::Truncated { .. } | Api::Corrupt { .. } => {
             of("INCOMPLETE", 10).hint("again later; nothing incomplete was stored")
         }
-        Api::NotExport { .. } | Api::Redirected { .. } | Api::UnexpectedEncoding { .. } => {
+        Api::NotExport { .. }
+        | Api::NotJson { .. }
+        | Api::Redirected { .. }
+        | Api::UnexpectedEncoding { .. } => {
             of("API_ERROR", 10).hint("something else answered: check MP_BASE_URL, MP_REGION and proxies")
         }
         Api::Cancelled => of("INTERRUPTED", 130),

@@ -29,7 +29,7 @@ use mixpanel_data::is_json;
 pub(crate) use format::Format;
 pub(crate) use list::{Column, List, list};
 pub(crate) use object::object;
-pub(crate) use page::Page;
+pub(crate) use page::{Page, format_of};
 pub(crate) use place::{Out, stdout};
 pub(crate) use safe::clean;
 pub(crate) use width::terminal_width;

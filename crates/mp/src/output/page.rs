@@ -16,13 +16,19 @@ use crate::ui::{Ui, thousands};
 /// Rows on a terminal, unless told otherwise.
 pub(crate) const ON_TERMINAL: usize = 1_000;
 
+/// The format that a result will have.
+pub(crate) fn format_of(output: &args::Output, ui: &Ui) -> Format {
+    let file = output.file();
+    // A filter gives JSON, also on a terminal.
+    let default = output.jq.is_some().then_some(Format::Json);
+    Format::choose(output.format.or(default), file, ui.to_terminal && file.is_none())
+}
+
 /// Opens the place where a result goes, and says in which format.
 pub(super) fn destination(output: &args::Output, ui: &Ui) -> Result<(Format, Out), Error> {
     let file = output.file();
     let to_terminal = ui.to_terminal && file.is_none();
-    // A filter gives JSON, also on a terminal.
-    let default = output.jq.is_some().then_some(Format::Json);
-    let format = Format::choose(output.format.or(default), file, to_terminal);
+    let format = format_of(output, ui);
     if output.jq.is_some() && !format.is_json() && format != Format::Plain {
         let hint = "--format json, jsonl or plain, or without --jq";
         return Err(Error::setting("--jq makes JSON, which this format cannot hold", hint));

@@ -21,6 +21,11 @@ pub(crate) fn tables() -> Vec<CompletionCandidate> {
     candidates(|catalog| catalog.tables)
 }
 
+/// Names of properties, most frequent first.
+pub(crate) fn properties() -> Vec<CompletionCandidate> {
+    candidates(|catalog| catalog.properties)
+}
+
 /// Names of accounts.
 pub(crate) fn accounts() -> Vec<CompletionCandidate> {
     let env = Surroundings::of_process(Words::default(), Mask::default());

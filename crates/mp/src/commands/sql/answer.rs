@@ -70,7 +70,7 @@ fn json_columns(storage: &StorageEngine, statement: &Statement, values: &[Value]
 }
 
 /// The columns, with those that are JSON marked as such.
-fn marked(schema: &SchemaRef, json: &[bool]) -> SchemaRef {
+pub(crate) fn marked(schema: &SchemaRef, json: &[bool]) -> SchemaRef {
     if !json.contains(&true) {
         return Arc::clone(schema);
     }

@@ -13,10 +13,10 @@ use super::Reader;
 use crate::args;
 use crate::config::existing_database;
 use crate::error::Error;
-use crate::output::Page;
+use crate::output::{self, Page};
 use crate::ui::Ui;
 
-pub(crate) use answer::{answer, perform};
+pub(crate) use answer::{answer, marked, perform};
 pub(crate) use saved::all as saved_names;
 
 pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
@@ -26,6 +26,13 @@ pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
         reader.ui.say(&format!("saved as {}; `mp run {name}` runs it", path.display()));
     }
     execute(&text, &args.answer, reader)
+}
+
+/// `mp query sql --scalar`: the first cell of the result.
+pub(crate) fn scalar(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
+    let workspace = reader.signals.guard(open(&args.answer, reader)?);
+    let value = workspace.sql_scalar(&query(args)?)?;
+    output::object(&args.answer.output, reader.ui, &value, &[("value", value.to_text())])
 }
 
 /// `mp run`

@@ -1,0 +1,278 @@
+//! Words of `mp inspect` about the local tables.
+
+use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::super::Database;
+use super::super::{Day, Info, Output, Reading, Tables};
+use crate::commands::discover::complete;
+
+/// Which database, and what becomes of the answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Local {
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Here {
+    /// Count the values of a property, in the local data
+    #[command(after_help = "Example:\n  mp inspect distribution -e Purchase -p plan --from 30d --to today")]
+    Distribution(Distribution),
+    /// Sum a property up, in the local data
+    #[command(after_help = "Example:\n  mp inspect numeric -e Purchase -p amount --percentiles 50,99")]
+    Numeric(Numeric),
+    /// Count events by day, in the local data
+    #[command(after_help = "Example:\n  mp inspect daily --events Search,Purchase --from 7d --to today")]
+    Daily(Daily),
+    /// Count users by how much they did, in the local data
+    #[command(after_help = "Example:\n  mp inspect engagement --buckets 1,2,10,100")]
+    Engagement(Engagement),
+    /// Show how many events have which properties, in the local data
+    #[command(after_help = "Example:\n  mp inspect coverage -e Purchase -p plan,amount")]
+    Coverage(Coverage),
+    /// Show what a local database is and holds; the same as `mp info`
+    #[command(after_help = "Example:\n  mp inspect info")]
+    Info(Info),
+    /// List the local tables; the same as `mp tables`
+    #[command(after_help = "Example:\n  mp inspect tables")]
+    Tables(Tables),
+    /// Show the columns of a local table; the same as `mp schema TABLE`
+    #[command(after_help = "Example:\n  mp inspect schema -t events_flat")]
+    Schema(Table),
+    /// Show some rows of a local table, chosen at random
+    #[command(after_help = "Example:\n  mp inspect sample -t events --rows 3 --format vertical")]
+    Sample(Sample),
+    /// Show every column of a local table in figures
+    #[command(after_help = "Example:\n  mp inspect summarize -t events")]
+    Summarize(Table),
+    /// Show the events of a local table by name
+    #[command(after_help = "Example:\n  mp inspect breakdown -t events")]
+    Breakdown(Table),
+    /// List the properties of a local table
+    #[command(after_help = "Example:\n  mp inspect keys -t events -e Purchase")]
+    Keys(Keys),
+    /// Show a column of a local table, or an SQL expression, in figures
+    #[command(after_help = "Example:\n  mp inspect column -t events -c plan --top 5")]
+    Column(Column),
+    /// Remove a local table
+    #[command(after_help = "Example:\n  mp inspect drop -t events --force")]
+    Drop(Drop),
+    /// Remove all local tables
+    #[command(after_help = "Example:\n  mp inspect drop-all --type profiles --force")]
+    DropAll(DropAll),
+}
+
+/// Which local events.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scope {
+    /// The table
+    #[arg(short, long, value_name = "NAME", default_value = "events", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: String,
+
+    /// First day, inclusive, UTC [default: all that is there]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<Day>,
+
+    /// Last day, inclusive, UTC
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<Day>,
+
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+/// Some events, or all.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Events {
+    /// Only these events, comma-separated
+    #[arg(long, value_name = "A,B", value_delimiter = ',', add = ArgValueCandidates::new(complete::events))]
+    events: Vec<String>,
+
+    /// Only this event; may be given several times, and the name may contain commas
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    event: Vec<String>,
+}
+
+impl Events {
+    /// The names, if any were given.
+    pub(crate) fn chosen(&self) -> Option<Vec<&str>> {
+        let names: Vec<&str> = self.events.iter().chain(&self.event).map(String::as_str).collect();
+        (!names.is_empty()).then_some(names)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Distribution {
+    /// The event
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: String,
+
+    /// The property
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    pub(crate) property: String,
+
+    /// At most this many values
+    #[arg(short, long, value_name = "N", default_value = "20")]
+    pub(crate) limit: usize,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Numeric {
+    /// The event
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: String,
+
+    /// The property
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    pub(crate) property: String,
+
+    /// Which percentiles, comma-separated
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "25,50,75,90,95,99")]
+    pub(crate) percentiles: Vec<u8>,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Daily {
+    #[command(flatten)]
+    pub(crate) events: Events,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Engagement {
+    #[command(flatten)]
+    pub(crate) events: Events,
+
+    /// The smallest numbers of events of each bucket, comma-separated
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1,2,5,10,25,50,100")]
+    pub(crate) buckets: Vec<u64>,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Coverage {
+    /// The event
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: String,
+
+    /// The properties, comma-separated
+    #[arg(short, long, value_name = "A,B", value_delimiter = ',', required_unless_present = "property", add = ArgValueCandidates::new(complete::properties))]
+    pub(crate) properties: Vec<String>,
+
+    /// A property; may be given several times, and the name may contain commas
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    pub(crate) property: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Table {
+    /// The table
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: String,
+
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sample {
+    /// The table
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: String,
+
+    /// How many rows
+    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    pub(crate) rows: usize,
+
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Keys {
+    /// The table
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: String,
+
+    /// Only of this event
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Column {
+    /// The table
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: String,
+
+    /// The column, or an SQL expression over the columns
+    #[arg(short, long, value_name = "COLUMN")]
+    pub(crate) column: String,
+
+    /// How many of the most frequent values
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) top: usize,
+
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+/// Where something is removed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Removal {
+    /// Yes, remove it
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drop {
+    /// The table
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::tables))]
+    pub(crate) table: String,
+
+    #[command(flatten)]
+    pub(crate) removal: Removal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    Events,
+    Profiles,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DropAll {
+    /// Only tables of events, or of profiles
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<Kind>,
+
+    #[command(flatten)]
+    pub(crate) removal: Removal,
+}

@@ -1,0 +1,123 @@
+//! What there is in the local tables.
+
+use jiff::Timestamp;
+use mixpanel_client::Tabular;
+use mixpanel_client::time::ProjectClock;
+use mixpanel_data::inspect::LocalScope;
+use mixpanel_data::{TableKind, Workspace};
+
+use super::super::Reader;
+use super::super::ask::{names, result, rows};
+use super::super::sql::marked;
+use crate::args::inspect::{Here, Kind, Local, Removal, Scope};
+use crate::args::{self, Plot};
+use crate::config::existing_database;
+use crate::error::Error;
+
+pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
+    let ui = reader.ui;
+    match what {
+        Here::Distribution(words) => scoped(&words.scope, reader, |workspace, scope| {
+            workspace.property_distribution(scope, &words.event, &words.property, words.limit)
+        }),
+        Here::Numeric(words) => scoped(&words.scope, reader, |workspace, scope| {
+            workspace.numeric_summary(scope, &words.event, &words.property, &words.percentiles)
+        }),
+        Here::Daily(words) => scoped(&words.scope, reader, |workspace, scope| {
+            workspace.daily_counts(scope, words.events.chosen().as_deref())
+        }),
+        Here::Engagement(words) => scoped(&words.scope, reader, |workspace, scope| {
+            workspace.engagement_distribution(scope, words.events.chosen().as_deref(), &words.buckets)
+        }),
+        Here::Coverage(words) => scoped(&words.scope, reader, |workspace, scope| {
+            let properties: Vec<&str> =
+                words.properties.iter().chain(&words.property).map(String::as_str).collect();
+            workspace.property_coverage(scope, &words.event, &properties)
+        }),
+        Here::Info(words) => super::super::info::run(words, reader),
+        Here::Tables(words) => super::super::tables::run(words, reader),
+        Here::Schema(words) => super::super::schema::run(
+            &args::Schema {
+                table: Some(words.table.clone()),
+                cli: false,
+                database: args::Database { db: words.local.database.db.clone() },
+                reading: words.local.reading,
+                output: words.local.output.clone(),
+            },
+            reader,
+        ),
+        Here::Sample(words) => {
+            let workspace = open(&words.local, reader)?;
+            let sample = workspace.sample(&words.table, words.rows)?;
+            let columns = workspace.table_schema(&words.table)?.columns;
+            let json: Vec<bool> = columns.iter().map(|column| column.sql_type == "JSON").collect();
+            let schema = marked(&sample.schema, &json);
+            rows(&words.local.output, &Plot::default(), ui, schema, &sample.batches)
+        }
+        Here::Summarize(words) => shown(&words.local, reader, |workspace| workspace.summarize(&words.table)),
+        Here::Breakdown(words) => {
+            shown(&words.local, reader, |workspace| workspace.event_breakdown(&words.table))
+        }
+        Here::Column(words) => shown(&words.local, reader, |workspace| {
+            workspace.column_stats(&words.table, &words.column, words.top)
+        }),
+        Here::Keys(words) => {
+            let keys = open(&words.local, reader)?.property_keys(&words.table, words.event.as_deref())?;
+            names(&words.local.output, ui, "property", &keys)
+        }
+        Here::Drop(words) => {
+            let workspace = to_change(&words.removal, reader)?;
+            workspace.drop(&[&words.table])?;
+            ui.say(&format!("the table {} is removed", words.table));
+            Ok(())
+        }
+        Here::DropAll(words) => {
+            let workspace = to_change(&words.removal, reader)?;
+            let kind = words.kind.map(|kind| match kind {
+                Kind::Events => TableKind::Events,
+                Kind::Profiles => TableKind::Profiles,
+            });
+            let before = workspace.tables()?.len();
+            workspace.drop_all(kind)?;
+            match before - workspace.tables()?.len() {
+                1 => ui.say("one table is removed"),
+                removed => ui.say(&format!("{removed} tables are removed")),
+            }
+            Ok(())
+        }
+    }
+}
+
+fn open(local: &Local, reader: Reader<'_>) -> Result<Workspace, Error> {
+    reader.existing(&local.database, &local.reading)
+}
+
+/// A database that will lose something.
+fn to_change(removal: &Removal, reader: Reader<'_>) -> Result<Workspace, Error> {
+    if !removal.force {
+        return Err(Error::setting("nothing was removed: this cannot be undone", "--force does it"));
+    }
+    let path = existing_database(removal.database.db.as_deref(), reader.env)?;
+    Ok(Workspace::open(path, false)?)
+}
+
+fn shown<T: Tabular>(
+    local: &Local,
+    reader: Reader<'_>,
+    ask: impl FnOnce(&Workspace) -> mixpanel_data::Result<T>,
+) -> Result<(), Error> {
+    let answer = ask(&open(local, reader)?)?;
+    result(&local.output, &Plot::default(), reader.ui, &answer)
+}
+
+fn scoped<T: Tabular>(
+    words: &Scope,
+    reader: Reader<'_>,
+    ask: impl FnOnce(&Workspace, &LocalScope) -> mixpanel_data::Result<T>,
+) -> Result<(), Error> {
+    let now = Timestamp::now();
+    let day = |day: args::Day| day.resolve(now, &ProjectClock::default());
+    let mut scope = LocalScope::table(words.table.clone());
+    (scope.from, scope.to) = (words.from.map(day), words.to.map(day));
+    shown(&words.local, reader, |workspace| ask(workspace, &scope))
+}
