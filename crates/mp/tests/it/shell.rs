@@ -6,7 +6,7 @@ use expectrl::session::OsSession;
 use expectrl::{Expect, Session};
 
 use crate::screen::Screen;
-use crate::support::{PATIENCE, Place};
+use crate::support::{PATIENCE, Place, listening};
 
 const PROMPT: &str = "@@> ";
 
@@ -17,6 +17,7 @@ pub(crate) fn program(place: &Place, args: &[&str]) -> OsSession {
     command.args(["-c", "stty cols 80 rows 24; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mp")]).args(args);
     place.surround(&mut command);
     command.env("TERM", "xterm-256color");
+    listening(&mut command);
     let mut session = Session::spawn(command).unwrap();
     session.set_expect_timeout(Some(PATIENCE));
     session

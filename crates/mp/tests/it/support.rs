@@ -210,7 +210,7 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Lets the program be stopped by signals even if these tests were started with
 /// signals ignored, as a shell does with what runs in the background.
-fn listening(command: &mut Command) {
+pub(crate) fn listening(command: &mut Command) {
     use nix::sys::signal::{SigHandler, signal};
     use std::os::unix::process::CommandExt;
     let restore = || {
