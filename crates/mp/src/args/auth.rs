@@ -22,7 +22,7 @@ Secrets are asked for, or read from standard input: never from a flag, which oth
 Examples:
   mp auth add ci --username reader.mp-service-account --project-id 12345 --secret-stdin < secret.txt
   mp auth add work --username reader.mp-service-account --project-id 12345 \\
-    --secret-command 'op read op://work/mixpanel/secret'")]
+    --secret-command 'op read op://team/mixpanel/secret'")]
     Add(Login),
     /// List the accounts
     #[command(after_help = "Example:\n  mp auth list --format json")]

@@ -20,7 +20,7 @@ its owner only; `mp auth login` makes it so.
   username = \"reader.mp-service-account\"
   secret = \"…\"                      # or one of the three lines below
   # secret_file = \"/run/secrets/mixpanel\"
-  # secret_command = [\"op\", \"read\", \"op://work/mixpanel/secret\"]
+  # secret_command = [\"op\", \"read\", \"op://team/mixpanel/secret\"]
   # keyring = true
   project_id = 12345
   region = \"eu\"                     # us, eu, in
