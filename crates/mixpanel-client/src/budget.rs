@@ -180,20 +180,22 @@ impl RequestBudget {
                 clock.sleep(LOOK, cancel);
                 continue;
             };
-            let now = millis(clock.now());
+            // The time is read once the books are ours: what others counted while
+            // we waited for them must not lie in the future.
             let wait = store.update(|log| {
+                let now = millis(clock.now());
                 log.tidy(now);
                 let (wait, why) = log.wait(now, family.per_second());
                 if wait == 0 {
                     log.count(now);
                 }
-                (wait, why)
+                (wait, why, now)
             });
             let (wait, why) = match wait {
-                Ok((0, _)) => return Ok(Ticket { family, at: Some(now), _slot: slot }),
+                Ok((0, _, now)) => return Ok(Ticket { family, at: Some(now), _slot: slot }),
                 // A file that cannot be read or written any more stops nobody.
                 Err(_) => return Ok(Ticket { family, at: None, _slot: slot }),
-                Ok((wait, why)) => (Duration::from_millis(wait), why),
+                Ok((wait, why, _)) => (Duration::from_millis(wait), why),
             };
             // Others may run while this one waits.
             drop(slot);

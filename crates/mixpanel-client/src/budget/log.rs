@@ -9,7 +9,11 @@ use super::headers::Said;
 /// clock that was set wrong must not block a project for years.
 pub(super) const LONGEST_BLOCK: u64 = 2 * 3_600_000;
 
-/// All times are milliseconds since 1970.
+/// How far ahead a request may lie and still be one that was sent: clocks are
+/// corrected by little all the time, and another process may be a moment ahead.
+const CORRECTION: u64 = 60_000;
+
+/// All times are milliseconds since 1970, `sent` in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Log {
     pub(super) sent: Vec<u64>,
@@ -30,10 +34,16 @@ impl Log {
         Self { sent: Vec::new(), blocked_until: 0, limit, window, left: None, concurrent: None }
     }
 
-    /// Forgets what no longer counts, and what lies in the future.
+    /// Forgets what no longer counts, and what lies far in the future. What lies
+    /// ahead by little was sent just now.
     pub(super) fn tidy(&mut self, now: u64) {
         let window = self.window;
-        self.sent.retain(|at| *at <= now && now - *at < window);
+        self.sent.retain_mut(|at| {
+            if *at > now && *at - now <= CORRECTION {
+                *at = now;
+            }
+            *at <= now && now - *at < window
+        });
         self.blocked_until = self.blocked_until.min(now + LONGEST_BLOCK);
         self.left = self.left.filter(|(_, until)| *until > now && *until <= now + LONGEST_BLOCK);
     }

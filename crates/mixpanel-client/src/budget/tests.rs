@@ -84,6 +84,25 @@ fn processes_share_one_budget_and_damage_heals() {
 }
 
 #[test]
+fn many_at_once_lose_no_count() {
+    let folder = std::env::temp_dir().join(format!("mp-budget-many-{}", std::process::id()));
+    let open = || RequestBudget::in_folder(&folder, "1").unwrap();
+    let clock = crate::retry::SystemClock::new();
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| {
+                let budget = open();
+                for _ in 0..11 {
+                    budget.take(QUERY, &clock, &CancelToken::new(), None, |_, _| {}).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(open().state(QUERY, clock.now()).used, 55);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn the_servers_word_comes_first() {
     let (budget, clock) = (RequestBudget::in_memory(), Hands::default());
     let hear = |said: Said| budget.heard(EXPORT, &said, clock.now());
@@ -117,6 +136,10 @@ fn a_clock_that_was_set_back_blocks_nobody_for_long() {
     later.tidy(1_000_000_000);
     assert!(later.sent.is_empty());
     assert!(later.wait(1_000_000_000, 3).0 <= LONGEST_BLOCK);
+    // Corrected by little, nothing is forgotten.
+    let mut corrected = log;
+    corrected.tidy(5_000_000_000 - 900);
+    assert_eq!(corrected.sent, [5_000_000_000 - 900; 60]);
 }
 
 #[test]
