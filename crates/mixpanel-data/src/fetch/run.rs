@@ -264,7 +264,7 @@ impl<'r> Run<'r, '_, '_> {
         };
         let spec = ChunkSpec {
             table: job.table,
-            create: !job.storage.table_exists(job.table)?,
+            create: self.outcome.chunks.is_empty() && !job.storage.table_exists(job.table)?,
             scope: match job.placement {
                 // Rows that were added under other filters are not in this chunk, and stay.
                 Placement::Days if self.shares(&range, filters.hash())? => Scope::Add(Some(range.clone())),

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::connection::{BatchSink, Interrupt, SqlConnection};
-use super::memory::memory_in_use;
+use super::memory::{Compression, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
 use super::snapshot::Snapshot;
@@ -61,6 +61,7 @@ pub struct StorageEngine {
     reader: Mutex<Option<Box<dyn SqlConnection>>>,
     interrupts: Vec<Arc<dyn Interrupt>>,
     snapshot: Option<Snapshot>,
+    compression: Compression,
     // Released after the connections, by `close`.
     holdings: Mutex<Option<Holdings>>,
 }
@@ -180,6 +181,7 @@ impl StorageEngine {
             read_only,
             spilling,
             snapshot: None,
+            compression: Compression::default(),
             interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle()],
             writer: Mutex::new(Some(writer)),
             reader: Mutex::new(Some(reader)),

@@ -1,5 +1,7 @@
 //! How much memory DuckDB uses, and keeping in-memory tables small.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::connection::SqlConnection;
 use super::pin::checkpoint;
 use crate::error::Result;
@@ -27,15 +29,32 @@ fn parse_size(text: &str) -> u64 {
     (number * factor as f64) as u64
 }
 
-/// Checkpoints while there is room for it: that compresses in-memory tables,
-/// so that more fits. Near the limit it would do harm: a checkpoint that runs
-/// out of memory invalidates the whole database.
-pub(super) fn compress_memory(connection: &mut dyn SqlConnection) {
-    if let Ok((used, limit)) = memory_in_use(connection)
-        && used < limit / 5 * 3
-    {
+/// What is less is left for later: a checkpoint takes as long as a small chunk.
+const WORTH_COMPRESSING: u64 = 64 << 20;
+
+/// Keeps tables in memory small.
+#[derive(Debug, Default)]
+pub(super) struct Compression {
+    /// Bytes in use behind the last checkpoint.
+    left: AtomicU64,
+}
+
+impl Compression {
+    /// Checkpoints while there is room for it: that compresses in-memory tables,
+    /// so that more fits. Near the limit it would do harm: a checkpoint that runs
+    /// out of memory invalidates the whole database. Unless `last`, it waits until
+    /// there is something to gain.
+    pub(super) fn run(&self, connection: &mut dyn SqlConnection, last: bool) {
+        let Ok((used, limit)) = memory_in_use(connection) else { return };
+        let grown = used.saturating_sub(self.left.load(Ordering::Relaxed));
+        if used >= limit / 5 * 3 || (grown < WORTH_COMPRESSING.min(limit / 10) && !last) {
+            return;
+        }
         // It may fail while a query is running; the next chunk tries again.
         checkpoint(connection);
+        if let Ok((left, _)) = memory_in_use(connection) {
+            self.left.store(left, Ordering::Relaxed);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// So many rows, or bytes of text, make a batch. Larger batches decode slower:
 /// they leave the processor's caches (measured, see the client's decode bench).
-pub(crate) const BATCH_ROWS: usize = 4_096;
+pub(crate) const BATCH_ROWS: usize = 2_048;
 pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 /// One event.

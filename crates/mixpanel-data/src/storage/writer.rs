@@ -24,6 +24,9 @@ use crate::error::Result;
 /// frequent and most properties' kinds.
 const LOOK_AHEAD_ROWS: usize = 32_768;
 
+/// The same for a table that has its columns: only new properties are to be seen.
+const LOOK_AHEAD_MORE: usize = 8_192;
+
 /// Columns of so many rows are made anew in less than a second.
 const CHEAP_ROWS: i64 = 250_000;
 
@@ -48,7 +51,8 @@ pub(crate) fn write_chunk(
     let mut ahead = VecDeque::new();
     let mut rows = 0;
     let mut done = false;
-    while rows < LOOK_AHEAD_ROWS && !done {
+    let enough = if spec.create { LOOK_AHEAD_ROWS } else { LOOK_AHEAD_MORE };
+    while rows < enough && !done {
         match source.next_batch()? {
             Some(batch) => {
                 rows += batch.rows.num_rows();

@@ -12,7 +12,6 @@ use crate::storage::chunk::{BatchSource, ChunkSpec, OnReject, Scope, Written};
 use crate::storage::ddl::{check_table_name, ident, literal, physical};
 use crate::storage::filters::Filters;
 use crate::storage::ledger;
-use crate::storage::memory::compress_memory;
 use crate::storage::open;
 use crate::storage::pin::{Pin, checkpoint, compact};
 use crate::storage::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
@@ -133,7 +132,7 @@ impl StorageEngine {
         self.with_writer(|connection| {
             let Some(path) = &self.path else {
                 let written = write_chunk(connection, spec, source, progress)?;
-                compress_memory(connection);
+                self.compression.run(connection, false);
                 return Ok(written);
             };
             let pin = Pin::hold(connection)?;
@@ -153,7 +152,7 @@ impl StorageEngine {
         self.with_writer(|connection| {
             if self.path.is_none() {
                 refill(connection, table, kind)?;
-                compress_memory(connection);
+                self.compression.run(connection, true);
                 return Ok(());
             }
             let pin = Pin::hold(connection)?;
