@@ -13,6 +13,7 @@ mod formats;
 mod inspect;
 mod live;
 mod no_files;
+mod odd_lines;
 mod plan;
 mod profiles;
 mod snapshot;

@@ -8,6 +8,7 @@ mod expr;
 mod faults;
 mod http;
 mod ingest;
+mod journeys;
 mod limits;
 mod openapi;
 mod openapi_people;
