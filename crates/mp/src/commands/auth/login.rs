@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use mixpanel_client::Secret;
+use nix::sys::termios::{self, LocalFlags, SetArg};
 
 use super::super::Reader;
 use super::test;
@@ -132,6 +133,19 @@ fn ask(question: &str) -> Result<String, Error> {
     Ok(line.trim().to_owned())
 }
 
+/// Asks at the terminal, which is silent before the question is there: what is pasted or typed ahead
+/// is not shown either.
+fn ask_unseen(question: &str) -> io::Result<String> {
+    let terminal = std::fs::File::open("/dev/tty")?;
+    let before = termios::tcgetattr(&terminal)?;
+    let mut silent = before.clone();
+    silent.local_flags.remove(LocalFlags::ECHO);
+    termios::tcsetattr(&terminal, SetArg::TCSANOW, &silent)?;
+    let typed = rpassword::prompt_password(question);
+    termios::tcsetattr(&terminal, SetArg::TCSANOW, &before)?;
+    typed
+}
+
 fn secret(args: &args::Login, may_ask: bool) -> Result<Secret, Error> {
     let unreadable = |source| Error::Read { path: "standard input".into(), source };
     let text = if args.secret_stdin {
@@ -141,7 +155,7 @@ fn secret(args: &args::Login, may_ask: bool) -> Result<Secret, Error> {
     } else if let Some(secret) = std::env::var("MP_SECRET").ok().filter(|secret| !secret.is_empty()) {
         secret
     } else if may_ask {
-        rpassword::prompt_password("Secret (not shown): ").map_err(unreadable)?
+        ask_unseen("Secret (not shown): ").map_err(unreadable)?
     } else {
         return Err(Error::setting(
             "no secret",
