@@ -12,6 +12,8 @@ mod output;
 mod signals;
 mod ui;
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -24,7 +26,11 @@ use signals::Signals;
 use ui::{ErrorFormat, Talk, Ui};
 
 fn main() -> ExitCode {
-    // First of all, while there is only one thread to inherit from.
+    // Asked by every script that looks for `mp`: answered before anything is set up.
+    if let Some(code) = version() {
+        return code;
+    }
+    // While there is only one thread to inherit from.
     let signals = Signals::take_over();
     // What this program writes is for its user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
@@ -34,9 +40,6 @@ fn main() -> ExitCode {
 
     // A shell that completes a word asks by a variable, and ends here.
     clap_complete::CompleteEnv::with_factory(Args::command).complete();
-    if let Some(code) = version() {
-        return code;
-    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return refuse(&error),
@@ -49,18 +52,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// `mp --version --format json`, which is not a command and takes a format all the same.
+/// `mp --version` alone, and `mp --version --format json`, which is not a command and takes a
+/// format all the same. Everything else is the parser's.
 fn version() -> Option<ExitCode> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let (asked, rest): (Vec<&str>, Vec<&str>) =
-        words.iter().map(String::as_str).partition(|word| matches!(*word, "--version" | "-V"));
-    let json = matches!(rest[..], ["--format", "json"] | ["--format=json"]);
-    if asked.is_empty() || !json {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (asked, rest): (Vec<&str>, Vec<&str>) = words
+        .iter()
+        .map(|word| word.to_str().unwrap_or_default())
+        .partition(|word| matches!(*word, "--version" | "-V"));
+    if asked.is_empty() {
         return None;
     }
-    let outcome = commands::discover::version();
-    let ui = Ui::new(Talk::default(), variable);
-    Some(outcome.map_or_else(|error| error::report(&error, &ui, None), |()| ExitCode::SUCCESS))
+    let outcome = match rest[..] {
+        [] => {
+            // There is nobody to tell when the stream is gone.
+            let _ = writeln!(std::io::stdout(), "mp {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        ["--format", "json"] | ["--format=json"] => commands::discover::version(),
+        _ => return None,
+    };
+    let ui = || Ui::new(Talk::default(), variable);
+    Some(outcome.map_or_else(|error| error::report(&error, &ui(), None), |()| ExitCode::SUCCESS))
 }
 
 fn variable(name: &str) -> Option<String> {
