@@ -70,17 +70,19 @@ pub(crate) struct FetchEvents {
     #[arg(long)]
     pub(crate) replace: bool,
 
-    /// What to do with lines that cannot be stored
-    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
-    pub(crate) on_reject: OnReject,
-
-    /// How many downloads run at a time, 1 to 100 [default: 4]
-    #[arg(long, value_name = "N")]
-    pub(crate) concurrency: Option<usize>,
+    #[command(flatten)]
+    pub(crate) taking: Taking,
 
     #[command(flatten)]
     pub(crate) stream: Stream,
 
+    #[command(flatten)]
+    pub(crate) home: Home,
+}
+
+/// From where to where, and how to print what is said of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Home {
     #[command(flatten)]
     pub(crate) database: Database,
 
@@ -112,13 +114,7 @@ pub(crate) struct Days {
     pub(crate) window: u32,
 
     #[command(flatten)]
-    pub(crate) database: Database,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
-
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) home: Home,
 }
 
 /// A look at days, without fetching any.
@@ -157,13 +153,8 @@ pub(crate) struct Sync {
     #[arg(short, long = "where", value_name = "EXPR")]
     pub(crate) where_: Option<String>,
 
-    /// What to do with lines that cannot be stored
-    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
-    pub(crate) on_reject: OnReject,
-
-    /// How many downloads run at a time, 1 to 100 [default: 4]
-    #[arg(long, value_name = "N")]
-    pub(crate) concurrency: Option<usize>,
+    #[command(flatten)]
+    pub(crate) taking: Taking,
 
     /// Show what would be fetched, and fetch nothing
     #[arg(long)]
@@ -172,6 +163,18 @@ pub(crate) struct Sync {
     /// Wait so long for another process that has the database open
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,
+}
+
+/// How events are taken in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Taking {
+    /// What to do with lines that cannot be stored
+    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
+    pub(crate) on_reject: OnReject,
+
+    /// How many downloads run at a time, 1 to 100 [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
 }
 
 /// What to do with lines that cannot be stored.

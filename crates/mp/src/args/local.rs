@@ -65,20 +65,27 @@ Examples:
   mp shell --db demo.duckdb
   echo 'SHOW TABLES;' | mp shell --db demo.duckdb")]
 pub(crate) struct Shell {
+    /// How to print rows at first; `.mode` changes it
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// What SQL is run on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Target {
     #[command(flatten)]
     pub(crate) database: Database,
 
-    /// Use an empty database in memory; no history is kept
+    /// Use an empty database in memory
     #[arg(long, conflicts_with = "db")]
     pub(crate) memory: bool,
 
     /// Open the database for writing too
     #[arg(long, conflicts_with = "memory")]
     pub(crate) write: bool,
-
-    /// How to print rows at first; `.mode` changes it
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
 
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -92,17 +99,6 @@ pub(crate) struct Answer {
     pub(crate) param: Vec<(String, Value)>,
 
     #[command(flatten)]
-    pub(crate) database: Database,
-
-    /// Use an empty database in memory
-    #[arg(long, conflicts_with = "db")]
-    pub(crate) memory: bool,
-
-    /// Open the database for writing too
-    #[arg(long, conflicts_with = "memory")]
-    pub(crate) write: bool,
-
-    #[command(flatten)]
     pub(crate) rows: Rows,
 
     #[command(flatten)]
@@ -112,23 +108,12 @@ pub(crate) struct Answer {
     pub(crate) plot: Plot,
 
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) target: Target,
 }
 
+/// Which database, and what becomes of the answer.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Info {
-    #[command(flatten)]
-    pub(crate) database: Database,
-
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Tables {
+pub(crate) struct Local {
     #[command(flatten)]
     pub(crate) database: Database,
 
@@ -154,11 +139,5 @@ pub(crate) struct Schema {
     pub(crate) cli: bool,
 
     #[command(flatten)]
-    pub(crate) database: Database,
-
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) local: Local,
 }

@@ -21,7 +21,7 @@ pub(crate) use data::{Connection, Database, Day, Reading};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
 pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
 pub(crate) use global::Global;
-pub(crate) use local::{Answer, Info, Run, Schema, Shell, Sql, Tables};
+pub(crate) use local::{Answer, Local, Run, Schema, Shell, Sql, Target};
 pub(crate) use output::{Output, Plot, Rows};
 pub(crate) use play::{Demo, Sim, World};
 pub(crate) use profiles::{FetchProfiles, Stream};
@@ -76,10 +76,10 @@ pub(crate) enum Command {
     Run(Run),
     /// Show what a local database is and holds
     #[command(after_help = "Examples:\n  mp info\n  mp info --db demo.duckdb --format json")]
-    Info(Info),
+    Info(Local),
     /// List the tables
     #[command(after_help = "Examples:\n  mp tables\n  mp tables --db demo.duckdb --format csv")]
-    Tables(Tables),
+    Tables(Local),
     /// Show the columns of a table
     Schema(Schema),
     /// Run a simulated Mixpanel to fetch from, until Ctrl-C

@@ -2,7 +2,8 @@
 
 use mixpanel_data::{EngageRequest, Shape, StreamBuffer};
 
-use super::{Connection, Database, OnReject, Output};
+use super::OnReject;
+use super::fetch::Home;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FetchProfiles {
@@ -33,13 +34,7 @@ pub(crate) struct FetchProfiles {
     pub(crate) stream: Stream,
 
     #[command(flatten)]
-    pub(crate) database: Database,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
-
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) home: Home,
 }
 
 /// Which profiles, and what of them.

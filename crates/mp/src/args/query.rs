@@ -35,6 +35,48 @@ pub(crate) struct Range {
     pub(crate) to: Day,
 }
 
+/// An event, on some days.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EventDays {
+    /// The event
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    pub(crate) event: String,
+
+    #[command(flatten)]
+    pub(crate) range: Range,
+}
+
+/// Which events count.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Condition {
+    /// Only events for which this is true, in Mixpanel's expression language
+    #[arg(short, long = "where", value_name = "EXPR")]
+    pub(crate) where_: Option<String>,
+}
+
+/// Which events count, and by what they are told apart.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cut {
+    /// Break down by this property, or expression
+    #[arg(short, long, value_name = "PROPERTY", add = ArgValueCandidates::new(complete::properties))]
+    pub(crate) on: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) condition: Condition,
+}
+
+/// What is counted, and in which steps of time.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Counting {
+    /// How to count: general (each event), unique (users) or average (events per user)
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "general")]
+    pub(crate) count: CountType,
+
+    /// hour, day, week or month
+    #[arg(short, long, default_value = "day")]
+    pub(crate) unit: TimeUnit,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Query {
     /// Count an event by day, and by the values of a property
@@ -144,28 +186,14 @@ pub(crate) struct Ended {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Segmentation {
-    /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) event: String,
+    #[command(flatten)]
+    pub(crate) of: EventDays,
 
     #[command(flatten)]
-    pub(crate) range: Range,
+    pub(crate) counting: Counting,
 
-    /// Break down by this property, or expression
-    #[arg(short, long, value_name = "PROPERTY", add = ArgValueCandidates::new(complete::properties))]
-    pub(crate) on: Option<String>,
-
-    /// hour, day, week or month
-    #[arg(short, long, default_value = "day")]
-    pub(crate) unit: TimeUnit,
-
-    /// Only events for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
-    pub(crate) where_: Option<String>,
-
-    /// How to count: general (each event), unique (users) or average (events per user)
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "general")]
-    pub(crate) count: CountType,
+    #[command(flatten)]
+    pub(crate) cut: Cut,
 
     /// At most this many segments, 1 to 10000 [default: Mixpanel's 60]
     #[arg(short, long, value_name = "N", requires = "on")]
@@ -187,13 +215,8 @@ pub(crate) struct Funnel {
     #[arg(short, long)]
     pub(crate) unit: Option<TimeUnit>,
 
-    /// Break down by this property, or expression
-    #[arg(short, long, value_name = "PROPERTY", add = ArgValueCandidates::new(complete::properties))]
-    pub(crate) on: Option<String>,
-
-    /// Only events for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
-    pub(crate) where_: Option<String>,
+    #[command(flatten)]
+    pub(crate) cut: Cut,
 
     /// How long users have to complete it [default: as saved]
     #[arg(long, value_name = "N")]
@@ -261,13 +284,8 @@ pub(crate) struct EventCounts {
     #[command(flatten)]
     pub(crate) range: Range,
 
-    /// How to count: general (each event), unique (users) or average (events per user)
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "general")]
-    pub(crate) count: CountType,
-
-    /// hour, day, week or month
-    #[arg(short, long, default_value = "day")]
-    pub(crate) unit: TimeUnit,
+    #[command(flatten)]
+    pub(crate) counting: Counting,
 
     #[command(flatten)]
     pub(crate) live: Live,
@@ -275,24 +293,15 @@ pub(crate) struct EventCounts {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PropertyCounts {
-    /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) event: String,
+    #[command(flatten)]
+    pub(crate) of: EventDays,
 
     /// The property
     #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
     pub(crate) property: String,
 
     #[command(flatten)]
-    pub(crate) range: Range,
-
-    /// How to count: general (each event), unique (users) or average (events per user)
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "general")]
-    pub(crate) count: CountType,
-
-    /// hour, day, week or month
-    #[arg(short, long, default_value = "day")]
-    pub(crate) unit: TimeUnit,
+    pub(crate) counting: Counting,
 
     /// Only this value; may be given several times
     #[arg(long, value_name = "VALUE")]
@@ -375,9 +384,8 @@ pub(crate) struct Frequency {
     #[arg(long, value_name = "UNIT", default_value = "hour")]
     pub(crate) addiction_unit: TimeUnit,
 
-    /// Only events for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
-    pub(crate) where_: Option<String>,
+    #[command(flatten)]
+    pub(crate) condition: Condition,
 
     #[command(flatten)]
     pub(crate) live: Live,
@@ -385,24 +393,19 @@ pub(crate) struct Frequency {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Numeric {
-    /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) event: String,
+    #[command(flatten)]
+    pub(crate) of: EventDays,
 
     /// The property, or an expression
     #[arg(short, long, value_name = "PROPERTY", add = ArgValueCandidates::new(complete::properties))]
     pub(crate) on: String,
 
-    #[command(flatten)]
-    pub(crate) range: Range,
-
     /// hour or day
     #[arg(short, long, default_value = "day")]
     pub(crate) unit: TimeUnit,
 
-    /// Only events for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
-    pub(crate) where_: Option<String>,
+    #[command(flatten)]
+    pub(crate) condition: Condition,
 
     #[command(flatten)]
     pub(crate) live: Live,

@@ -12,7 +12,7 @@ use crate::signals::Signals;
 use crate::ui::{Ui, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
-    let connection = Connection::resolve(&args.connection, env)?;
+    let connection = Connection::resolve(&args.home.connection, env)?;
     let project_id = connection.project_id;
     let now = Timestamp::now();
     let (from, to) = (args.from.resolve(now, &connection.clock), args.to.resolve(now, &connection.clock));
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         progress.finish();
         return fetch_stream::print(stream, &args.stream, ui);
     }
-    let path = target_database(args.database.db.as_deref(), project_id, env)?;
+    let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     ui.detail(1, || format!("database {}", path.display()));
     let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
 
@@ -43,8 +43,8 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         limit: args.limit,
         append: args.append,
         replace: args.replace,
-        on_reject: args.on_reject.into(),
-        concurrency: args.concurrency,
+        on_reject: args.taking.on_reject.into(),
+        concurrency: args.taking.concurrency,
         ..FetchEvents::days(from, to)
     };
     let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
             result.days_unavailable
         ));
     }
-    output::object(&args.output, ui, &result, &summary(&result))
+    output::object(&args.home.output, ui, &result, &summary(&result))
 }
 
 /// For those who asked for more: what came of the requests, chunk by chunk.

@@ -12,7 +12,7 @@ use crate::signals::Signals;
 use crate::ui::{Ui, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
-    let connection = Connection::resolve(&args.connection, env)?;
+    let connection = Connection::resolve(&args.home.connection, env)?;
     let today = connection.clock.day_of(Timestamp::now().as_microsecond());
     let progress = ui.progress(today, today);
     let project_id = connection.project_id;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         progress.finish();
         return fetch_stream::print(stream, &args.stream, ui);
     }
-    let path = target_database(args.database.db.as_deref(), project_id, env)?;
+    let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
     let fetch = FetchProfiles {
         table: args.name.clone(),
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
             thousands(result.vanished)
         ));
     }
-    output::object(&args.output, ui, &result, &summary(&result))
+    output::object(&args.home.output, ui, &result, &summary(&result))
 }
 
 /// The same for the bar, which counts rows.

@@ -5,7 +5,7 @@ use crate::args;
 use crate::error::Error;
 use crate::output;
 
-pub(crate) fn run(args: &args::Info, reader: Reader<'_>) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
     let workspace = reader.existing(&args.database, &args.reading)?;
     let info = workspace.info()?;

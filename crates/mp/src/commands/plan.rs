@@ -21,9 +21,9 @@ const ROWS_PER_SECOND: u64 = 100_000;
 
 pub(crate) fn run(args: &args::Days, reading: &args::Reading, reader: Reader<'_>) -> Result<(), Error> {
     let (env, ui) = (reader.env, reader.ui);
-    let clock = Connection::clock(&args.connection, env)?;
+    let clock = Connection::clock(&args.home.connection, env)?;
     let options = options(args, &clock);
-    let here = match local_database(&args.database, &args.connection, env) {
+    let here = match local_database(&args.home.database, &args.home.connection, env) {
         Ok(path) => path.exists().then_some(path),
         Err(Error::NoDatabase { .. }) => None,
         Err(error) => return Err(error),
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &args::Days, reading: &args::Reading, reader: Reader<'_>
         }
         None => Workspace::memory()?,
     };
-    print(&workspace.plan(&clock, &options)?, &args.output, ui)
+    print(&workspace.plan(&clock, &options)?, &args.home.output, ui)
 }
 
 /// The part of a sync's options that says which days.

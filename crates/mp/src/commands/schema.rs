@@ -9,17 +9,20 @@ use crate::error::Error;
 use crate::output::{self, Column, Format, List};
 
 pub(crate) fn run(args: &args::Schema, reader: Reader<'_>) -> Result<(), Error> {
-    let ui = reader.ui;
     let Some(table) = &args.table else {
         let description = super::discover::describe(&args::Args::command());
-        return output::object(&json(&args.output), ui, &description, &[]);
+        return output::object(&json(&args.local.output), reader.ui, &description, &[]);
     };
-    let schema = reader.existing(&args.database, &args.reading)?.table_schema(table)?;
+    of_table(table, &args.local, reader)
+}
+
+pub(crate) fn of_table(table: &str, local: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
+    let schema = reader.existing(&local.database, &local.reading)?.table_schema(table)?;
     let mut list = List::new([Column::text("column"), Column::text("type"), Column::boolean("nullable")]);
     for column in schema.columns {
         list.push([Value::Text(column.name), Value::Text(column.sql_type), Value::Boolean(column.nullable)]);
     }
-    output::list(&args.output, ui, &list)
+    output::list(&local.output, reader.ui, &list)
 }
 
 /// The command line has no form but JSON.

@@ -23,21 +23,22 @@ const STATUSES: [(DayStatus, char, &str); 6] = [
 
 pub(crate) fn run(look: &args::Look, reader: Reader<'_>) -> Result<(), Error> {
     let (args, env, ui) = (&look.days, reader.env, reader.ui);
-    let clock = Connection::clock(&args.connection, env)?;
-    let workspace = reader.open(&local_database(&args.database, &args.connection, env)?, &look.reading)?;
+    let clock = Connection::clock(&args.home.connection, env)?;
+    let workspace =
+        reader.open(&local_database(&args.home.database, &args.home.connection, env)?, &look.reading)?;
     let coverage = workspace.coverage(&clock, &plan::options(args, &clock))?;
     let rejects = workspace.storage().execute_rows(
         "SELECT count(*) FROM _quarantine WHERE table_name = ?",
         &[Value::Text(coverage.table.clone())],
     )?;
     let rejects = rejects.rows[0][0].as_i64().unwrap_or_default() as u64;
-    if args.output.is_table(ui) {
+    if args.home.output.is_table(ui) {
         use std::io::Write;
         let mut out = output::stdout();
         write!(out, "{}", calendar(&coverage))?;
         out.flush()?;
     }
-    output::object(&args.output, ui, &Shown::of(&coverage, rejects), &summary(&coverage, rejects))
+    output::object(&args.home.output, ui, &Shown::of(&coverage, rejects), &summary(&coverage, rejects))
 }
 
 #[derive(Serialize)]

@@ -21,16 +21,16 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     if args.dry_run {
         return plan::run(days, &args::Reading::default(), Reader { env, ui, signals });
     }
-    let clock = Connection::clock(&days.connection, env)?;
+    let clock = Connection::clock(&days.home.connection, env)?;
     let options = SyncOptions {
         events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
         filter: args.where_.clone(),
-        on_reject: args.on_reject.into(),
-        concurrency: args.concurrency,
+        on_reject: args.taking.on_reject.into(),
+        concurrency: args.taking.concurrency,
         ..plan::options(days, &clock)
     };
-    let connection = Connection::resolve(&days.connection, env)?;
-    let path = target_database(days.database.db.as_deref(), connection.project_id, env)?;
+    let connection = Connection::resolve(&days.home.connection, env)?;
+    let path = target_database(days.home.database.db.as_deref(), connection.project_id, env)?;
     let today = clock.day_of(Timestamp::now().as_microsecond());
     let progress = ui.progress(options.from.unwrap_or(today), options.to.unwrap_or(today));
     let project = connection.project(signals, ui)?;
@@ -43,8 +43,8 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let result = result?;
     fetch::chunks(ui, &result.chunks);
     // A quiet sync that went well has nothing to say, unless it is asked for a format.
-    if !ui.is_quiet() || days.output.is_wanted() {
-        output::object(&days.output, ui, &Shown::of(&result), &summary(&result))?;
+    if !ui.is_quiet() || days.home.output.is_wanted() {
+        output::object(&days.home.output, ui, &Shown::of(&result), &summary(&result))?;
     }
     partial(result)
 }

@@ -7,7 +7,7 @@ use crate::args;
 use crate::error::Error;
 use crate::output::{self, Column, List};
 
-pub(crate) fn run(args: &args::Tables, reader: Reader<'_>) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
     let tables = reader.existing(&args.database, &args.reading)?.tables()?;
     if tables.is_empty() {

@@ -4,21 +4,8 @@ use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::Database;
-use super::super::{Day, Info, Output, Reading, Tables};
+use super::super::{Day, Local};
 use crate::commands::discover::complete;
-
-/// Which database, and what becomes of the answer.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Local {
-    #[command(flatten)]
-    pub(crate) database: Database,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
-
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Here {
@@ -39,10 +26,10 @@ pub(crate) enum Here {
     Coverage(Coverage),
     /// Show what a local database is and holds; the same as `mp info`
     #[command(after_help = "Example:\n  mp inspect info")]
-    Info(Info),
+    Info(Local),
     /// List the local tables; the same as `mp tables`
     #[command(after_help = "Example:\n  mp inspect tables")]
-    Tables(Tables),
+    Tables(Local),
     /// Show the columns of a local table; the same as `mp schema TABLE`
     #[command(after_help = "Example:\n  mp inspect schema -t events_flat")]
     Schema(Table),

@@ -5,7 +5,7 @@ mod remote;
 
 use clap::Subcommand;
 
-pub(crate) use local::{Here, Kind, Local, Removal, Scope};
+pub(crate) use local::{Here, Kind, Removal, Scope};
 pub(crate) use remote::{AtMixpanel, Remote};
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,8 @@ use mixpanel_data::{TableKind, Workspace};
 use super::super::Reader;
 use super::super::ask::{names, result, rows};
 use super::super::sql::marked;
-use crate::args::inspect::{Here, Kind, Local, Removal, Scope};
+use crate::args::Local;
+use crate::args::inspect::{Here, Kind, Removal, Scope};
 use crate::args::{self, Plot};
 use crate::config::existing_database;
 use crate::error::Error;
@@ -36,16 +37,7 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
         }),
         Here::Info(words) => super::super::info::run(words, reader),
         Here::Tables(words) => super::super::tables::run(words, reader),
-        Here::Schema(words) => super::super::schema::run(
-            &args::Schema {
-                table: Some(words.table.clone()),
-                cli: false,
-                database: args::Database { db: words.local.database.db.clone() },
-                reading: words.local.reading,
-                output: words.local.output.clone(),
-            },
-            reader,
-        ),
+        Here::Schema(words) => super::super::schema::of_table(&words.table, &words.local, reader),
         Here::Sample(words) => {
             let workspace = open(&words.local, reader)?;
             let sample = workspace.sample(&words.table, words.rows)?;

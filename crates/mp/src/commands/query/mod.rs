@@ -64,12 +64,12 @@ fn ask<T: mixpanel_client::Tabular>(
 
 fn segmentation(words: &words::Segmentation, reader: Reader<'_>) -> Result<(), Error> {
     ask(&words.live, reader, |asker| {
-        let (from, to) = (asker.day(words.range.from), asker.day(words.range.to));
-        let mut query = SegmentationQuery::new(words.event.clone(), from, to);
-        query.on = words.on.clone();
-        query.unit = words.unit;
-        query.where_ = words.where_.clone();
-        query.count = words.count;
+        let (from, to) = (asker.day(words.of.range.from), asker.day(words.of.range.to));
+        let mut query = SegmentationQuery::new(words.of.event.clone(), from, to);
+        query.on = words.cut.on.clone();
+        query.unit = words.counting.unit;
+        query.where_ = words.cut.condition.where_.clone();
+        query.count = words.counting.count;
         query.limit = words.limit;
         asker.client.segmentation(&query)
     })
@@ -80,8 +80,8 @@ fn funnel(words: &words::Funnel, reader: Reader<'_>) -> Result<(), Error> {
         let (from, to) = (asker.day(words.range.from), asker.day(words.range.to));
         let mut query = FunnelQuery::new(words.id, from, to);
         query.unit = words.unit;
-        query.on = words.on.clone();
-        query.where_ = words.where_.clone();
+        query.on = words.cut.on.clone();
+        query.where_ = words.cut.condition.where_.clone();
         query.length = words.length.map(|length| (length, words.length_unit));
         asker.client.funnel(&query)
     })
@@ -107,18 +107,18 @@ fn event_counts(words: &words::EventCounts, reader: Reader<'_>) -> Result<(), Er
         let (from, to) = (asker.day(words.range.from), asker.day(words.range.to));
         let events = words.events.iter().chain(&words.event);
         let mut query = EventCountsQuery::new(events, from, to);
-        query.count = words.count;
-        query.unit = words.unit;
+        query.count = words.counting.count;
+        query.unit = words.counting.unit;
         asker.client.event_counts(&query)
     })
 }
 
 fn property_counts(words: &words::PropertyCounts, reader: Reader<'_>) -> Result<(), Error> {
     ask(&words.live, reader, |asker| {
-        let (from, to) = (asker.day(words.range.from), asker.day(words.range.to));
-        let mut query = PropertyCountsQuery::new(words.event.clone(), words.property.clone(), from, to);
-        query.count = words.count;
-        query.unit = words.unit;
+        let (from, to) = (asker.day(words.of.range.from), asker.day(words.of.range.to));
+        let mut query = PropertyCountsQuery::new(words.of.event.clone(), words.property.clone(), from, to);
+        query.count = words.counting.count;
+        query.unit = words.counting.unit;
         query.values = words.value.clone();
         query.limit = Some(words.limit);
         asker.client.property_counts(&query)
@@ -139,16 +139,16 @@ fn frequency(words: &words::Frequency, reader: Reader<'_>) -> Result<(), Error> 
         query.event = words.event.clone();
         query.unit = words.unit;
         query.addiction_unit = words.addiction_unit;
-        query.where_ = words.where_.clone();
+        query.where_ = words.condition.where_.clone();
         asker.client.frequency(&query)
     })
 }
 
 fn numeric(words: &words::Numeric, asker: &Asker) -> NumericQuery {
-    let (from, to) = (asker.day(words.range.from), asker.day(words.range.to));
-    let mut query = NumericQuery::new(words.event.clone(), words.on.clone(), from, to);
+    let (from, to) = (asker.day(words.of.range.from), asker.day(words.of.range.to));
+    let mut query = NumericQuery::new(words.of.event.clone(), words.on.clone(), from, to);
     query.unit = words.unit;
-    query.where_ = words.where_.clone();
+    query.where_ = words.condition.where_.clone();
     query
 }
 

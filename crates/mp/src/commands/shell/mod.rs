@@ -7,7 +7,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use mixpanel_data::{StorageMode, Workspace};
+use mixpanel_data::StorageMode;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
@@ -16,7 +16,7 @@ use super::Reader;
 use super::catalog::Catalog;
 use super::sql::{answer, perform, statements};
 use crate::args;
-use crate::config::{existing_database, state_folder};
+use crate::config::state_folder;
 use crate::error::{self, Error};
 use crate::output::{Format, Page};
 use crate::signals::Guarded;
@@ -28,14 +28,7 @@ use complete::Prompt;
 const HISTORY: usize = 5_000;
 
 pub(crate) fn run(args: &args::Shell, reader: Reader<'_>) -> Result<(), Error> {
-    let workspace = if args.memory {
-        Workspace::memory()?
-    } else if args.write {
-        Workspace::open(existing_database(args.database.db.as_deref(), reader.env)?, false)?
-    } else {
-        reader.existing(&args.database, &args.reading)?
-    };
-    let workspace = reader.signals.guard(workspace);
+    let workspace = reader.signals.guard(super::sql::open(&args.target, reader)?);
     let mut session = Session { workspace, reader, format: args.format, limit: None, timer: true };
     if !io::stdin().is_terminal() {
         return session.script();

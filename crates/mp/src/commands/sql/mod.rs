@@ -30,7 +30,7 @@ pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
 
 /// `mp query sql --scalar`: the first cell of the result.
 pub(crate) fn scalar(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
-    let workspace = reader.signals.guard(open(&args.answer, reader)?);
+    let workspace = reader.signals.guard(open(&args.answer.target, reader)?);
     let value = workspace.sql_scalar(&query(args)?)?;
     output::object(&args.answer.output, reader.ui, &value, &[("value", value.to_text())])
 }
@@ -67,7 +67,7 @@ fn execute(text: &str, args: &args::Answer, reader: Reader<'_>) -> Result<(), Er
     }
     // What is wrong with the output is told before the query is run.
     let mut page = Some(page_of(args, ui)?);
-    let workspace = signals.guard(open(args, reader)?);
+    let workspace = signals.guard(open(&args.target, reader)?);
     let storage = workspace.storage();
     for statement in before {
         signals.check()?;
@@ -129,13 +129,14 @@ fn query(args: &args::Sql) -> Result<String, Error> {
     }
 }
 
-fn open(args: &args::Answer, reader: Reader<'_>) -> Result<Workspace, Error> {
-    if args.memory {
+/// Opens what SQL is run on.
+pub(crate) fn open(target: &args::Target, reader: Reader<'_>) -> Result<Workspace, Error> {
+    if target.memory {
         return Ok(Workspace::memory()?);
     }
-    if args.write {
-        let path = existing_database(args.database.db.as_deref(), reader.env)?;
+    if target.write {
+        let path = existing_database(target.database.db.as_deref(), reader.env)?;
         return Ok(Workspace::open(path, false)?);
     }
-    reader.existing(&args.database, &args.reading)
+    reader.existing(&target.database, &target.reading)
 }
