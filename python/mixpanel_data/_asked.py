@@ -71,6 +71,7 @@ class Asked:
         """The same with values for the ``?`` of the query.
 
         Example:
+            >>> from mixpanel_data import StorageEngine
             >>> with StorageEngine.memory() as storage:
             ...     storage.execute_rows_params("SELECT ? + 1 AS n", [41]).rows
             [(42,)]
