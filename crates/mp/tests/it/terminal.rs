@@ -31,6 +31,8 @@ fn a_new_user_gets_from_nothing_to_an_answer() {
     login.expect("Region: us, eu, in, or nothing to find out: ").unwrap();
     login.send_line("").unwrap();
     login.expect("Secret (not shown): ").unwrap();
+    // Already now, however fast the answer is pasted.
+    assert!(!login.get_process().get_echo().unwrap(), "the terminal would show the secret");
     login.send_line(&config.secret).unwrap();
     let told = rest(&mut login);
     assert!(told.contains("stored the account default") && told.contains("raw export"), "{told}");
