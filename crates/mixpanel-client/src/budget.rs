@@ -18,6 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cancel::CancelToken;
+use crate::client::ClientOptions;
+use crate::credentials::Credentials;
 use crate::error::{ErrorKind, Result};
 use crate::retry::Clock;
 
@@ -132,6 +134,17 @@ impl RequestBudget {
         Ok(Self { stores })
     }
 
+    /// The budget of the project that `options` reach, shared through files in `folder`; without
+    /// one, or if it cannot be used, that of this process. A project secret stands for its project.
+    pub fn of_project(folder: Option<&Path>, options: &ClientOptions) -> Self {
+        let project = match (&options.credentials, options.project_id) {
+            (Credentials::ProjectSecret { secret }, _) => secret.expose().to_owned(),
+            (_, id) => id.unwrap_or_default().to_string(),
+        };
+        let project = format!("{} {project}", options.base_urls.export);
+        folder.and_then(|folder| Self::in_folder(folder, &project).ok()).unwrap_or_else(Self::in_memory)
+    }
+
     fn store(&self, family: ApiFamily) -> &Store {
         &self.stores[family as usize]
     }
@@ -140,6 +153,8 @@ impl RequestBudget {
     pub fn state(&self, family: ApiFamily, now: SystemTime) -> BudgetState {
         let now = millis(now);
         let read = self.store(family).update(|log| {
+            // A look changes nothing: `now` may be older than what is in the books.
+            let mut log = log.clone();
             log.tidy(now);
             BudgetState {
                 used: log.sent.len() as u32,

@@ -381,11 +381,13 @@ impl Client {
     fn take_from_budget(&self, family: Option<ApiFamily>) -> Result<Option<Ticket>> {
         let (Some(budget), Some(family)) = (&self.http.budget, family) else { return Ok(None) };
         let Retrier { clock, cancel, observer, .. } = &self.retrier;
+        let started = clock.monotonic();
         let ticket = budget.take(family, &**clock, cancel, self.http.max_budget_wait, |wait, why| {
             if let Some(observer) = observer {
                 observer.tell(&ErrorKind::BudgetExhausted { wait, why }.into(), 0, wait);
             }
-        })?;
-        Ok(Some(ticket))
+        });
+        crate::retry::waited_for_turn(clock.monotonic().saturating_sub(started));
+        ticket.map(Some)
     }
 }

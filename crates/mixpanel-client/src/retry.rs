@@ -4,6 +4,7 @@
 //! export. An error that left the inner loop is no longer retryable for the outer one, so
 //! attempts do not multiply. The server's own word (`Retry-After`) comes before our arithmetic.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -184,6 +185,16 @@ impl fmt::Debug for RetryObserver {
     }
 }
 
+thread_local! {
+    /// How long this thread has waited for the request budget.
+    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Takes note that this thread waited for its turn: that is no time in which a request failed.
+pub(crate) fn waited_for_turn(time: Duration) {
+    WAITED.set(WAITED.get() + time);
+}
+
 /// The loop, with all it depends on.
 #[derive(Debug, Clone)]
 pub struct Retrier {
@@ -207,7 +218,7 @@ impl Retrier {
     /// The last error of `operation`, with the number of attempts, and no longer retryable; or
     /// [`ErrorKind::Cancelled`].
     pub fn run<T>(&self, mut operation: impl FnMut() -> Result<T>) -> Result<T> {
-        let start = self.clock.monotonic();
+        let (start, waited) = (self.clock.monotonic(), WAITED.get());
         let mut retries = 0;
         loop {
             if self.cancel.is_cancelled() {
@@ -218,6 +229,7 @@ impl Retrier {
                 Err(error) => error,
             };
             let elapsed = self.clock.monotonic().saturating_sub(start);
+            let elapsed = elapsed.saturating_sub(WAITED.get() - waited);
             let Some(wait) = self.policy.wait(&error, retries, elapsed, self.jitter.next()) else {
                 return Err(error.after_attempts(retries + 1).give_up());
             };
@@ -289,6 +301,24 @@ mod tests {
             |random| [0, 1, 2, 4, 5, 40].map(|n| policy.wait(&server(), n, Duration::ZERO, random).unwrap());
         assert_eq!(waits(0.0), [1, 2, 4, 16, 30, 30].map(Duration::from_secs));
         assert_eq!(waits(1.0), [2, 4, 8, 32, 60, 60].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn waiting_for_a_turn_is_not_failing() {
+        let (retrier, clock) = retrier(RetryPolicy::default());
+        let mut turns = 0;
+        let outcome = retrier.run(|| {
+            turns += 1;
+            if turns == 1 {
+                // An hour until the budget has room, then an error that is worth another try.
+                let hour = Duration::from_secs(3600);
+                clock.sleep(hour, &CancelToken::new());
+                waited_for_turn(hour);
+                return Err(server());
+            }
+            Ok(turns)
+        });
+        assert_eq!(outcome.unwrap(), 2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A project and the way to it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -91,27 +91,15 @@ impl Connection {
         options.project_id = self.project_id;
         options.base_urls = self.base_urls.clone();
         options.cancel = cancel;
-        options.budget = self.budget.as_ref().map(|folder| Arc::new(budget(folder.as_deref(), &options)));
+        let budget = self.budget.as_ref().map(|folder| folder.as_ref().map(|folder| folder.join("budget")));
+        options.budget =
+            budget.map(|folder| Arc::new(RequestBudget::of_project(folder.as_deref(), &options)));
         let (retries, requests) = (ui.clone(), ui.clone());
         options.observer = Some(RetryObserver::new(move |notice| retries.retry(&notice)));
         options.request_observer = Some(RequestObserver::new(move |notice| requests.request(&notice)));
         options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
         options
     }
-}
-
-/// The request budget of the project, shared by all processes; without a folder to keep it in, that
-/// of this process.
-fn budget(folder: Option<&Path>, options: &ClientOptions) -> RequestBudget {
-    // A project secret stands for its project.
-    let project = match (&options.credentials, options.project_id) {
-        (Credentials::ProjectSecret { secret }, _) => secret.expose().to_owned(),
-        (_, id) => id.unwrap_or_default().to_string(),
-    };
-    let project = format!("{} {project}", options.base_urls.export);
-    folder
-        .and_then(|folder| RequestBudget::in_folder(&folder.join("budget"), &project).ok())
-        .unwrap_or_else(RequestBudget::in_memory)
 }
 
 pub(super) fn project_id(found: Found) -> Result<Option<u64>, Error> {
