@@ -197,7 +197,8 @@ pub struct FetchResult {
     pub bytes_received: u64,
     /// Bytes of JSON after decompression.
     pub bytes_decoded: u64,
-    /// Requests sent, retries included.
+    /// Downloads that were begun; one that broke off and was begun again counts twice. What was
+    /// refused before its first byte, and tried again, is counted by `Client::requests_sent`.
     pub requests: u32,
     /// Wall-clock time.
     #[serde(serialize_with = "seconds")]

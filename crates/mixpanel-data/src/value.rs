@@ -257,12 +257,18 @@ pub fn value_at(array: &dyn Array, row: usize) -> Value {
         }
         DataType::Timestamp(unit, zone) => {
             let micros = match unit {
-                TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row) * 1_000_000,
-                TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row) * 1000,
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-                TimeUnit::Nanosecond => {
-                    array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1000)
+                TimeUnit::Second => {
+                    micros_of(array.as_primitive::<TimestampSecondType>().value(row), 1_000_000)
                 }
+                TimeUnit::Millisecond => {
+                    micros_of(array.as_primitive::<TimestampMillisecondType>().value(row), 1_000)
+                }
+                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+                TimeUnit::Nanosecond => match array.as_primitive::<TimestampNanosecondType>().value(row) {
+                    i64::MAX => i64::MAX,
+                    nanos if nanos <= -i64::MAX => nanos,
+                    nanos => nanos.div_euclid(1000),
+                },
             };
             instant(micros, zone.is_some())
         }
@@ -300,20 +306,50 @@ fn list(values: &dyn Array) -> Value {
     Value::List((0..values.len()).map(|at| value_at(values, at)).collect())
 }
 
+/// DuckDB's infinities are the two ends of the numbers.
+fn infinity(negative: bool) -> Value {
+    Value::Text(if negative { "-infinity" } else { "infinity" }.into())
+}
+
 fn date(days: i32) -> Value {
-    let epoch = Date::constant(1970, 1, 1);
-    match epoch.checked_add(jiff::Span::new().try_days(days).unwrap_or_default()) {
-        Ok(date) => Value::Date(date),
-        Err(_) => Value::Text(if days < 0 { "-infinity" } else { "infinity" }.into()),
+    if days == i32::MAX || days <= -i32::MAX {
+        return infinity(days < 0);
     }
+    let epoch = Date::constant(1970, 1, 1);
+    let date = jiff::Span::new().try_days(days).and_then(|span| epoch.checked_add(span));
+    date.map_or_else(|_| Value::Text(distant_date(days)), Value::Date)
+}
+
+/// A day of the years beyond 9999, as DuckDB writes it: the calendar repeats every 400 years.
+fn distant_date(days: i32) -> String {
+    const ERA: i32 = 146_097;
+    // From 2000-01-01 on, which begins an era.
+    let since = days - 10_957;
+    let near = Date::constant(2000, 1, 1).saturating_add(jiff::Span::new().days(since.rem_euclid(ERA)));
+    let year = i32::from(near.year()) + since.div_euclid(ERA) * 400;
+    let (year, mark) = if year > 0 { (year, "") } else { (1 - year, " (BC)") };
+    format!("{year:04}-{:02}-{:02}{mark}", near.month(), near.day())
 }
 
 fn instant(micros: i64, zoned: bool) -> Value {
-    match Timestamp::from_microsecond(micros) {
-        Ok(timestamp) if zoned => Value::Timestamp(timestamp),
-        Ok(timestamp) => Value::DateTime(jiff::tz::Offset::UTC.to_datetime(timestamp)),
-        Err(_) => Value::Text(if micros < 0 { "-infinity" } else { "infinity" }.into()),
+    const DAY: i64 = 86_400_000_000;
+    if micros == i64::MAX || micros <= -i64::MAX {
+        return infinity(micros < 0);
     }
+    if let (true, Ok(timestamp)) = (zoned, Timestamp::from_microsecond(micros)) {
+        return Value::Timestamp(timestamp);
+    }
+    let day = i32::try_from(micros.div_euclid(DAY)).expect("64 bits of microseconds are fewer days");
+    let time = Time::midnight().wrapping_add(SignedDuration::from_micros(micros.rem_euclid(DAY)));
+    match date(day) {
+        Value::Date(date) if !zoned => Value::DateTime(date.to_datetime(time)),
+        date => Value::Text(format!("{} {time}{}", date.to_text(), if zoned { "+00" } else { "" })),
+    }
+}
+
+/// A larger unit in microseconds; what does not fit is one of the infinities.
+fn micros_of(value: i64, unit: i64) -> i64 {
+    value.saturating_mul(unit)
 }
 
 fn decimal_text(value: i128, scale: i8) -> String {

@@ -154,10 +154,12 @@ fn is_stale(
 ) -> bool {
     let Some(fetched_at) = fetched_at else { return true };
     let end = start_of(day.tomorrow().unwrap_or(Date::MAX), clock);
-    let settled = end + i64::from(freshness.window_days) * 86_400_000_000;
+    let window = i64::from(freshness.window_days).saturating_mul(86_400_000_000);
+    let settled = end.saturating_add(window);
     let fetched = fetched_at.as_microsecond();
     let age = now.as_microsecond() - fetched;
-    fetched < settled && (now.as_microsecond() >= settled || age >= freshness.max_age.as_micros() as i64)
+    let max_age = i64::try_from(freshness.max_age.as_micros()).unwrap_or(i64::MAX);
+    fetched < settled && (now.as_microsecond() >= settled || age >= max_age)
 }
 
 /// How old an entry is.

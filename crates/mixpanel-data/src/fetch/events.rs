@@ -148,14 +148,19 @@ fn result(
     let days: u32 = chunks.iter().map(|chunk| chunk.rows_by_day.len() as u32).sum();
     let days_partial = chunks.iter().map(|chunk| chunk.days_partial).sum();
     let days_empty = chunks.iter().map(|chunk| chunk.days_empty).sum();
-    let table = storage.table(table)?.name;
+    // Days that Mixpanel no longer keeps may have been all that was asked for.
+    let known = storage.list_tables()?.into_iter().find(|known| known.name.eq_ignore_ascii_case(table));
+    let total_rows = match (&known, chunks.is_empty()) {
+        (Some(known), true) => known.row_count,
+        _ => outcome.total_rows,
+    };
     Ok(FetchResult {
-        table,
+        table: known.map_or_else(|| table.to_owned(), |known| known.name),
         rows: sum(|chunk| chunk.rows),
         lines: sum(|chunk| chunk.lines),
         duplicates: sum(|chunk| chunk.duplicates),
         rejects: sum(|chunk| chunk.rejects),
-        total_rows: outcome.total_rows,
+        total_rows,
         from_date: Some(fetch.from),
         to_date: Some(fetch.to),
         days_complete: days - days_partial - days_empty,

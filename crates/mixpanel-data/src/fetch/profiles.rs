@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::download::api_error;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::{Arrival, BatchSource, ChunkSpec, OnReject, Scope, Written};
+use crate::storage::chunk::{Arrival, BatchSource, ChunkSpec, Create, OnReject, Scope, Written};
 use crate::storage::filters::{Filters, output_properties};
 use crate::storage::{BATCH_BYTES, BATCH_ROWS, DEFAULT_MAX_COLUMNS, StorageEngine, check_table_name};
 use crate::types::{TableKind, TableMetadata};
@@ -184,7 +184,7 @@ fn write(
 ) -> Result<Written> {
     let spec = ChunkSpec {
         table,
-        create: !storage.table_exists(table)?,
+        create: Create::Missing,
         scope: Scope::Profiles(arrival),
         metadata,
         filters: filters.text(),

@@ -23,7 +23,7 @@ use super::planner::{PlannedChunk, Planner};
 use super::report::{FailedRange, RunOutcome, report};
 use super::{FetchProgress, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::{BatchSource, ChunkSpec, DayRange, OnReject, Scope};
+use crate::storage::chunk::{BatchSource, ChunkSpec, Create, DayRange, OnReject, Scope};
 use crate::storage::filters::Filters;
 use crate::storage::{DEFAULT_MAX_COLUMNS, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
@@ -200,6 +200,9 @@ impl<'r> Run<'r, '_, '_> {
     /// When the first chunk failed alone, asks once for other days, if there are any: it may be the
     /// chunk's days, and not Mixpanel.
     fn probe(&mut self) -> bool {
+        if self.stopped {
+            return false;
+        }
         let [(first, _)] = &self.doubtful[..] else { return false };
         // Its days are not on their way any more, and hold nobody up.
         self.planner.lost(first);
@@ -264,7 +267,7 @@ impl<'r> Run<'r, '_, '_> {
         };
         let spec = ChunkSpec {
             table: job.table,
-            create: self.outcome.chunks.is_empty() && !job.storage.table_exists(job.table)?,
+            create: Create::Missing,
             scope: match job.placement {
                 // Rows that were added under other filters are not in this chunk, and stay.
                 Placement::Days if self.shares(&range, filters.hash())? => Scope::Add(Some(range.clone())),

@@ -189,7 +189,8 @@ impl Workspace {
             figures += &format!(", quantile_cont(n, {})", f64::from(*part) / 100.0);
         }
         let sql = format!(
-            "SELECT {figures} FROM (SELECT TRY_CAST(TRY_CAST({column} AS VARCHAR) AS DOUBLE) AS n FROM {} WHERE {})",
+            "SELECT {figures} FROM (SELECT TRY_CAST(TRY_CAST({column} AS VARCHAR) AS DOUBLE) AS n FROM {} WHERE {})
+             WHERE isfinite(n)",
             rows.flat, rows.conditions
         );
         let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);

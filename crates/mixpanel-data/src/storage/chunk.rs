@@ -97,6 +97,17 @@ pub(crate) fn start_of(day: Date, clock: &ProjectClock) -> i64 {
     clock.to_utc_micros(midnight.as_microsecond())
 }
 
+/// Whether a chunk may make its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Create {
+    /// It is there.
+    No,
+    /// If it is missing.
+    Missing,
+    /// It must not be there.
+    New,
+}
+
 /// What to do with lines that cannot be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnReject {
@@ -110,8 +121,7 @@ pub enum OnReject {
 /// A chunk, apart from its rows.
 pub(crate) struct ChunkSpec<'a> {
     pub(crate) table: &'a str,
-    /// Whether the table is made by this chunk.
-    pub(crate) create: bool,
+    pub(crate) create: Create,
     pub(crate) scope: Scope,
     pub(crate) metadata: &'a TableMetadata,
     /// The filter set's canonical text and its hash.

@@ -122,13 +122,10 @@ impl StorageEngine {
     /// [`open`](Self::open) over a caller's own DuckDB.
     pub fn open_with(connector: &dyn Connector, path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
-        // The claim needs the file; a new file cannot be anybody's yet.
-        let claim = if path.exists() { Some(Claim::take(&path, false)?) } else { None };
+        open::ensure(connector, &path)?;
+        // Before it is opened: two handles of one process would not see each other.
+        let claim = Claim::take(&path, false)?;
         let connection = open::persistent(connector, &path)?;
-        let claim = match claim {
-            Some(claim) => claim,
-            None => Claim::take(&path, false)?,
-        };
         let holdings = Holdings { _claim: Some(claim), _folder: None };
         Self::build(StorageMode::Persistent, Some(path), false, true, connection, holdings)
     }

@@ -21,7 +21,8 @@ use super::catalog::Catalog;
 use super::connection::{SqlConnection, Target};
 use super::ddl::{create_flat_view, ident, literal, physical};
 use super::layout::Layout;
-use crate::error::Result;
+use super::records::BATCH_ROWS;
+use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 use crate::value::Value;
 
@@ -103,8 +104,7 @@ pub(super) fn compare(
          WHERE position = 1",
         processed(catalog),
     ))?;
-    let fresh = read(connection, "FROM temp.mp_compared WHERE row IS NULL")?;
-    let changed = insert(connection, table, catalog, &fresh)?;
+    let (fresh, changed) = insert_all(connection, table, catalog, "FROM temp.mp_compared WHERE row IS NULL")?;
     connection.execute(&format!(
         "INSERT INTO _held SELECT {}, {COLUMNS} FROM
              (FROM temp.mp_compared WHERE row IS NOT NULL
@@ -114,11 +114,7 @@ pub(super) fn compare(
          DROP TABLE temp.mp_held;",
         literal(table),
     ))?;
-    let mut times = BTreeMap::new();
-    for event in fresh {
-        *times.entry(event.event_time).or_insert(0) += 1;
-    }
-    Ok((times, changed))
+    Ok((fresh, changed))
 }
 
 /// Exchanges rows for the newer versions in `_held`, in a transaction of its own.
@@ -140,17 +136,18 @@ fn exchange_in(connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
     let mut catalog = Catalog::load(connection, table, TableKind::Events)?;
     let rows = ident(&physical(table));
     let name = literal(table);
-    let newer = read(connection, &format!("FROM _held WHERE table_name = {name}"))?;
     connection.execute(&format!(
         "DELETE FROM {rows} WHERE rowid IN (
              SELECT there.row FROM (
                  SELECT rowid AS row, {KEY} FROM {rows}
                  WHERE event_time >= (SELECT min(event_time) FROM _held WHERE table_name = {name})
                    AND event_time <= (SELECT max(event_time) FROM _held WHERE table_name = {name})) AS there
-             JOIN (FROM _held WHERE table_name = {name}) AS held USING ({KEY}));
-         DELETE FROM _held WHERE table_name = {name};"
+             JOIN (FROM _held WHERE table_name = {name}) AS held USING ({KEY}));"
     ))?;
-    if insert(connection, table, &mut catalog, &newer)? {
+    let newer = format!("FROM _held WHERE table_name = {name}");
+    let (_, changed) = insert_all(connection, table, &mut catalog, &newer)?;
+    connection.execute(&format!("DELETE FROM _held WHERE table_name = {name}"))?;
+    if changed {
         catalog.store(connection, table)?;
         let flat = create_flat_view(table, TableKind::Events, &catalog.by_frequency());
         connection.execute(&flat)?;
@@ -178,6 +175,29 @@ fn read(connection: &mut dyn SqlConnection, from: &str) -> Result<Vec<HeldEvent>
     Ok(events.collect())
 }
 
+/// Inserts the events that SQL names, page by page. Returns how many there were by time
+/// (microseconds UTC), and whether the catalog changed.
+fn insert_all(
+    connection: &mut dyn SqlConnection,
+    table: &str,
+    catalog: &mut Catalog,
+    from: &str,
+) -> Result<(BTreeMap<i64, u64>, bool)> {
+    let (mut times, mut changed, mut at) = (BTreeMap::new(), false, 0);
+    loop {
+        let page = format!("FROM ({from} ORDER BY rowid LIMIT {BATCH_ROWS} OFFSET {at})");
+        let events = read(connection, &page)?;
+        changed |= insert(connection, table, catalog, &events)?;
+        for event in &events {
+            *times.entry(event.event_time).or_insert(0) += 1;
+        }
+        if events.len() < BATCH_ROWS {
+            return Ok((times, changed));
+        }
+        at += BATCH_ROWS;
+    }
+}
+
 /// Inserts events, with their typed columns. Properties with a value that their
 /// column cannot hold are computed from now on; tells whether there are any.
 fn insert(
@@ -202,6 +222,10 @@ fn insert(
         decoder.push_record(&record, event.line);
     }
     let batch = decoder.finish_batch();
+    if let Some(reject) = batch.rejects.first() {
+        let what = format!("an event that was held back cannot be stored any more: {}", reject.reason);
+        return Err(ErrorKind::Inconsistent { what }.into());
+    }
     let changed = catalog.widen(&batch.stats);
     let used = batch.stats.iter().filter(|seen| seen.rows > 0).map(|seen| seen.name.clone()).collect();
     let layout = Layout::new(&batch.rows.schema(), catalog, &used);

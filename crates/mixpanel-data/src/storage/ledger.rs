@@ -96,6 +96,18 @@ pub(crate) fn record_days(
     if !condition.is_empty() {
         parameters.extend(days_asked.clone());
     }
+    // What was a part stays counted when rows are added.
+    let before = match spec.scope {
+        Scope::Add(_) => connection.rows(
+            &format!("SELECT day, row_count FROM _ledger WHERE table_name = ? {condition}"),
+            &parameters,
+        )?,
+        _ => Vec::new(),
+    };
+    let rows_before = |day: Date| {
+        let rows = before.iter().find(|row| row[0] == Value::Date(day)).and_then(|row| row[1].as_i64());
+        rows.unwrap_or_default().unsigned_abs()
+    };
     connection.run(&format!("DELETE FROM _ledger WHERE table_name = ? {condition}"), &parameters)?;
     let kept = connection.rows(
         "SELECT day FROM _ledger
@@ -129,7 +141,7 @@ pub(crate) fn record_days(
                 Value::Date(*day),
                 text(spec.filter_hash),
                 text(count.state(*day, range).as_str()),
-                integer(count.lines.saturating_sub(count.duplicates)),
+                integer(rows_before(*day) + count.lines.saturating_sub(count.duplicates)),
                 integer(count.duplicates),
                 integer(if *day == range.from { rejects } else { 0 }),
                 integer(count.bytes),

@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::connection::SqlConnection;
 use super::ddl;
@@ -31,8 +32,11 @@ fn common_settings() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Opens or creates the database at `path` for writing.
-pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
+/// Makes the database at `path` if there is none, so that there is a file to claim.
+pub(super) fn ensure(connector: &dyn Connector, path: &Path) -> Result<()> {
+    // Two threads that make the same file would replace each other's.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if path.is_dir() {
         let what = format!("{} is a folder, not a database file", path.display());
         return Err(ErrorKind::Io { what }.into());
@@ -41,6 +45,11 @@ pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<d
     if fs::metadata(path).map_or(true, |meta| meta.len() == 0) {
         create(connector, path)?;
     }
+    Ok(())
+}
+
+/// Opens the database at `path` for writing.
+pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
     check_magic(path)?;
     let mut connection = connect(connector, path, common_settings())?;
     prepare(connection.as_mut(), path)?;

@@ -12,13 +12,14 @@ use mixpanel_client::export::{DecodedBatch, PropertyStats};
 use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::Catalog;
-use super::chunk::{BatchSource, ChunkSpec, Written};
+use super::chunk::{BatchSource, ChunkSpec, Create, Written};
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, physical};
 use super::filling::Filling;
 use super::held;
 use super::refill::{in_transaction, refill};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::value::Value;
 
 /// So many rows are decoded before columns are chosen: enough to see what is
 /// frequent and most properties' kinds.
@@ -40,7 +41,8 @@ pub(crate) fn write_chunk(
 ) -> Result<Written> {
     let kind = spec.metadata.kind;
     held::exchange(connection)?;
-    let mut catalog = match spec.create {
+    let create = creates(connection, spec)?;
+    let mut catalog = match create {
         true => Catalog::new(kind),
         false => Catalog::load(connection, spec.table, kind)?,
     };
@@ -51,7 +53,7 @@ pub(crate) fn write_chunk(
     let mut ahead = VecDeque::new();
     let mut rows = 0;
     let mut done = false;
-    let enough = if spec.create { LOOK_AHEAD_ROWS } else { LOOK_AHEAD_MORE };
+    let enough = if create { LOOK_AHEAD_ROWS } else { LOOK_AHEAD_MORE };
     while rows < enough && !done {
         match source.next_batch()? {
             Some(batch) => {
@@ -62,15 +64,15 @@ pub(crate) fn write_chunk(
         }
     }
     let stats = merged_stats(&ahead);
-    if !spec.create && catalog.widen(&stats) {
+    if !create && catalog.widen(&stats) {
         widen(connection, spec, &mut catalog)?;
     }
     let new_columns = catalog.promote(&stats, rows as u64, spec.max_columns);
-    make_columns(connection, spec, &new_columns)?;
+    make_columns(connection, spec, create, &new_columns)?;
     source.set_plan(catalog.plan(spec.max_columns));
 
-    let view_changed = spec.create || !new_columns.is_empty();
-    let transaction = Transaction::begin(connection, spec)?;
+    let view_changed = create || !new_columns.is_empty();
+    let transaction = Transaction::begin(connection, spec, create)?;
     let mut filling = Filling::new(spec, catalog, view_changed);
     filling.expect(stats.iter().filter(|seen| seen.rows > 0).map(|seen| seen.name.as_str()));
     let mut batches = Batches { ahead, source: (!done).then_some(source) };
@@ -79,6 +81,20 @@ pub(crate) fn write_chunk(
     // What fails here is done before the next chunk, or when the file is opened.
     held::exchange(connection)?;
     Ok(written)
+}
+
+/// Whether the chunk makes its table. Asked by the one that writes: another thread may have made it
+/// since the call began.
+fn creates(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>) -> Result<bool> {
+    if spec.create == Create::No {
+        return Ok(false);
+    }
+    let known = "SELECT count(*) FROM _tables WHERE lower(table_name) = lower(?)";
+    let there = connection.scalar(known, &[Value::Text(spec.table.to_owned())])? != Value::Integer(0);
+    if there && spec.create == Create::New {
+        return Err(ErrorKind::TableExists { table: spec.table.to_owned() }.into());
+    }
+    Ok(!there)
 }
 
 /// The batches of a chunk: those that were looked at already, then the others.
@@ -106,9 +122,9 @@ struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    fn begin(connection: &'c mut dyn SqlConnection, spec: &ChunkSpec<'_>) -> Result<Self> {
+    fn begin(connection: &'c mut dyn SqlConnection, spec: &ChunkSpec<'_>, create: bool) -> Result<Self> {
         let drop = format!("DROP TABLE IF EXISTS {}", ident(&physical(spec.table)));
-        let undo = Some(if spec.create { drop } else { String::new() });
+        let undo = Some(if create { drop } else { String::new() });
         let transaction = Transaction { connection, undo };
         transaction.connection.execute("BEGIN")?;
         Ok(transaction)
@@ -175,9 +191,10 @@ fn widen(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, catalog: &mut
 fn make_columns(
     connection: &mut dyn SqlConnection,
     spec: &ChunkSpec<'_>,
+    create: bool,
     new_columns: &[(String, ColumnKind)],
 ) -> Result<()> {
-    if spec.create {
+    if create {
         return connection.execute(&ddl::create_physical(spec.table, spec.metadata.kind, new_columns));
     }
     if new_columns.is_empty() {

@@ -181,12 +181,31 @@ fn a_sample_is_partial_and_never_replaces_what_is_complete() {
     let sample = FetchEvents { limit: Some(50), ..everything(&simulator) };
     let result = workspace.fetch_events(&sample).unwrap();
     assert_eq!((result.lines, result.days_complete), (50, 0));
+    // The same once more adds nothing, and the part that is here stays counted.
+    workspace.fetch_events(&sample).unwrap();
+    let counted = "SELECT CAST(sum(row_count) AS BIGINT) FROM _ledger WHERE state = 'partial'";
+    assert_eq!(count(&workspace, counted), count(&workspace, "SELECT count(*) FROM events"));
     let full = workspace.fetch_events(&everything(&simulator)).unwrap();
     assert!(full.days_complete > 0);
     let before = fingerprint(workspace.storage(), "events");
     workspace.fetch_events(&sample).unwrap();
     assert_eq!(fingerprint(workspace.storage(), "events"), before);
     assert_eq!(count(&workspace, "SELECT count(*) FROM _ledger WHERE state = 'partial'"), 0);
+}
+
+/// Also when nothing is left of what was asked for.
+#[test]
+fn days_before_the_plans_history_are_no_error() {
+    let config = SimConfig { max_history_days: Some(3), ..small_world() };
+    let simulator = Simulator::start(config).unwrap();
+    let workspace = workspace(&simulator, StorageEngine::memory().unwrap());
+    let (first, last) = (simulator.world().first_day(), simulator.world().last_day());
+    let gone = FetchEvents::days(first, first.tomorrow().unwrap());
+    let result = workspace.fetch_events(&gone).unwrap();
+    assert_eq!((result.days_unavailable, result.rows, result.total_rows), (2, 0, 0));
+    let here = workspace.fetch_events(&FetchEvents::days(last, last)).unwrap();
+    assert!(here.total_rows > 0);
+    assert_eq!(workspace.fetch_events(&gone).unwrap().total_rows, here.total_rows);
 }
 
 /// Whatever goes wrong on the way: the chunk is fetched again, and only a

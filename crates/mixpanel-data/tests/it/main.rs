@@ -20,4 +20,6 @@ mod snapshot;
 mod streams;
 mod support;
 mod sync;
+mod threads;
 mod time_zones;
+mod values;

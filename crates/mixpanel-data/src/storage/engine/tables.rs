@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::{Progress, StorageEngine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::catalog::DEFAULT_MAX_COLUMNS;
-use crate::storage::chunk::{BatchSource, ChunkSpec, OnReject, Scope, Written};
+use crate::storage::chunk::{BatchSource, ChunkSpec, Create, OnReject, Scope, Written};
 use crate::storage::ddl::{check_table_name, ident, literal, physical};
 use crate::storage::filters::Filters;
 use crate::storage::ledger;
@@ -106,7 +106,7 @@ impl StorageEngine {
         let filters = Filters::new(metadata.filter_events.as_deref(), metadata.filter_where.as_deref());
         let spec = ChunkSpec {
             table: &name,
-            create,
+            create: if create { Create::New } else { Create::No },
             scope: if create { Scope::Everything(None) } else { Scope::Add(None) },
             metadata,
             filters: filters.text(),
