@@ -142,7 +142,7 @@ class FetchResult(Plain, _ByDay):
         days_complete: Days that are wholly here now.
         days_empty: Days on which nothing happened.
         days_partial: Days that are known to be incomplete: today, or a fetch with a limit.
-        requests: Requests sent, those that were tried again included.
+        requests: Downloads begun; one that broke off and was begun again counts twice.
 
     """
 
@@ -213,7 +213,7 @@ class ProfilesResult(Plain):
         vanished: Profiles that exist no longer; kept in ``_vanished_profiles``.
         total_rows: Rows in the table afterwards.
         pages: Pages that were fetched.
-        requests: Requests sent, those that were tried again included.
+        requests: Downloads begun; one that broke off and was begun again counts twice.
 
     """
 

@@ -259,7 +259,7 @@ fn of_api<'py>(py: Python<'py>, kind: &Api) -> PyResult<Raise<'py>> {
             "ServerError"
         }
         Api::BufferFull { .. } => {
-            advise("ask for fewer days, or let rows wait on disk: in_memory=False");
+            advise("ask for fewer days, or let rows wait on disk: Workspace.ephemeral() does");
             "OutOfMemoryError"
         }
         Api::Cancelled => "CancelledError",

@@ -116,7 +116,7 @@ pub(crate) fn call<T: Send, S: Copy + Send + 'static>(
     described: for<'py> fn(Python<'py>, &S) -> PyResult<Bound<'py, PyDict>>,
     work: impl FnOnce(&Workspace, &mut dyn FnMut(&S)) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let (project, cancel) = project.for_call();
+    let (project, cancel) = project.for_call()?;
     let storage = engine.engine()?;
     let workspace = Workspace::builder().project(project).storage(Arc::clone(storage));
     let stop = || {

@@ -26,7 +26,7 @@ pub(crate) fn ask_mixpanel<'py>(
     arguments: &Bound<'py, PyDict>,
 ) -> PyResult<(Bound<'py, PyAny>, ArrowRows)> {
     let arguments = Arguments::of(arguments)?;
-    let (project, cancel) = project.for_call();
+    let (project, cancel) = project.for_call()?;
     let answered = run(py, &|| cancel.cancel(), &mut NoFeed, |asks| {
         let answered = discovery(&project.client, question, &arguments).transpose();
         let answered = answered.unwrap_or_else(|| query(&project.client, question, &arguments));

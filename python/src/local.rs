@@ -29,7 +29,7 @@ pub(crate) fn ask_local<'py>(
     let storage = engine.engine()?;
     let mut builder = Workspace::builder();
     if let Some(project) = project {
-        builder = builder.project(project.for_call().0);
+        builder = builder.project(project.for_call()?.0);
     }
     let workspace = builder.storage(Arc::clone(storage));
     let answered = run(py, &|| storage.interrupt(), &mut NoFeed, |asks| {

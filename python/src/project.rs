@@ -9,7 +9,7 @@ use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_client::{BaseUrls, CancelToken, Client, ClientOptions, Credentials, Region};
 use mixpanel_data::Project;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 /// A project, with its client. Its parts cannot be read back.
@@ -17,6 +17,8 @@ use pyo3::prelude::*;
 pub(crate) struct PyProject {
     project: Project,
     cancel: CancelToken,
+    /// The process that made it.
+    process: u32,
 }
 
 #[pymethods]
@@ -42,18 +44,15 @@ impl PyProject {
         let region: Region = region.parse().map_err(invalid)?;
         let clock = clock(timezone, clock_mode)?;
         let credentials = match username {
-            Some(username) => Credentials::service_account(username, secret.clone()),
-            None => Credentials::project_secret(secret.clone()),
+            Some(username) => Credentials::service_account(username, secret),
+            None => Credentials::project_secret(secret),
         };
         let mut options = ClientOptions::new(credentials);
         options.project_id = project_id;
         // Another server, such as the simulator, has limits of its own.
         options.base_urls = base_url.map_or_else(|| BaseUrls::for_region(region), BaseUrls::single_host);
         if base_url.is_none() {
-            // A project secret stands for its project.
-            let name = project_id.map_or(secret, |id| id.to_string());
-            options.budget =
-                Some(Arc::new(budget(budget_folder, &format!("{} {name}", options.base_urls.export))));
+            options.budget = Some(Arc::new(RequestBudget::of_project(budget_folder.as_deref(), &options)));
         }
         if let Some(retries) = retries {
             options.retry = RetryPolicy { max_retries: retries, ..options.retry };
@@ -63,7 +62,7 @@ impl PyProject {
         let client = py.detach(|| Client::new(options)).map_err(invalid)?;
         let project_id = project_id.map(|id| id.to_string()).unwrap_or_default();
         let project = Project { client, project_id, region: region.to_string(), account, clock };
-        Ok(PyProject { project, cancel })
+        Ok(PyProject { project, cancel, process: std::process::id() })
     }
 
     /// Forgets what discovery has learnt.
@@ -74,11 +73,21 @@ impl PyProject {
 
 impl PyProject {
     /// The project for one call, and what stops that call alone.
-    pub(crate) fn for_call(&self) -> (Project, CancelToken) {
+    pub(crate) fn for_call(&self) -> PyResult<(Project, CancelToken)> {
+        if self.process != std::process::id() {
+            // The threads that wait for answers are not here: it would wait for ever.
+            let why = format!(
+                "this connection to Mixpanel was made by process {}, and this is its forked child {}: make the \
+                 workspace here, or start processes with the method \"spawn\"",
+                self.process,
+                std::process::id()
+            );
+            return Err(PyRuntimeError::new_err(why));
+        }
         let cancel = self.cancel.child();
         let project =
             Project { client: self.project.client.with_cancel(cancel.clone()), ..self.project.clone() };
-        (project, cancel)
+        Ok((project, cancel))
     }
 }
 
@@ -92,12 +101,4 @@ pub(crate) fn clock(timezone: &str, mode: &str) -> PyResult<ProjectClock> {
         }
     };
     ProjectClock::new(timezone, mode).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-/// The request budget of the project, shared by all processes; without a folder
-/// to keep it in, that of this process.
-fn budget(folder: Option<PathBuf>, project: &str) -> RequestBudget {
-    folder
-        .and_then(|folder| RequestBudget::in_folder(&folder, project).ok())
-        .unwrap_or_else(RequestBudget::in_memory)
 }

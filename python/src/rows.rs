@@ -70,7 +70,7 @@ pub(crate) fn stream_events(
 ) -> PyResult<Stream> {
     let days = ExportRequest::days(date("from_date", from_date)?, date("to_date", to_date)?);
     let request = ExportRequest { events, where_, limit, ..days };
-    let (project, cancel) = project.for_call();
+    let (project, cancel) = project.for_call()?;
     let opened = project.stream_events(&request, &buffer(in_memory), Timestamp::now());
     stream(py, opened, raw, cancel)
 }
@@ -86,7 +86,7 @@ pub(crate) fn stream_profiles(
     in_memory: bool,
 ) -> PyResult<Stream> {
     let request = engage_request(request)?;
-    let (project, cancel) = project.for_call();
+    let (project, cancel) = project.for_call()?;
     let opened = project.stream_profiles(&request, &buffer(in_memory));
     stream(py, opened, raw, cancel)
 }

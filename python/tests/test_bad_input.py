@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from conftest import EVENTS, PROFILES, event, profile
+from conftest import EVENTS, PROFILES, Simulator, event, profile
 
 from mixpanel_data import (
     ClosedError,
@@ -262,6 +262,34 @@ print(storage.execute_scalar("SELECT count(*) FROM events"))
     )
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forked_child_does_not_wait_for_the_parents_connection(simulator: Simulator) -> None:
+    script = """
+import os, sys
+import mixpanel_data as mp
+ws = mp.Workspace.memory()
+assert ws.events()
+child = os.fork()
+if child == 0:
+    try:
+        ws.top_events()
+    except RuntimeError as error:
+        assert "forked child" in str(error), error
+        os._exit(0)
+    os._exit(3)
+status = os.waitpid(child, 0)[1]
+assert os.waitstatus_to_exitcode(status) == 0, status
+print(len(ws.events()) > 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **simulator.environment},
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
 INTERRUPTED = """
