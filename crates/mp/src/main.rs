@@ -82,7 +82,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// Help and versions go to standard output; wrong words are told as errors are wanted.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let words: Vec<String> = std::env::args().collect();
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let json = words.iter().any(|word| word == "--error-format=json")
         || words.windows(2).any(|pair| pair[0] == "--error-format" && pair[1] == "json")
         || variable("MP_ERROR_FORMAT").as_deref() == Some("json");

@@ -2,8 +2,8 @@
 //!
 //! The signals are blocked in every thread and one thread waits for them, so no code runs inside a
 //! signal handler. The first signal cancels downloads and interrupts SQL; the program then ends the
-//! usual way, with rollbacks and destructors. A second signal, or eight seconds without an end,
-//! removes temporary files and ends the process at once.
+//! usual way, with rollbacks and destructors. A second signal, eight seconds without an end, or a
+//! signal while standard input is awaited removes temporary files and ends the process at once.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -31,6 +31,8 @@ struct Shared {
     running: Mutex<Option<Weak<Workspace>>>,
     /// Whether SIGINT ends a statement and not the program.
     only_interrupts: AtomicBool,
+    /// Whether standard input is awaited, a read that nothing interrupts.
+    asking: AtomicBool,
 }
 
 impl Signals {
@@ -41,6 +43,7 @@ impl Signals {
             cancel: CancelToken::new(),
             running: Mutex::new(None),
             only_interrupts: AtomicBool::new(false),
+            asking: AtomicBool::new(false),
         };
         let signals = Signals(Arc::new(shared));
         let mut ours = SigSet::empty();
@@ -77,9 +80,21 @@ impl Signals {
         if self.0.cancel.is_cancelled() { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
     }
 
+    /// The error of a Ctrl-C that a terminal gave as a character, and not as a signal.
+    pub(crate) fn typed(&self) -> mixpanel_data::Error {
+        self.0.received.store(Signal::SIGINT as i32, Ordering::SeqCst);
+        ErrorKind::Cancelled.into()
+    }
+
     /// From now on, SIGINT ends the statement that is running, and not the program; or no longer so.
     pub(crate) fn only_interrupt(&self, on: bool) {
         self.0.only_interrupts.store(on, Ordering::SeqCst);
+    }
+
+    /// While this lives, a signal ends the program at once: somebody is asked, or standard input read.
+    pub(crate) fn while_asking(&self) -> Asking<'_> {
+        self.0.asking.store(true, Ordering::SeqCst);
+        Asking(self)
     }
 
     /// Lets signals interrupt the SQL of this workspace.
@@ -124,11 +139,21 @@ impl Signals {
                 workspace.storage().interrupt();
             }
             self.0.cancel.cancel();
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || self.0.asking.load(Ordering::SeqCst) {
                 end(signal);
             }
             thread::sleep(AGAIN);
         }
+    }
+}
+
+/// A wait for standard input.
+#[must_use]
+pub(crate) struct Asking<'a>(&'a Signals);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.0.asking.store(false, Ordering::SeqCst);
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct Login {
     /// The name of the account [default: default]
     pub(crate) name: Option<String>,
 
-    /// The user name of the service account; without one, a project secret is meant
+    /// The user name of the service account; with --project-secret there is none
     #[arg(short, long, value_name = "USER")]
     pub(crate) username: Option<String>,
 

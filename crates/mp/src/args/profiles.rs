@@ -110,12 +110,16 @@ impl Which {
     }
 }
 
+/// What has no meaning for rows that are not stored, in `mp fetch events` and `mp fetch profiles`.
+const NOT_STREAMED: [&str; 8] =
+    ["append", "replace", "on_reject", "concurrency", "db", "format", "output", "jq"];
+
 /// Rows on standard output, without a database.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Streaming")]
 pub(crate) struct Stream {
     /// Print the rows as JSON, one on a line, and store nothing
-    #[arg(long, conflicts_with_all = ["db", "format", "output", "jq"])]
+    #[arg(long, conflicts_with_all = NOT_STREAMED)]
     pub(crate) stdout: bool,
 
     /// Print what Mixpanel sends, rather than rows as they would be stored

@@ -94,12 +94,16 @@ fn credentials(reader: Reader<'_>) -> Finding {
         Ok(settings) => settings,
         Err(error) => return failed(check, &error),
     };
-    match (settings.username(), settings.secret_source()) {
-        (username, Some(source)) => {
-            let who =
-                username.value.map_or_else(|| "a project secret".to_owned(), |name| format!("user {name}"));
-            ok(check, format!("{who}, secret from the {source}"))
+    match (settings.username().value, settings.secret_source()) {
+        (Some(name), Some(source)) => ok(check, format!("user {name}, secret from the {source}")),
+        (None, Some(source)) if settings.is_project_secret(&source) => {
+            ok(check, format!("a project secret, from the {source}"))
         }
+        (None, Some(source)) => note(
+            check,
+            format!("there is a secret from the {source}, but no user name, so nothing can be fetched"),
+            "mp auth login, or set MP_USERNAME; a project secret belongs in MP_PROJECT_SECRET",
+        ),
         (_, None) => note(
             check,
             "there is no secret, so nothing can be fetched",

@@ -11,7 +11,7 @@ use crate::ui::{Ui, thousands};
 
 /// Prints all rows of a stream. Without a buffer, each batch is printed when it is there.
 pub(super) fn print(mut stream: RowStream, words: &args::Stream, ui: &Ui) -> Result<(), Error> {
-    let mut out = output::stdout();
+    let mut out = output::Out::standard(true);
     for batch in stream.by_ref() {
         // Rows that were proven complete are printed before an error is told.
         let batch = match batch {

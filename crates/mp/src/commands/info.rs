@@ -7,7 +7,7 @@ use crate::output;
 
 pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
-    let workspace = reader.existing(&args.database, &args.reading)?;
+    let workspace = reader.signals.guard(reader.existing(&args.database, &args.reading)?);
     let info = workspace.info()?;
     let tables = if info.tables.is_empty() { "none yet".to_owned() } else { info.tables.join(", ") };
     let mut pairs = vec![

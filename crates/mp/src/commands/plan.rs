@@ -20,22 +20,32 @@ const REQUESTS_PER_HOUR: u64 = 60;
 const ROWS_PER_SECOND: u64 = 100_000;
 
 pub(crate) fn run(args: &args::Days, reading: &args::Reading, reader: Reader<'_>) -> Result<(), Error> {
+    let clock = Connection::clock(&args.home.connection, reader.env)?;
+    show(args, &options(args, &clock), &clock, reading, reader)
+}
+
+/// Prints what a sync with these options would do.
+pub(super) fn show(
+    args: &args::Days,
+    options: &SyncOptions,
+    clock: &ProjectClock,
+    reading: &args::Reading,
+    reader: Reader<'_>,
+) -> Result<(), Error> {
     let (env, ui) = (reader.env, reader.ui);
-    let clock = Connection::clock(&args.home.connection, env)?;
-    let options = options(args, &clock);
     let here = match local_database(&args.home.database, &args.home.connection, env) {
         Ok(path) => path.exists().then_some(path),
         Err(Error::NoDatabase { .. }) => None,
         Err(error) => return Err(error),
     };
-    let workspace = match here {
+    let workspace = reader.signals.guard(match here {
         Some(path) => reader.open(&path, reading)?,
         None if options.from.is_none() => {
             return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
         }
         None => Workspace::memory()?,
-    };
-    print(&workspace.plan(&clock, &options)?, &args.home.output, ui)
+    });
+    print(&workspace.plan(clock, options)?, &args.home.output, ui)
 }
 
 /// The part of a sync's options that says which days.

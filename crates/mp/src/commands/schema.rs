@@ -17,7 +17,8 @@ pub(crate) fn run(args: &args::Schema, reader: Reader<'_>) -> Result<(), Error> 
 }
 
 pub(crate) fn of_table(table: &str, local: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
-    let schema = reader.existing(&local.database, &local.reading)?.table_schema(table)?;
+    let workspace = reader.signals.guard(reader.existing(&local.database, &local.reading)?);
+    let schema = workspace.table_schema(table)?;
     let mut list = List::new([Column::text("column"), Column::text("type"), Column::boolean("nullable")]);
     for column in schema.columns {
         list.push([Value::Text(column.name), Value::Text(column.sql_type), Value::Boolean(column.nullable)]);

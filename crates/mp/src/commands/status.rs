@@ -24,8 +24,8 @@ const STATUSES: [(DayStatus, char, &str); 6] = [
 pub(crate) fn run(look: &args::Look, reader: Reader<'_>) -> Result<(), Error> {
     let (args, env, ui) = (&look.days, reader.env, reader.ui);
     let clock = Connection::clock(&args.home.connection, env)?;
-    let workspace =
-        reader.open(&local_database(&args.home.database, &args.home.connection, env)?, &look.reading)?;
+    let path = local_database(&args.home.database, &args.home.connection, env)?;
+    let workspace = reader.signals.guard(reader.open(&path, &look.reading)?);
     let coverage = workspace.coverage(&clock, &plan::options(args, &clock))?;
     let rejects = workspace.storage().execute_rows(
         "SELECT count(*) FROM _quarantine WHERE table_name = ?",

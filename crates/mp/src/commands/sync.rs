@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::Span;
 use jiff::civil::Date;
-use mixpanel_data::{ErrorKind, SyncOptions, SyncResult, SyncState, Workspace, WorkspaceBuilder};
+use mixpanel_data::{ErrorKind, SyncOptions, SyncPlan, SyncResult, SyncState, Workspace, WorkspaceBuilder};
 use serde::Serialize;
 
 use super::{Reader, fetch, plan};
@@ -18,9 +18,6 @@ use crate::ui::{Ui, thousands};
 
 pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let days = &args.days;
-    if args.dry_run {
-        return plan::run(days, &args::Reading::default(), Reader { env, ui, signals });
-    }
     let clock = Connection::clock(&days.home.connection, env)?;
     let options = SyncOptions {
         events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
@@ -29,15 +26,20 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
         concurrency: args.taking.concurrency,
         ..plan::options(days, &clock)
     };
+    if args.dry_run {
+        let reader = Reader { env, ui, signals };
+        return plan::show(days, &options, &clock, &args::Reading::default(), reader);
+    }
     let connection = Connection::resolve(&days.home.connection, env)?;
     let path = target_database(days.home.database.db.as_deref(), connection.project_id, env)?;
-    let today = clock.day_of(Timestamp::now().as_microsecond());
-    let progress = ui.progress(options.from.unwrap_or(today), options.to.unwrap_or(today));
     let project = connection.project(signals, ui)?;
-    progress.watch(&project.client);
+    let client = project.client.clone();
     ui.detail(1, || format!("database {}", path.display()));
     let builder = Workspace::builder().project(project);
     let workspace = signals.guard(open(builder, &path, Duration::from_secs(args.wait), ui, signals)?);
+    let (first, last) = counted(&workspace.plan(&clock, &options)?);
+    let progress = ui.progress(first, last);
+    progress.watch(&client);
     let result = workspace.sync_with(&options, &mut |now| progress.update(now));
     progress.finish();
     let result = result?;
@@ -47,6 +49,12 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
         output::object(&days.home.output, ui, &Shown::of(&result), &summary(&result))?;
     }
     partial(result)
+}
+
+/// As many days as the plan fetches, up to its last one: what the progress is measured by.
+fn counted(plan: &SyncPlan) -> (Date, Date) {
+    let before = i64::from(plan.days()).saturating_sub(1);
+    (plan.to.saturating_sub(Span::new().days(before)), plan.to)
 }
 
 /// Opens the database, and waits for whoever has it open, if that is wanted.

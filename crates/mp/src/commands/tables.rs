@@ -9,7 +9,8 @@ use crate::output::{self, Column, List};
 
 pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
-    let tables = reader.existing(&args.database, &args.reading)?.tables()?;
+    let workspace = reader.signals.guard(reader.existing(&args.database, &args.reading)?);
+    let tables = workspace.tables()?;
     if tables.is_empty() {
         ui.say("no tables yet: `mp fetch events --from DAY --to DAY` makes one");
     }

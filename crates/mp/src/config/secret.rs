@@ -3,12 +3,15 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use mixpanel_client::Secret;
+use mixpanel_data::ErrorKind;
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::error::Error;
 
@@ -48,6 +51,10 @@ pub(super) fn from_command(words: &[String]) -> Result<Secret, Error> {
     for name in ["MP_SECRET", "MP_PROJECT_SECRET", "MIXPANEL_SECRET"] {
         command.env_remove(name);
     }
+    // We block signals, and a program that asks a person is to be stopped by Ctrl-C.
+    let unblock = || SigSet::empty().thread_set_mask().map_err(std::io::Error::from);
+    // SAFETY: between fork and exec only the signal mask is set, which is allowed there.
+    unsafe { command.pre_exec(unblock) };
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     let stdout = child.stdout.take();
     let (send, receive) = mpsc::channel();
@@ -67,6 +74,9 @@ pub(super) fn from_command(words: &[String]) -> Result<Secret, Error> {
         }
     };
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    if status.signal() == Some(Signal::SIGINT as i32) {
+        return Err(mixpanel_data::Error::from(ErrorKind::Cancelled).into());
+    }
     if !status.success() {
         return Err(failed(format!("it ended with {status}")));
     }
@@ -112,9 +122,12 @@ pub(crate) fn into_keyring(account: &str, secret: &Secret) -> Result<(), Error> 
     keyring(account, move |entry| entry.set_password(&text))
 }
 
-/// Removes the secret of an account from the keyring.
+/// Removes the secret of an account from the keyring, if it is there.
 pub(crate) fn out_of_keyring(account: &str) -> Result<(), Error> {
-    keyring(account, |entry| entry.delete_credential())
+    keyring(account, |entry| match entry.delete_credential() {
+        Err(keyring::Error::NoEntry) => Ok(()),
+        outcome => outcome,
+    })
 }
 
 /// On a thread of its own, as the service may never answer.
@@ -152,6 +165,14 @@ mod tests {
         for wrong in ["false", "true", "no-such-program-here x", ""] {
             assert!(matches!(run(wrong), Err(Error::NoSecret { .. })), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn commands_get_the_signals_that_we_block() {
+        let mut blocked = SigSet::empty();
+        blocked.add(Signal::SIGTERM);
+        blocked.thread_block().unwrap();
+        assert!(matches!(run("sh -c 'kill -TERM $$; echo alive'"), Err(Error::NoSecret { .. })));
     }
 
     #[test]

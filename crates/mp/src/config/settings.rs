@@ -287,6 +287,11 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Whether this secret, without a user name, stands for its project.
+    pub(crate) fn is_project_secret(&self, source: &Source<'_>) -> bool {
+        self.account_in_use().is_some() || *source == Source::Variable("MP_PROJECT_SECRET")
+    }
+
     /// Reads the secret.
     fn secret(&self, source: &Source<'_>) -> Result<Option<Secret>, Error> {
         match source {
@@ -318,12 +323,9 @@ impl<'a> Settings<'a> {
             None => None,
         };
         let account = self.account_in_use();
+        let stands_for_project = source.as_ref().is_some_and(|source| self.is_project_secret(source));
         match (username.value, secret) {
-            (None, Some(secret))
-                if account.is_some() || source == Some(Source::Variable("MP_PROJECT_SECRET")) =>
-            {
-                Ok(Credentials::project_secret(secret))
-            }
+            (None, Some(secret)) if stands_for_project => Ok(Credentials::project_secret(secret)),
             (Some(username), Some(secret)) if has_project => {
                 Ok(Credentials::service_account(username, secret))
             }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use mixpanel_data::arrow::datatypes::{Field, Schema, SchemaRef};
+use mixpanel_data::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use mixpanel_data::arrow::error::ArrowError;
 use mixpanel_data::arrow::ipc::writer::StreamWriter;
 use mixpanel_data::arrow::record_batch::RecordBatch;
@@ -13,13 +13,32 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::json::distinct;
-use super::{Out, Sink};
+use super::{Out, Sink, clean};
+use crate::error::Error;
 
 /// One Parquet file, compressed with Snappy. The footer is written by `end`.
 pub(super) struct Parquet {
     out: Option<Out>,
     writer: Option<ArrowWriter<Out>>,
     schema: SchemaRef,
+}
+
+/// Whether a Parquet file can hold these columns.
+pub(super) fn check(schema: &Schema) -> Result<(), Error> {
+    let is_union = |field: &&Field| matches!(field.data_type(), DataType::Union(..));
+    for field in schema.fields() {
+        let with_nested = Schema::new(vec![Arc::clone(field)]);
+        if with_nested.flattened_fields().iter().any(is_union) {
+            return Err(Error::setting(
+                format!(
+                    "the column {} cannot be written as Parquet, which has no type for its UNION",
+                    clean(field.name())
+                ),
+                "cast the column to another type in the query, for instance: column::VARCHAR",
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Parquet {

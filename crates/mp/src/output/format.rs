@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::{Out, Sink, columnar, json, markdown, separated, table, vertical};
-use crate::ui::Ui;
+use super::{Look, Out, Sink, columnar, json, markdown, separated, table, vertical};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,9 +64,9 @@ impl Format {
     }
 
     /// Where rows of this format go.
-    pub(super) fn sink(self, out: Out, ui: &Ui) -> Box<dyn Sink> {
+    pub(super) fn sink(self, out: Out, look: Look) -> Box<dyn Sink> {
         match self {
-            Format::Table => Box::new(table::Table::new(out, ui)),
+            Format::Table => Box::new(table::Table::new(out, look)),
             Format::Json => Box::new(json::Array::new(out)),
             Format::Jsonl => Box::new(json::Lines::new(out)),
             Format::Csv => Box::new(separated::Separated::csv(out)),
@@ -75,7 +74,7 @@ impl Format {
             Format::Markdown => Box::new(markdown::Markdown::new(out)),
             Format::Parquet => Box::new(columnar::Parquet::new(out)),
             Format::Arrow => Box::new(columnar::Arrow::new(out)),
-            Format::Vertical => Box::new(vertical::Vertical::new(out, ui)),
+            Format::Vertical => Box::new(vertical::Vertical::new(out, look)),
             Format::Plain => Box::new(separated::Plain::new(out)),
         }
     }

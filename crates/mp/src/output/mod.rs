@@ -26,9 +26,12 @@ use mixpanel_data::arrow::datatypes::{Field, SchemaRef};
 use mixpanel_data::arrow::record_batch::RecordBatch;
 use mixpanel_data::is_json;
 
+use crate::args;
+use crate::ui::Ui;
+
 pub(crate) use format::Format;
 pub(crate) use list::{Column, List, list};
-pub(crate) use object::object;
+pub(crate) use object::{object, scalar};
 pub(crate) use page::{Page, format_of};
 pub(crate) use place::{Out, stdout};
 pub(crate) use safe::clean;
@@ -42,6 +45,23 @@ pub(crate) trait Sink {
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()>;
     /// Everything is there; gives back where it went.
     fn end(self: Box<Self>) -> io::Result<Out>;
+}
+
+/// What text for people may use where it goes.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// Columns of the terminal, if it is one.
+    room: Option<usize>,
+    colour: bool,
+}
+
+impl Look {
+    fn of(output: &args::Output, ui: &Ui) -> Self {
+        match output.file() {
+            Some(_) => Look { room: None, colour: ui.colour_in_files },
+            None => Look { room: ui.to_terminal.then(terminal_width), colour: ui.colour },
+        }
+    }
 }
 
 /// What a column is to those who write it as text.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::jq::{Jq, Style};
 use super::page::destination;
-use super::{Column, Format, List, table};
+use super::{Column, Format, List, Look, table};
 use crate::args;
 use crate::error::Error;
 use crate::ui::Ui;
@@ -20,7 +20,27 @@ pub(crate) fn object(
     object: &impl Serialize,
     pairs: &[(&str, String)],
 ) -> Result<(), Error> {
+    print(output, ui, object, pairs, || Ok(row(&serde_json::to_value(object).map_err(io::Error::from)?)))
+}
+
+/// Prints one value: in formats with columns as the cell that it is in any other result.
+pub(crate) fn scalar(output: &args::Output, ui: &Ui, value: &Value) -> Result<(), Error> {
+    print(output, ui, value, &[("value", value.to_text())], || {
+        let mut list = List::new([Column::text("value")]);
+        list.push([value.clone()]);
+        Ok(list)
+    })
+}
+
+fn print(
+    output: &args::Output,
+    ui: &Ui,
+    object: &impl Serialize,
+    pairs: &[(&str, String)],
+    row: impl FnOnce() -> Result<List, Error>,
+) -> Result<(), Error> {
     let (format, mut out) = destination(output, ui)?;
+    let look = Look::of(output, ui);
     if let Some(filter) = &output.jq {
         let filter = Jq::new(filter)?;
         let style = match format {
@@ -41,10 +61,10 @@ pub(crate) fn object(
             serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
             writeln!(out)?;
         }
-        Format::Table | Format::Vertical => table::pairs(&mut out, pairs, ui)?,
+        Format::Table | Format::Vertical => table::pairs(&mut out, pairs, look)?,
         other => {
-            let batch = row(&serde_json::to_value(object).map_err(io::Error::from)?).batch()?;
-            let mut sink = other.sink(out, ui);
+            let batch = row()?.batch()?;
+            let mut sink = other.sink(out, look);
             sink.begin(&batch.schema())?;
             sink.batch(&batch)?;
             out = sink.end()?;

@@ -8,7 +8,7 @@ use mixpanel_data::arrow::record_batch::RecordBatch;
 
 use super::jq::{Jq, Style};
 use super::plot::Pictures;
-use super::{Format, Out, Sink};
+use super::{Format, Look, Out, Sink, columnar};
 use crate::args;
 use crate::error::Error;
 use crate::ui::{Ui, thousands};
@@ -52,6 +52,7 @@ pub(super) fn destination(output: &args::Output, ui: &Ui) -> Result<(Format, Out
 /// nothing.
 pub(crate) struct Page<'a> {
     ui: &'a Ui,
+    look: Look,
     stage: Stage,
     limit: usize,
     /// Whether the limit is one that nobody asked for.
@@ -111,16 +112,13 @@ impl<'a> Page<'a> {
         let limit = if rows.all { usize::MAX } else { rows.limit.unwrap_or(default) };
         let by_default = rows.limit.is_none();
         let stage = Stage::Ready(format, out, filter);
-        Ok(Page { ui, stage, limit, by_default, shown: 0, cut: false, pictures: None })
+        let look = Look::of(output, ui);
+        Ok(Page { ui, look, stage, limit, by_default, shown: 0, cut: false, pictures: None })
     }
 
-    /// The same with pictures of the result.
+    /// The same with pictures of the result, which show all rows, however many are printed.
     pub(crate) fn with_pictures(mut self, plot: &args::Plot) -> Self {
         self.pictures = Pictures::wanted(plot);
-        if self.pictures.is_some() {
-            // A picture of some of the rows would be a wrong one.
-            self.limit = usize::MAX;
-        }
         self
     }
 
@@ -129,11 +127,14 @@ impl<'a> Page<'a> {
         let Stage::Ready(format, out, filter) = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(());
         };
+        if format == Format::Parquet {
+            columnar::check(&schema)?;
+        }
         if let Some(pictures) = &mut self.pictures {
             pictures.begin(&schema);
         }
         self.stage = match filter {
-            None => Stage::Named(format.sink(out, self.ui), schema, None),
+            None => Stage::Named(format.sink(out, self.look), schema, None),
             Some(filter) => {
                 let (style, by_row) = match format {
                     Format::Jsonl => (Style::Compact, true),
@@ -142,7 +143,7 @@ impl<'a> Page<'a> {
                 };
                 let json = Shared::default();
                 let form = if by_row { Format::Jsonl } else { Format::Json };
-                let sink = form.sink(Out::to(json.clone()), self.ui);
+                let sink = form.sink(Out::to(json.clone()), self.look);
                 Stage::Named(sink, schema, Some(Filtering { filter, style, by_row, json, out }))
             }
         };
@@ -151,6 +152,12 @@ impl<'a> Page<'a> {
 
     /// Some rows.
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        if let Some(pictures) = &mut self.pictures {
+            pictures.batch(batch)?;
+            if pictures.replace_rows() {
+                return Ok(());
+            }
+        }
         let room = self.limit - self.shown;
         self.cut |= batch.num_rows() > room;
         let rows = batch.num_rows().min(room);
@@ -158,12 +165,6 @@ impl<'a> Page<'a> {
             return Ok(());
         }
         self.shown += rows;
-        if let Some(pictures) = &mut self.pictures {
-            pictures.batch(batch)?;
-            if pictures.replace_rows() {
-                return Ok(());
-            }
-        }
         self.open()?;
         if let Stage::Open(sink, filtering) = &mut self.stage {
             sink.batch(&batch.slice(0, rows))?;
@@ -174,9 +175,9 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Whether more rows came than are wanted, so that the query can stop.
+    /// Whether more rows came than are wanted, so that the query can stop. Pictures want all.
     pub(crate) fn is_full(&self) -> bool {
-        self.cut
+        self.cut && self.pictures.is_none()
     }
 
     /// Ends the result, and says so if there is more than was shown.

@@ -47,9 +47,7 @@ impl Out {
         }
         // A link leads to the file that is meant.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let beside = target.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-        let file = File::create_new(&beside)?;
+        let (beside, file) = beside(&target)?;
         let writer: Box<dyn Write + Send> = Box::new(BufWriter::with_capacity(BUFFER, file));
         Ok(Out { writer: Some(writer), renamed: Some((beside, target)) })
     }
@@ -62,6 +60,20 @@ impl Out {
         match self.renamed.take() {
             Some((beside, target)) => fs::rename(beside, target),
             None => Ok(()),
+        }
+    }
+}
+
+/// Makes a file beside `target` under a name that nobody has. Others stay: somebody may be writing
+/// them, and in a container every process has the same id.
+fn beside(target: &Path) -> io::Result<(PathBuf, File)> {
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let mut number: u64 = 0;
+    loop {
+        let path = target.with_file_name(format!(".{name}.{}.{number}.partial", std::process::id()));
+        match File::create_new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|file| (path, file)),
         }
     }
 }
@@ -103,5 +115,17 @@ mod tests {
         out.finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let (left, _) = beside(&path).unwrap();
+        let mut out = Out::file(&path).unwrap();
+        out.write_all(b"new").unwrap();
+        out.finish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_to_string(left).unwrap(), "");
     }
 }

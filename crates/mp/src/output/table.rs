@@ -6,9 +6,8 @@ use mixpanel_data::arrow::datatypes::SchemaRef;
 use mixpanel_data::arrow::record_batch::RecordBatch;
 use mixpanel_data::rows_of;
 
-use super::width::{cut, padded, terminal_width, width};
-use super::{Head, Out, Sink, clean};
-use crate::ui::Ui;
+use super::width::{cut, padded, width};
+use super::{Head, Look, Out, Sink, clean};
 
 /// So many rows decide how wide the columns are; those behind them have to fit.
 const MEASURED: usize = 2_000;
@@ -23,22 +22,20 @@ pub(super) struct Table {
     heads: Vec<Head>,
     waiting: Vec<Vec<String>>,
     shape: Option<Shape>,
-    room: Option<usize>,
-    colour: bool,
+    look: Look,
 }
 
 impl Table {
-    pub(super) fn new(out: Out, ui: &Ui) -> Self {
-        let room = ui.to_terminal.then(terminal_width);
-        Table { out, heads: Vec::new(), waiting: Vec::new(), shape: None, room, colour: ui.colour }
+    pub(super) fn new(out: Out, look: Look) -> Self {
+        Table { out, heads: Vec::new(), waiting: Vec::new(), shape: None, look }
     }
 
     /// Draws the head and the rows that wait.
     fn open(&mut self) -> io::Result<()> {
-        let shape = Shape::of(&self.heads, &self.waiting, self.room);
+        let shape = Shape::of(&self.heads, &self.waiting, self.look.room);
         writeln!(self.out, "{}", shape.rule('┌', '┬', '┐', '─'))?;
         let names: Vec<String> = self.heads.iter().map(|head| head.name.clone()).collect();
-        writeln!(self.out, "{}", shape.row(&names, &self.heads, self.colour))?;
+        writeln!(self.out, "{}", shape.row(&names, &self.heads, self.look.colour))?;
         writeln!(self.out, "{}", shape.rule('╞', '╪', '╡', '═'))?;
         for row in std::mem::take(&mut self.waiting) {
             writeln!(self.out, "{}", shape.row(&row, &self.heads, false))?;
@@ -180,10 +177,10 @@ fn shared(wanted: &[usize], room: usize) -> Vec<usize> {
 }
 
 /// Names and values, one pair a line.
-pub(super) fn pairs(out: &mut dyn Write, pairs: &[(&str, String)], ui: &Ui) -> io::Result<()> {
+pub(super) fn pairs(out: &mut dyn Write, pairs: &[(&str, String)], look: Look) -> io::Result<()> {
     let name = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let room = ui.to_terminal.then(|| terminal_width().saturating_sub(name + 2).max(20));
-    let (on, off) = if ui.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    let room = look.room.map(|room| room.saturating_sub(name + 2).max(20));
+    let (on, off) = if look.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
     for (label, value) in pairs {
         let label = padded(label, name, false);
         let mut lines = wrapped(&clean(value), room).into_iter();

@@ -5,7 +5,6 @@ use mixpanel_data::Value;
 use mixpanel_data::arrow::record_batch::RecordBatch;
 
 use super::*;
-use crate::ui::Ui;
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -23,7 +22,7 @@ impl Write for Buffer {
 
 fn bytes(format: Format, batch: &RecordBatch) -> Vec<u8> {
     let buffer = Buffer::default();
-    let mut sink = format.sink(Out::to(buffer.clone()), &Ui::silent());
+    let mut sink = format.sink(Out::to(buffer.clone()), Look { room: None, colour: false });
     sink.begin(&batch.schema()).unwrap();
     // In pieces, as results come.
     for row in 0..batch.num_rows() {

@@ -7,8 +7,7 @@ use mixpanel_data::arrow::record_batch::RecordBatch;
 use mixpanel_data::rows_of;
 
 use super::width::{padded, width};
-use super::{Head, Out, Sink, clean};
-use crate::ui::Ui;
+use super::{Head, Look, Out, Sink, clean};
 
 /// Each row has a heading, then its cells, names to the right.
 pub(super) struct Vertical {
@@ -20,8 +19,8 @@ pub(super) struct Vertical {
 }
 
 impl Vertical {
-    pub(super) fn new(out: Out, ui: &Ui) -> Self {
-        Vertical { out, heads: Vec::new(), name: 0, row: 0, colour: ui.colour }
+    pub(super) fn new(out: Out, look: Look) -> Self {
+        Vertical { out, heads: Vec::new(), name: 0, row: 0, colour: look.colour }
     }
 }
 

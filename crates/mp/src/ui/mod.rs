@@ -71,6 +71,8 @@ pub(crate) struct Ui {
     pub(crate) to_terminal: bool,
     /// Whether results may have colour.
     pub(crate) colour: bool,
+    /// Whether results may have colour where there is no terminal: only when it was asked for.
+    pub(crate) colour_in_files: bool,
     colour_talk: bool,
     mask: Mask,
     drawn: Drawn,
@@ -92,6 +94,7 @@ impl Ui {
             talk,
             to_terminal: out,
             colour: colour(out),
+            colour_in_files: colour(false),
             colour_talk: colour(err),
             mask: Mask::default(),
             drawn: Drawn::default(),
@@ -106,6 +109,7 @@ impl Ui {
             talk,
             to_terminal: false,
             colour: false,
+            colour_in_files: false,
             colour_talk: false,
             mask: Mask::default(),
             drawn: Drawn::default(),

@@ -66,6 +66,11 @@ fn an_account_is_added_used_and_removed() {
     assert_eq!(list[1]["name"], "work");
     assert_eq!(list[1]["default"], true);
     place.ok(["auth", "switch", "other"]);
+    let shown = |place: &Place| place.ok(["auth", "show", "--jq", ".name"]);
+    assert_eq!(shown(&place), "\"other\"\n");
+    fs::write(place.here("mp.toml"), "account = \"work\"\n").unwrap();
+    assert_eq!(shown(&place), "\"work\"\n", "the one in use");
+    fs::remove_file(place.here("mp.toml")).unwrap();
     assert!(place.ok(["auth", "show", "--format", "json"]).contains("\"other\""));
     place.run(["auth", "switch", "nobody"]).fails(4, &["nobody", "other, work"]);
     place.ok(["auth", "remove", "work"]);
@@ -94,6 +99,7 @@ fn the_nearest_word_wins_and_says_where_it_stood() {
     assert_eq!(setting(&rows, "username"), ("ub".into(), "account b".into()));
     // The environment comes before both.
     let place = place.with("MP_REGION", "us").with("MP_USERNAME", "ue").with("MP_SECRET", "se-1234");
+    place.run(["auth", "show"]).fails(2, &["no account is in use", "mp auth show NAME"]);
     let rows = status(&place, &[]);
     assert_eq!(setting(&rows, "region"), ("us".into(), "environment MP_REGION".into()));
     assert_eq!(setting(&rows, "username"), ("ue".into(), "environment MP_USERNAME".into()));
@@ -137,6 +143,13 @@ fn secrets_come_from_files_and_commands() {
     let place = Place::new();
     place.ok(add);
     place.ok(["auth", "test"]);
+    // A file is found from everywhere.
+    let from_file = add.iter().copied().take_while(|word| *word != "--secret-command");
+    let place = Place::new();
+    fs::write(place.here("secret"), format!("{secret}\n")).unwrap();
+    place.ok(from_file.chain(["--secret-file", "secret"]));
+    let elsewhere = place.command(["auth", "test"]).current_dir(place.path("home")).output().unwrap();
+    assert_eq!(elsewhere.status.code(), Some(0), "{elsewhere:?}");
 }
 
 #[test]

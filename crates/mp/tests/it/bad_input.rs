@@ -1,6 +1,8 @@
 //! Everything that can be wrong with what `mp` is given, each with its exit code and its words.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -30,6 +32,14 @@ fn files_that_are_no_database_are_left_alone() {
         place.run(args).fails(1, &[name, "not touched"]);
         assert_eq!(fs::read(place.here(name)).unwrap(), bytes, "{name} was changed");
     }
+}
+
+#[test]
+fn words_that_are_not_text() {
+    let place = Place::new();
+    let mut command = place.command(["sql", "--memory"]);
+    command.arg(OsStr::from_bytes(b"SELECT 'caf\xe9'"));
+    Run::of(command.output().unwrap()).fails(2, &["UTF-8"]);
 }
 
 #[test]

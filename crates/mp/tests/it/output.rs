@@ -131,6 +131,62 @@ fn pictures_are_drawn_where_they_are_wanted() {
 }
 
 #[test]
+fn a_limit_is_for_the_rows_and_not_for_the_picture() {
+    let place = Place::new();
+    let daily = "SELECT DATE '2024-01-01' + range::INTEGER AS day, range * range AS n FROM range(3000)";
+    let words = ["sql", "--memory", "--format", "csv", daily];
+    place.ok([&words[..], &["--svg", "all.svg"]].concat());
+    let run = place.run([&words[..], &["--svg", "some.svg", "--limit", "5"]].concat());
+    assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 6), "{run:?}");
+    assert!(run.stderr.contains("showing the first 5 rows"), "{run:?}");
+    let picture = |name: &str| fs::read_to_string(place.here(name)).unwrap();
+    assert!(picture("some.svg") == picture("all.svg"));
+}
+
+#[test]
+fn two_results_do_not_share_a_picture() {
+    let place = Place::new();
+    let two = "SELECT 'a' AS t, 1 AS n; SELECT 'b' AS t, 2 AS n";
+    for picture in ["--svg", "--html", "--png"] {
+        place.run(["sql", "--memory", two, picture, "x"]).fails(2, &["2 results do not fit in one file"]);
+    }
+    assert!(!place.here("x").exists());
+    place.ok(["sql", "--memory", "CREATE TABLE t AS SELECT 'a' AS t, 1 AS n; FROM t", "--svg", "x"]);
+}
+
+#[test]
+fn one_value_is_the_cell_that_it_is_elsewhere() {
+    let place = Place::new();
+    let scalar = |query: &str, format: &str| {
+        place.ok(["query", "sql", "--memory", "--scalar", "--format", format, query])
+    };
+    for value in ["'Page View'", "NULL", "'a, \"b\"'", "42", "1.5::DOUBLE", "[1, 2]", "18446744073709551615"]
+    {
+        let query = format!("SELECT {value} AS value");
+        for format in ["plain", "csv", "tsv"] {
+            let elsewhere = sql(&[&query, "--format", format]);
+            assert_eq!(scalar(&query, format), elsewhere, "{value} as {format}");
+        }
+    }
+    assert_eq!(scalar("SELECT 'Page View'", "plain"), "Page View\n");
+    assert_eq!(scalar("SELECT NULL", "plain"), "\n");
+    assert_eq!(scalar("SELECT 'Page View'", "json"), "\"Page View\"\n");
+}
+
+#[test]
+fn what_parquet_cannot_hold_is_refused() {
+    let place = Place::new();
+    for union in ["union_value(a := 1)", "[{'x': union_value(a := 1)}]"] {
+        let query = format!("SELECT 1 AS n, {union} AS odd");
+        let run = place.run(["sql", "--memory", &query, "--output", "u.parquet"]);
+        run.fails(2, &["the column odd cannot be written as Parquet", "UNION", "cast"]);
+        assert!(place.files().iter().all(|file| !file.contains("parquet")), "{:?}", place.files());
+        place.ok(["sql", "--memory", &query.replace(" AS odd", "::VARCHAR AS odd"), "--output", "u.parquet"]);
+        fs::remove_file(place.here("u.parquet")).unwrap();
+    }
+}
+
+#[test]
 fn errors_are_json_on_request() {
     let place = Place::new();
     let told = |args: &[&str]| -> Value {

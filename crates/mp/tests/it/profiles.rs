@@ -95,6 +95,10 @@ fn wrong_words_and_refusals_have_their_exit_codes() {
         vec!["--raw"],
         vec!["--unbuffered"],
         vec!["--stdout", "--db", DB],
+        vec!["--stdout", "--append"],
+        vec!["--stdout", "--replace"],
+        vec!["--stdout", "--on-reject", "fail"],
+        vec!["--stdout", "--concurrency", "2"],
         vec!["--include-all-users"],
         vec!["--distinct-id", "a", "--distinct-ids", "b"],
         vec!["--where", "true", "--behaviors", "not json"],
@@ -103,6 +107,11 @@ fn wrong_words_and_refusals_have_their_exit_codes() {
     ] {
         let args = ["fetch", "profiles"].into_iter().chain(wrong.iter().copied());
         assert_eq!(place.run(args).code, Some(2), "{wrong:?}");
+    }
+    let days = ["fetch", "events", "--from", "2025-01-01", "--to", "2025-01-01", "--stdout"];
+    for wrong in [&["--append"][..], &["--replace"], &["--on-reject", "fail"], &["--concurrency", "2"]] {
+        let args = days.iter().chain(wrong).copied();
+        place.run(args).fails(2, &["--stdout", wrong[0]]);
     }
     let odd = ["fetch", "profiles", "--where", "true", "--behaviors", "[{}]", "--db", DB];
     assert_eq!(place.run(odd).code, Some(3));

@@ -89,6 +89,11 @@ fn manual_pages_are_written() {
     place.ok(["man", "pages"]);
     let page = std::fs::read_to_string(place.here("pages/mp-fetch-events.1")).unwrap();
     assert!(page.contains(".TH") && page.contains("from"), "{page}");
+    // What was there before is not counted.
+    let pages = std::fs::read_dir(place.here("pages")).unwrap().count();
+    std::fs::write(place.here("pages/other.1"), "").unwrap();
+    let told = place.run(["man", "pages"]).stderr;
+    assert!(told.contains(&format!("wrote {pages} pages")), "{told}");
 }
 
 #[test]
@@ -135,6 +140,13 @@ fn the_doctor_finds_and_says_how_to_mend() {
     assert_eq!(of("credentials")["state"], "note");
     assert!(of("credentials")["fix"].as_str().unwrap().contains("mp auth login"));
     assert!(findings.iter().all(|finding| finding["state"] == "ok" || finding["fix"].is_string()), "{text}");
+    // A secret alone is not enough to fetch.
+    let place = Place::new().with("MP_SECRET", "a-secret-99");
+    let text = place.ok(["doctor", "--format", "json"]);
+    let findings: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let credentials = findings.iter().find(|finding| finding["check"] == "credentials").unwrap();
+    assert_eq!(credentials["state"], "note");
+    assert!(credentials["found"].as_str().unwrap().contains("no user name"), "{text}");
     // Broken things are found, mending them is told, and the exit code says so.
     let place = Place::new().config("secrt = 1\n").with("MP_DB", "text.duckdb");
     std::fs::write(place.here("text.duckdb"), "hello\n".repeat(3000)).unwrap();

@@ -143,6 +143,22 @@ fn readers_do_not_disturb_each_other() {
     assert_eq!(reader.end().code, Some(130));
 }
 
+#[test]
+fn a_look_at_a_table_can_be_stopped() {
+    let world = small_world();
+    let place = Place::at(&world);
+    place.ok(fetch_all(&world));
+    let endless = "CREATE OR REPLACE VIEW events AS SELECT e.* FROM _events e, range(100000000000)";
+    place.ok(["sql", "--write", "--db", DB, endless]);
+    let look = || place.start(["inspect", "sample", "-t", "events", "--db", DB]);
+    let (looking, _) = holder(look, || place.run(["sql", "--write", "--db", DB, "SELECT 1"]));
+    let started = Instant::now();
+    looking.signal(Signal::SIGINT);
+    let run = looking.end();
+    assert_eq!((run.code, run.stderr.as_str()), (Some(130), "error: interrupted\n"), "{run:?}");
+    assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
+}
+
 /// Ephemeral folders in the place's temporary folder.
 fn folders(place: &Place) -> Vec<String> {
     place

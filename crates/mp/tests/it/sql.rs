@@ -196,6 +196,19 @@ fn several_statements_run_in_one_session() {
 }
 
 #[test]
+fn a_script_prints_all_rows_there_are() {
+    let place = Place::new();
+    let script = "CREATE TABLE a (x INTEGER);\nINSERT INTO a VALUES (41)\nRETURNING x + 1 AS y;\n\
+                  SELECT 5 AS z; /* a\nremark */\n.mode csv\nPRAGMA version;\n";
+    std::fs::write(place.here("script.sql"), script).unwrap();
+    let mut command = place.command(["shell", "--memory", "--format", "csv"]);
+    command.stdin(std::fs::File::open(place.here("script.sql")).unwrap());
+    let run = Run::of(command.output().unwrap());
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    assert!(run.stdout.starts_with("y\n42\nz\n5\nlibrary_version,"), "{run:?}");
+}
+
+#[test]
 fn queries_are_saved_and_run_by_name() {
     let place = Place::new();
     let query = "SELECT $n + 1 AS next";

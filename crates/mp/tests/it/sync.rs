@@ -59,6 +59,11 @@ fn a_sync_fetches_what_is_missing_and_then_nothing() {
     let plan = json(&place.ok([&with("sync")[..], &["--dry-run"]].concat()));
     assert_eq!((&plan["requests"], &plan["sizes_known"]), (&json!(1), &json!(true)));
     assert_eq!(world.requests().len(), requests);
+    // A dry run fails where the sync would.
+    for more in [&["-e", "Purchase"][..], &["-e", "Purchase", "--dry-run"]] {
+        place.run([&with("sync")[..], more].concat()).fails(3, &["Purchase", "--replace"]);
+    }
+    assert_eq!(world.requests().len(), requests);
     let filled = json(&place.ok(with("sync")));
     assert_eq!((&filled["requests"], &filled["days_fetched"]), (&json!(1), &json!(1)));
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&world));
@@ -66,6 +71,19 @@ fn a_sync_fetches_what_is_missing_and_then_nothing() {
     assert!(place.ok([&with("sync")[..], &["--format", "table"]].concat()).contains("nothing to fetch"));
     let quiet = place.run([&with("sync")[..], &["--quiet"]].concat());
     assert_eq!((quiet.code, &*quiet.stdout, &*quiet.stderr), (Some(0), "", ""));
+}
+
+#[test]
+fn progress_counts_the_days_that_are_to_be_fetched() {
+    let world = simulator(3, 50);
+    let place = Place::at(&world);
+    let (first, last) = (world.world().first_day().to_string(), world.config().today.to_string());
+    place.ok(["sync", "--from", &first, "--to", &first, "--db", DB]);
+    let run = place.run(["--progress", "json", "sync", "--to", &last, "--db", DB]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let told = run.stderr.lines().rfind(|line| line.contains("\"progress\"")).unwrap();
+    let progress = &json(told)["progress"];
+    assert_eq!((&progress["days"], &progress["days_done"]), (&json!(2), &json!(2)), "{told}");
 }
 
 #[test]

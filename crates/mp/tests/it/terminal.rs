@@ -1,6 +1,6 @@
 //! What a person at a terminal sees: `mp` in a pseudo-terminal.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect};
@@ -49,6 +49,36 @@ fn a_new_user_gets_from_nothing_to_an_answer() {
     );
     let told = rest(&mut ask);
     assert!(told.contains("event_name") && told.contains("Page View"), "{told}");
+}
+
+#[test]
+fn ctrl_c_ends_a_login_at_any_question() {
+    let simulator = small_world();
+    let place = Place::new();
+    let url = simulator.base_url();
+    let started = Instant::now();
+    let mut login = session(&place, &["auth", "login", "--base-url", &url]);
+    login.expect("User name of the service account: ").unwrap();
+    login.send(ControlCode::EndOfText).unwrap();
+    rest(&mut login);
+    let ended = format!("{:?}", login.get_process().wait().unwrap());
+    assert!(ended.contains("Signaled") && ended.contains("SIGINT"), "{ended}");
+
+    // The secret is asked for without an echo, which is there again in the end.
+    let words = ["--username", "u", "--project-id", "1", "--base-url", &url];
+    let mut login = session(&place, &[&["auth", "login"], &words[..]].concat());
+    login.get_process_mut().set_echo(true, None).unwrap();
+    login.expect("Region: us, eu, in, or nothing to find out: ").unwrap();
+    login.send_line("us").unwrap();
+    login.expect("Secret (not shown): ").unwrap();
+    assert!(!login.get_process().get_echo().unwrap(), "the terminal would show the secret");
+    login.send(ControlCode::EndOfText).unwrap();
+    let told = rest(&mut login);
+    assert!(told.contains("interrupted"), "{told}");
+    assert!(login.get_process().get_echo().unwrap(), "the terminal stays silent");
+    let ended = format!("{:?}", login.get_process().wait().unwrap());
+    assert!(ended.contains("Exited") && ended.contains("130"), "{ended}");
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -127,4 +157,28 @@ fn tables_fit_the_terminal_and_nothing_steers_it() {
     }
     let mut binary = session(&place, &["sql", "--memory", "--format", "parquet", "SELECT 1"]);
     assert!(rest(&mut binary).contains("a terminal cannot show parquet"));
+}
+
+#[test]
+fn a_file_is_no_terminal_though_the_command_was_typed_at_one() {
+    let place = Place::new();
+    let long = "long ".repeat(100);
+    let query = format!(
+        "SELECT {} FROM range(1)",
+        (0..20).map(|n| format!("'{long}' AS c{n}")).collect::<Vec<_>>().join(", ")
+    );
+    for (format, color, coloured) in [
+        ("table", "auto", false),
+        ("vertical", "auto", false),
+        ("table", "always", true),
+        ("vertical", "always", true),
+    ] {
+        let words =
+            ["sql", "--memory", "--color", color, "--format", format, "--output", "report.txt", &query];
+        rest(&mut session(&place, &words));
+        let report = std::fs::read_to_string(place.here("report.txt")).unwrap();
+        assert_eq!(report.matches(&long).count(), 20, "{format}");
+        assert!(!report.contains('…'), "{format}");
+        assert_eq!(report.contains('\u{1b}'), coloured, "{format} {color}");
+    }
 }

@@ -1,6 +1,7 @@
 //! `mp auth login` and `mp auth add`: a new account.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use mixpanel_client::Secret;
 use nix::sys::termios::{self, LocalFlags, SetArg};
@@ -10,6 +11,7 @@ use super::test;
 use crate::args;
 use crate::config::{Account, File, into_keyring, put, secret_words};
 use crate::error::Error;
+use crate::signals::Signals;
 
 /// Asks for what is missing when `asks`, stores the account, and checks it.
 pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<(), Error> {
@@ -22,7 +24,7 @@ pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<
     let may_ask = asks && io::stdin().is_terminal() && !args.secret_stdin;
     let mut account = Account {
         username: args.username.clone(),
-        secret_file: args.secret_file.clone(),
+        secret_file: args.secret_file.as_deref().map(absolute).transpose()?,
         secret_command: args.secret_command.as_deref().map(secret_words).transpose()?,
         keyring: args.keyring,
         project_id: args.connection.project_id.clone(),
@@ -32,18 +34,19 @@ pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<
         base_url: args.connection.base_url.clone(),
         ..Account::default()
     };
+    let signals = reader.signals;
     if !args.project_secret {
-        fill(&mut account.username, "User name of the service account", "--username USER", may_ask)?;
-        fill(&mut account.project_id, "Project id", "--project-id ID", may_ask)?;
+        fill(&mut account.username, "User name of the service account", "--username USER", may_ask, signals)?;
+        fill(&mut account.project_id, "Project id", "--project-id ID", may_ask, signals)?;
         if account.region.is_none() && may_ask {
-            let region = ask("Region: us, eu, in, or nothing to find out")?;
+            let region = ask("Region: us, eu, in, or nothing to find out", signals)?;
             account.region = Some(region).filter(|region| !region.is_empty());
         }
     }
     check(&account)?;
     let kept_elsewhere = account.secret_file.is_some() || account.secret_command.is_some();
     if !kept_elsewhere {
-        let secret = secret(args, may_ask)?;
+        let secret = secret(args, may_ask, signals)?;
         reader.env.mask().hide(&secret);
         if args.keyring {
             into_keyring(&name, &secret)?;
@@ -110,14 +113,20 @@ fn check(account: &Account) -> Result<(), Error> {
     Ok(())
 }
 
-fn fill(field: &mut Option<String>, question: &str, flag: &str, may_ask: bool) -> Result<(), Error> {
+fn fill(
+    field: &mut Option<String>,
+    question: &str,
+    flag: &str,
+    may_ask: bool,
+    signals: &Signals,
+) -> Result<(), Error> {
     if field.is_some() {
         return Ok(());
     }
     if !may_ask {
         return Err(Error::setting(format!("{} is missing", question.to_lowercase()), flag));
     }
-    let answer = ask(question)?;
+    let answer = ask(question, signals)?;
     if answer.is_empty() {
         return Err(Error::setting(format!("{} is missing", question.to_lowercase()), flag));
     }
@@ -126,11 +135,17 @@ fn fill(field: &mut Option<String>, question: &str, flag: &str, may_ask: bool) -
 }
 
 /// Questions are talk, so they go to standard error.
-fn ask(question: &str) -> Result<String, Error> {
+fn ask(question: &str, signals: &Signals) -> Result<String, Error> {
+    let _asking = signals.while_asking();
     let mut line = String::new();
     let asked = write!(io::stderr(), "{question}: ").and_then(|()| io::stdin().lock().read_line(&mut line));
     asked.map_err(|source| Error::Read { path: "standard input".into(), source })?;
     Ok(line.trim().to_owned())
+}
+
+/// A path that is good in every folder.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
 /// Asks at the terminal, which is silent before the question is there: what is pasted or typed ahead
@@ -139,16 +154,21 @@ fn ask_unseen(question: &str) -> io::Result<String> {
     let terminal = std::fs::File::open("/dev/tty")?;
     let before = termios::tcgetattr(&terminal)?;
     let mut silent = before.clone();
-    silent.local_flags.remove(LocalFlags::ECHO);
+    // Ctrl-C is a character from now on, so that nothing ends the program before the echo is back.
+    silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
     termios::tcsetattr(&terminal, SetArg::TCSANOW, &silent)?;
     let typed = rpassword::prompt_password(question);
     termios::tcsetattr(&terminal, SetArg::TCSANOW, &before)?;
     typed
 }
 
-fn secret(args: &args::Login, may_ask: bool) -> Result<Secret, Error> {
-    let unreadable = |source| Error::Read { path: "standard input".into(), source };
+fn secret(args: &args::Login, may_ask: bool, signals: &Signals) -> Result<Secret, Error> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::Interrupted => signals.typed().into(),
+        _ => Error::Read { path: "standard input".into(), source },
+    };
     let text = if args.secret_stdin {
+        let _asking = signals.while_asking();
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
         line

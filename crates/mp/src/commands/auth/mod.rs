@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Reader;
 use crate::args;
+use crate::config::settings::Settings;
 use crate::config::{Account, File, accounts, out_of_keyring};
 use crate::error::Error;
 use crate::output::{self, Column, List};
@@ -67,12 +68,9 @@ fn kept(account: &Account) -> &'static str {
 
 fn show(args: &args::Named, reader: Reader<'_>) -> Result<(), Error> {
     let file = reader.env.user_file()?;
-    let name = match (&args.name, &reader.env.words().account) {
-        (Some(name), _) | (None, Some(name)) => name.clone(),
-        (None, None) => file
-            .chosen()?
-            .map(str::to_owned)
-            .ok_or_else(|| Error::NoAccount { name: "default".to_owned(), known: Vec::new() })?,
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => in_use(&file, reader)?,
     };
     let account = file.account(&name)?;
     let kind = if account.username.is_some() { "service account" } else { "project secret" };
@@ -94,6 +92,20 @@ fn show(args: &args::Named, reader: Reader<'_>) -> Result<(), Error> {
         .map(|(name, value)| (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
     output::object(&args.output, reader.ui, &shown, &pairs)
+}
+
+/// The account whose credentials are used, as `mp auth status` tells it.
+fn in_use(file: &File, reader: Reader<'_>) -> Result<String, Error> {
+    if let Some(name) = Settings::of(reader.env)?.account_in_use() {
+        return Ok(name.to_owned());
+    }
+    match file.chosen()? {
+        Some(_) => Err(Error::setting(
+            "no account is in use: the credentials are those of the environment",
+            "`mp auth show NAME` shows an account, and `mp auth status` what is in effect",
+        )),
+        None => Err(Error::NoAccount { name: "default".to_owned(), known: Vec::new() }),
+    }
 }
 
 fn switch(name: &str, reader: Reader<'_>) -> Result<(), Error> {

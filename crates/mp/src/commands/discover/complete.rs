@@ -2,6 +2,7 @@
 //!
 //! Nothing is said when something is wrong: a shell has no place for it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap_complete::engine::CompletionCandidate;
@@ -54,10 +55,10 @@ fn offered(names: Vec<String>) -> Vec<CompletionCandidate> {
 
 /// `--db` of the line that is being completed.
 fn named_database() -> Option<PathBuf> {
-    let words: Vec<String> = std::env::args().collect();
+    let words: Vec<OsString> = std::env::args_os().collect();
     let at = words.iter().position(|word| word == "--db");
-    let separate = at.and_then(|at| words.get(at + 1)).cloned();
-    separate
-        .or_else(|| words.iter().find_map(|word| word.strip_prefix("--db=").map(str::to_owned)))
-        .map(PathBuf::from)
+    let separate = at.and_then(|at| words.get(at + 1)).map(PathBuf::from);
+    let joined =
+        || words.iter().find_map(|word| word.to_string_lossy().strip_prefix("--db=").map(PathBuf::from));
+    separate.or_else(joined)
 }

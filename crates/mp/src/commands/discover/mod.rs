@@ -6,9 +6,8 @@ mod reference;
 mod topics;
 
 use std::io::Write;
-use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::env::Shells;
 use serde_json::json;
 
@@ -74,14 +73,14 @@ pub(crate) fn man(args: &args::Man, reader: Reader<'_>) -> Result<(), Error> {
     let unwritable = |source| Error::Write { path: args.folder.clone(), source };
     std::fs::create_dir_all(&args.folder).map_err(unwritable)?;
     clap_mangen::generate_to(Args::command(), &args.folder).map_err(unwritable)?;
-    let pages = pages_in(&args.folder);
+    let pages = pages_of(&Args::command());
     reader.ui.say(&format!("wrote {pages} pages to {}", args.folder.display()));
     Ok(())
 }
 
-fn pages_in(folder: &Path) -> usize {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter(|entry| entry.path().extension().is_some_and(|end| end == "1")).count()
+/// A command has a page, and so has each of those below it that is shown.
+fn pages_of(command: &Command) -> usize {
+    1 + command.get_subcommands().filter(|below| !below.is_hide_set()).map(pages_of).sum::<usize>()
 }
 
 /// `mp --version --format json`: the versions of everything that decides about results.

@@ -14,6 +14,7 @@ use crate::args::inspect::{Here, Kind, Removal, Scope};
 use crate::args::{self, Plot};
 use crate::config::existing_database;
 use crate::error::Error;
+use crate::signals::Guarded;
 
 pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
@@ -59,7 +60,7 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
         }
         Here::Drop(words) => {
             let workspace = to_change(&words.removal, reader)?;
-            workspace.drop(&[&words.table])?;
+            (*workspace).drop(&[&words.table])?;
             ui.say(&format!("the table {} is removed", words.table));
             Ok(())
         }
@@ -80,17 +81,17 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
     }
 }
 
-fn open(local: &Local, reader: Reader<'_>) -> Result<Workspace, Error> {
-    reader.existing(&local.database, &local.reading)
+fn open(local: &Local, reader: Reader<'_>) -> Result<Guarded, Error> {
+    Ok(reader.signals.guard(reader.existing(&local.database, &local.reading)?))
 }
 
 /// A database that will lose something.
-fn to_change(removal: &Removal, reader: Reader<'_>) -> Result<Workspace, Error> {
+fn to_change(removal: &Removal, reader: Reader<'_>) -> Result<Guarded, Error> {
     if !removal.force {
         return Err(Error::setting("nothing was removed: this cannot be undone", "--force does it"));
     }
     let path = existing_database(removal.database.db.as_deref(), reader.env)?;
-    Ok(Workspace::open(path, false)?)
+    Ok(reader.signals.guard(Workspace::open(path, false)?))
 }
 
 fn shown<T: Tabular>(
@@ -98,7 +99,8 @@ fn shown<T: Tabular>(
     reader: Reader<'_>,
     ask: impl FnOnce(&Workspace) -> mixpanel_data::Result<T>,
 ) -> Result<(), Error> {
-    let answer = ask(&open(local, reader)?)?;
+    let workspace = open(local, reader)?;
+    let answer = ask(&workspace)?;
     result(&local.output, &Plot::default(), reader.ui, &answer)
 }
 

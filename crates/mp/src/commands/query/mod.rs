@@ -14,6 +14,7 @@ use super::Reader;
 use super::ask::{Asker, result};
 use crate::args::query::{self as words, Live, Query};
 use crate::error::Error;
+use crate::signals::Signals;
 
 pub(crate) fn run(query: &Query, reader: Reader<'_>) -> Result<(), Error> {
     match query {
@@ -179,7 +180,7 @@ enum Definition {
 }
 
 fn report(words: &words::Report, reader: Reader<'_>) -> Result<(), Error> {
-    let text = read(&words.file)?;
+    let text = read(&words.file, reader.signals)?;
     let definition: Definition = serde_json::from_str(&text).map_err(|error| {
         let hint = "{\"insights\": {…}}, or funnel, retention or flow: see `mp query report --help`";
         Error::setting(format!("{} is no report: {error}", words.file.display()), hint)
@@ -193,9 +194,10 @@ fn report(words: &words::Report, reader: Reader<'_>) -> Result<(), Error> {
     }
 }
 
-fn read(file: &Path) -> Result<String, Error> {
+fn read(file: &Path, signals: &Signals) -> Result<String, Error> {
     let failed = |source| Error::Read { path: file.to_owned(), source };
     if file.as_os_str() == "-" {
+        let _asking = signals.while_asking();
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(failed)?;
         return Ok(text);

@@ -14,7 +14,8 @@ use rustyline::{CompletionType, Config, Editor};
 
 use super::Reader;
 use super::catalog::Catalog;
-use super::sql::{answer, perform, statements};
+use super::sql::statements::{self, Statement};
+use super::sql::{answer, perform};
 use crate::args;
 use crate::config::state_folder;
 use crate::error::{self, Error};
@@ -96,9 +97,15 @@ impl Session<'_> {
     /// Reads statements that somebody pipes in. The first failure is the end.
     fn script(&mut self) -> Result<(), Error> {
         self.timer = false;
+        let signals = self.reader.signals;
         let mut pending = String::new();
-        for line in io::stdin().lock().lines() {
-            let line = line.map_err(|source| Error::Read { path: "standard input".into(), source })?;
+        let mut lines = io::stdin().lock().lines();
+        let mut next = || {
+            let _asking = signals.while_asking();
+            lines.next().transpose()
+        };
+        let unreadable = |source| Error::Read { path: "standard input".into(), source };
+        while let Some(line) = next().map_err(unreadable)? {
             if pending.trim().is_empty() && line.starts_with('.') {
                 if !self.line(&line)? {
                     return Ok(());
@@ -107,7 +114,9 @@ impl Session<'_> {
             }
             pending.push_str(&line);
             pending.push('\n');
-            if statements::is_complete(&pending) {
+            // Only these can end a statement, or a comment behind one; asking takes all that is pending.
+            let may_end = line.contains(';') || line.contains("*/");
+            if may_end && statements::is_complete(&pending) {
                 let sql = std::mem::take(&mut pending);
                 self.line(&sql)?;
             }
@@ -143,7 +152,7 @@ impl Session<'_> {
         for statement in statements::split(line) {
             let started = Instant::now();
             let values = statement.values(&[])?;
-            if statement.is_query() {
+            if gives_rows(&statement) {
                 answer(self.workspace.storage(), &statement, &values, self.page()?)?;
             } else {
                 perform(self.workspace.storage(), &statement, &values)?;
@@ -214,9 +223,43 @@ impl Session<'_> {
     }
 }
 
+/// Whether a statement has rows to print; it may change something all the same.
+fn gives_rows(statement: &Statement) -> bool {
+    let code = statement.sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let mut words = words.filter(|word| !word.is_empty());
+    let is = |word: &str, what: &str| word.eq_ignore_ascii_case(what);
+    statement.is_query()
+        || words.next().is_some_and(|first| is(first, "PRAGMA") || is(first, "EXECUTE"))
+        || words.any(|word| is(word, "RETURNING"))
+}
+
 fn terminal(error: ReadlineError) -> Error {
     match error {
         ReadlineError::Io(source) => Error::Read { path: "the terminal".into(), source },
         other => Error::Read { path: "the terminal".into(), source: io::Error::other(other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_with_rows_are_printed_whatever_they_change() {
+        let gives = |sql: &str| gives_rows(&statements::split(sql)[0]);
+        for rows in [
+            "SELECT 1",
+            "PRAGMA database_size",
+            "-- a size\npragma database_size",
+            "EXECUTE q(1)",
+            "INSERT INTO a VALUES (1) RETURNING *",
+            "DELETE FROM a\nreturning(b)",
+        ] {
+            assert!(gives(rows), "{rows}");
+        }
+        for none in ["CREATE TABLE a (b INTEGER)", "INSERT INTO a VALUES (1)", "SET threads = 1"] {
+            assert!(!gives(none), "{none}");
+        }
     }
 }

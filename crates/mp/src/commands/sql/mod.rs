@@ -14,13 +14,14 @@ use crate::args;
 use crate::config::existing_database;
 use crate::error::Error;
 use crate::output::{self, Page};
+use crate::signals::Signals;
 use crate::ui::Ui;
 
 pub(crate) use answer::{answer, marked, perform};
 pub(crate) use saved::all as saved_names;
 
 pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
-    let text = query(args)?;
+    let text = query(args, reader.signals)?;
     if let Some(name) = &args.save {
         let path = saved::save(name, &text, reader.env)?;
         reader.ui.say(&format!("saved as {}; `mp run {name}` runs it", path.display()));
@@ -31,8 +32,8 @@ pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
 /// `mp query sql --scalar`: the first cell of the result.
 pub(crate) fn scalar(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
     let workspace = reader.signals.guard(open(&args.answer.target, reader)?);
-    let value = workspace.sql_scalar(&query(args)?)?;
-    output::object(&args.answer.output, reader.ui, &value, &[("value", value.to_text())])
+    let value = workspace.sql_scalar(&query(args, reader.signals)?)?;
+    output::scalar(&args.answer.output, reader.ui, &value)
 }
 
 /// `mp run`
@@ -61,7 +62,9 @@ fn execute(text: &str, args: &args::Answer, reader: Reader<'_>) -> Result<(), Er
     let values = |statement: &statements::Statement| statement.values(&given);
     statements.iter().try_for_each(|statement| values(statement).map(drop))?;
     let results = before.iter().filter(|statement| statement.is_query()).count() + 1;
-    if results > 1 && args.output.is_one_file() {
+    let plot = &args.plot;
+    let drawn = plot.svg.is_some() || plot.html.is_some() || plot.png.is_some();
+    if results > 1 && (args.output.is_one_file() || drawn) {
         let hint = "one query for each file, or a format of lines on standard output";
         return Err(Error::setting(format!("{results} results do not fit in one file"), hint));
     }
@@ -103,7 +106,7 @@ fn told(sql: &str, started: std::time::Instant) -> String {
     format!("{:.3} s  {}", started.elapsed().as_secs_f64(), crate::output::clean(&line))
 }
 
-fn query(args: &args::Sql) -> Result<String, Error> {
+fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
     let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
     let text = match (file, args.query.as_deref()) {
         (Some(path), _) => {
@@ -119,6 +122,7 @@ fn query(args: &args::Sql) -> Result<String, Error> {
         _ => {
             let path = PathBuf::from("standard input");
             let mut text = String::new();
+            let _asking = signals.while_asking();
             io::stdin().read_to_string(&mut text).map_err(|source| Error::Read { path, source })?;
             text
         }

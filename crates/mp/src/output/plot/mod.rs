@@ -20,7 +20,7 @@ use crate::args;
 use crate::error::Error;
 use crate::ui::Ui;
 
-use natural::natural;
+use natural::{Picture, natural};
 
 /// More rows than these are not drawn: no screen shows them.
 const MOST_ROWS: usize = 100_000;
@@ -94,6 +94,9 @@ impl Pictures {
     /// Draws everything that was asked for; gives the text for the terminal.
     pub(crate) fn draw(self, ui: &Ui) -> Result<Option<String>, Error> {
         let picture = natural(&self.frame)?;
+        if let Picture::Heat { left_out: Some(what), .. } = &picture {
+            ui.say(what);
+        }
         for (kind, path) in &self.files {
             render::file(&picture, *kind, path)?;
             ui.say(&format!("drew {}", path.display()));

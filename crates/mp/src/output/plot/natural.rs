@@ -9,21 +9,39 @@
 //! | a time, a text, a number | lines, one for each text |
 //! | a text or a number, and a number | bars |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::civil::{DateTime, Time};
+use jiff::tz::Offset;
 use mixpanel_data::Value;
 
 use super::{Frame, Kind};
 use crate::error::Error;
 use crate::output::clean;
+use crate::ui::thousands;
 
 /// A picture, with everything that is needed to draw it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Picture {
-    Lines { times: Vec<String>, series: Vec<Series> },
-    Bars { name: String, bars: Vec<(String, f64)> },
-    Heat { rows: Vec<String>, columns: Vec<String>, cells: Vec<Vec<Option<f64>>> },
-    Steps { name: String, steps: Vec<(String, f64)> },
+    Lines {
+        times: Vec<String>,
+        series: Vec<Series>,
+    },
+    Bars {
+        name: String,
+        bars: Vec<(String, f64)>,
+    },
+    Heat {
+        rows: Vec<String>,
+        columns: Vec<String>,
+        cells: Vec<Vec<Option<f64>>>,
+        /// What did not find room, to be told.
+        left_out: Option<String>,
+    },
+    Steps {
+        name: String,
+        steps: Vec<(String, f64)>,
+    },
 }
 
 /// One line: a value, or none, for each time.
@@ -35,6 +53,9 @@ pub(crate) struct Series {
 
 /// More lines than these cannot be told apart; the largest are kept.
 pub(crate) const MOST_LINES: usize = 8;
+/// More rows and columns than these no heat map shows; the first are kept.
+const MOST_GROUPS: usize = 2_000;
+const MOST_AGES: usize = 400;
 
 /// The picture of a result.
 pub(crate) fn natural(frame: &Frame) -> Result<Picture, Error> {
@@ -118,11 +139,22 @@ fn label(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
         // A day at midnight is a day.
-        Value::DateTime(at) if at.time() == jiff::civil::Time::midnight() => at.date().to_string(),
-        Value::DateTime(at) => at.strftime("%F %H:%M").to_string(),
-        Value::Timestamp(at) => at.strftime("%F %H:%M").to_string(),
+        Value::DateTime(at) if at.time() == Time::midnight() => at.date().to_string(),
+        Value::DateTime(at) => clock(*at),
+        Value::Timestamp(at) => clock(Offset::UTC.to_datetime(*at)),
         other => clean(&other.to_text()),
     }
+}
+
+/// To the minute, or as exactly as it has to be.
+fn clock(at: DateTime) -> String {
+    let whole = at.second() == 0 && at.subsec_nanosecond() == 0;
+    at.strftime(if whole { "%F %H:%M" } else { "%F %T%.f" }).to_string()
+}
+
+/// What tells a value from others of its column; labels can be the same for several. `None` is NULL.
+fn key(value: &Value) -> Option<String> {
+    (!value.is_null()).then(|| value.to_text())
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -142,36 +174,48 @@ fn wide_heat(frame: &Frame, group: usize, ages: &[usize]) -> Picture {
         rows: frame.rows.iter().map(|row| label(&row[group])).collect(),
         columns: ages.iter().map(|at| frame.names[*at].clone()).collect(),
         cells: frame.rows.iter().map(|row| ages.iter().map(|at| number(&row[*at])).collect()).collect(),
+        left_out: None,
     }
 }
 
 fn long_heat(frame: &Frame, group: usize, age: usize, value: usize) -> Picture {
     let mut rows: Vec<String> = Vec::new();
-    let mut ages: BTreeMap<i64, ()> = BTreeMap::new();
+    let mut places: HashMap<Option<String>, usize> = HashMap::new();
+    let mut ages: BTreeSet<i64> = BTreeSet::new();
     for row in &frame.rows {
-        let name = label(&row[group]);
-        if !rows.contains(&name) {
-            rows.push(name);
-        }
-        ages.extend(row[age].as_i64().map(|age| (age, ())));
+        places.entry(key(&row[group])).or_insert_with(|| {
+            rows.push(label(&row[group]));
+            rows.len() - 1
+        });
+        ages.extend(row[age].as_i64());
     }
-    let columns: Vec<i64> = ages.into_keys().collect();
+    let left_out = (rows.len() > MOST_GROUPS || ages.len() > MOST_AGES).then(|| {
+        format!(
+            "the picture shows {} of {} rows and {} of {} columns",
+            thousands(rows.len().min(MOST_GROUPS) as u64),
+            thousands(rows.len() as u64),
+            thousands(ages.len().min(MOST_AGES) as u64),
+            thousands(ages.len() as u64)
+        )
+    });
+    rows.truncate(MOST_GROUPS);
+    let columns: Vec<i64> = ages.into_iter().take(MOST_AGES).collect();
     let mut cells = vec![vec![None; columns.len()]; rows.len()];
     for row in &frame.rows {
-        let name = label(&row[group]);
-        let at = rows.iter().position(|known| *known == name);
+        let line = places.get(&key(&row[group])).and_then(|at| cells.get_mut(*at));
         let column = row[age].as_i64().and_then(|age| columns.binary_search(&age).ok());
-        if let (Some(at), Some(column)) = (at, column) {
-            cells[at][column] = number(&row[value]);
+        if let (Some(line), Some(column)) = (line, column) {
+            line[column] = number(&row[value]);
         }
     }
-    Picture::Heat { rows, columns: columns.iter().map(i64::to_string).collect(), cells }
+    Picture::Heat { rows, columns: columns.iter().map(i64::to_string).collect(), cells, left_out }
 }
 
 /// Rows in the order of their time, as text sorts like the time it is of.
 fn by_time(frame: &Frame, time: usize) -> Vec<&Vec<Value>> {
     let mut rows: Vec<&Vec<Value>> = frame.rows.iter().filter(|row| !row[time].is_null()).collect();
-    rows.sort_by_cached_key(|row| row[time].to_text());
+    // A `Z` at the end would come behind the point of a fraction.
+    rows.sort_by_cached_key(|row| row[time].to_text().trim_end_matches('Z').to_owned());
     rows
 }
 
@@ -186,24 +230,32 @@ fn wide_lines(frame: &Frame, time: usize, numbers: &[usize]) -> Picture {
 
 fn long_lines(frame: &Frame, time: usize, text: usize, value: usize) -> Picture {
     let rows = by_time(frame, time);
-    let mut times: Vec<String> = rows.iter().map(|row| label(&row[time])).collect();
+    let mut times: Vec<&Value> = rows.iter().map(|row| &row[time]).collect();
     times.dedup();
-    let mut found: BTreeMap<String, Series> = BTreeMap::new();
+    // Which lines are kept is known before any is made: there may be one for each row.
+    let mut sums: BTreeMap<Option<String>, f64> = BTreeMap::new();
+    for row in &rows {
+        *sums.entry(key(&row[text])).or_default() += number(&row[value]).unwrap_or(0.0);
+    }
+    let mut kept: Vec<(Option<String>, f64)> = sums.into_iter().collect();
+    kept.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    kept.truncate(MOST_LINES);
+    let line = |(name, _): &(Option<String>, f64)| Series {
+        name: name.as_ref().map_or_else(|| "NULL".to_owned(), |name| clean(name)),
+        values: vec![None; times.len()],
+    };
+    let mut series: Vec<Series> = kept.iter().map(line).collect();
     let mut at = 0;
     for row in rows {
-        while times[at] != label(&row[time]) {
+        while *times[at] != row[time] {
             at += 1;
         }
-        let name = label(&row[text]);
-        let series =
-            found.entry(name.clone()).or_insert_with(|| Series { name, values: vec![None; times.len()] });
-        series.values[at] = number(&row[value]);
+        let name = key(&row[text]);
+        if let Some(line) = kept.iter().position(|(known, _)| *known == name) {
+            series[line].values[at] = number(&row[value]);
+        }
     }
-    let sum = |series: &Series| series.values.iter().flatten().sum::<f64>();
-    let mut series: Vec<Series> = found.into_values().collect();
-    series.sort_by(|a, b| sum(b).total_cmp(&sum(a)));
-    series.truncate(MOST_LINES);
-    Picture::Lines { times, series }
+    Picture::Lines { times: times.into_iter().map(label).collect(), series }
 }
 
 #[cfg(test)]
@@ -292,11 +344,72 @@ mod tests {
             vec![text("a"), Value::Integer(2), Value::Double(0.5)],
             vec![text("b"), Value::Integer(0), Value::Double(1.0)],
         ];
-        let Picture::Heat { rows, columns, cells } = natural(&frame(&columns, rows)).unwrap() else {
+        let Picture::Heat { rows, columns, cells, left_out } = natural(&frame(&columns, rows)).unwrap()
+        else {
             panic!()
         };
         assert_eq!((rows.join(""), columns.join(" ")), ("ab".into(), "0 2".into()));
         assert_eq!(cells, [[Some(1.0), Some(0.5)], [Some(1.0), None]]);
+        assert_eq!(left_out, None);
+    }
+
+    #[test]
+    fn as_many_lines_as_rows_need_no_more_room_than_those_that_are_kept() {
+        let columns = [("at", Kind::Time), ("user", Kind::Text), ("n", Kind::Number)];
+        let start = date(2024, 1, 1).at(0, 0, 0, 0);
+        let row = |n: i64| {
+            let at = start.checked_add(jiff::SignedDuration::from_secs(n)).unwrap();
+            vec![Value::DateTime(at), text(&n.to_string()), Value::Integer(n.into())]
+        };
+        // A line of its own for each row would take 40 GB.
+        let rows = (0..50_000).map(row).collect();
+        let Picture::Lines { times, series } = natural(&frame(&columns, rows)).unwrap() else { panic!() };
+        assert_eq!((times.len(), series.len()), (50_000, MOST_LINES));
+        assert_eq!((series[0].name.as_str(), series[0].values[49_999]), ("49999", Some(49_999.0)));
+        assert_eq!(series[0].values.iter().flatten().count(), 1);
+    }
+
+    #[test]
+    fn a_large_heat_map_is_cut_and_says_so() {
+        let columns = [("cohort", Kind::Text), ("day", Kind::Number), ("users", Kind::Number)];
+        let row = |n: i128| vec![text(&n.to_string()), Value::Integer(n), Value::Integer(n)];
+        let rows = (0..50_000).map(row).collect();
+        let Picture::Heat { rows, columns, cells, left_out } = natural(&frame(&columns, rows)).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!((rows.len(), columns.len()), (MOST_GROUPS, MOST_AGES));
+        assert_eq!((cells.len(), cells[399][399]), (MOST_GROUPS, Some(399.0)));
+        let told = "the picture shows 2,000 of 50,000 rows and 400 of 50,000 columns";
+        assert_eq!(left_out.as_deref(), Some(told));
+    }
+
+    #[test]
+    fn values_of_one_minute_are_kept_apart() {
+        let at = |second: i8, nanos: i32| Value::DateTime(date(2024, 1, 1).at(9, 30, second, nanos));
+        let instant = |second: i8, nanos: i32| {
+            let at = date(2024, 1, 1).at(9, 30, second, nanos);
+            Value::Timestamp(Offset::UTC.to_timestamp(at).unwrap())
+        };
+        let columns = [("at", Kind::Time), ("event", Kind::Text), ("n", Kind::Number)];
+        for times in [
+            [at(30, 500_000_000), at(0, 0), at(30, 0)],
+            [instant(30, 500_000_000), instant(0, 0), instant(30, 0)],
+        ] {
+            let row = |(time, n): (Value, i128)| vec![time, text("a"), Value::Integer(n)];
+            let rows = times.into_iter().zip([3, 1, 2]).map(row).collect();
+            let Picture::Lines { times, series } = natural(&frame(&columns, rows)).unwrap() else { panic!() };
+            assert_eq!(times, ["2024-01-01 09:30", "2024-01-01 09:30:30", "2024-01-01 09:30:30.5"]);
+            assert_eq!(series[0].values, [Some(1.0), Some(2.0), Some(3.0)]);
+        }
+        // NULL is not the text NULL.
+        let columns = [("cohort", Kind::Text), ("day", Kind::Number), ("users", Kind::Number)];
+        let rows = vec![
+            vec![Value::Null, Value::Integer(0), Value::Integer(1)],
+            vec![text("NULL"), Value::Integer(0), Value::Integer(2)],
+        ];
+        let Picture::Heat { cells, .. } = natural(&frame(&columns, rows)).unwrap() else { panic!() };
+        assert_eq!(cells, [[Some(1.0)], [Some(2.0)]]);
     }
 
     #[test]

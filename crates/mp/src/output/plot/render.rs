@@ -121,7 +121,7 @@ fn paint<B: DrawingBackend>(root: &Area<'_, B>, picture: &Picture) -> Drawn<B> {
             columns(root, &title(picture), steps, &remarks)?;
             let _ = name;
         }
-        Picture::Heat { rows, columns, cells } => heat(root, rows, columns, cells)?,
+        Picture::Heat { rows, columns, cells, .. } => heat(root, rows, columns, cells)?,
     }
     root.present()
 }
@@ -300,6 +300,7 @@ mod tests {
                 rows: names(&["2024-01-01"]),
                 columns: names(&["day_0", "day_1"]),
                 cells: vec![vec![Some(100.0), None]],
+                left_out: None,
             },
             Picture::Steps { name: "users".into(), steps: vec![("View".into(), 10.0), ("Buy".into(), 2.5)] },
         ]

@@ -20,7 +20,7 @@ pub(super) fn draw(picture: &Picture, room: usize, colour: bool) -> String {
             many => sparks(times, many, room),
         },
         Picture::Bars { name, bars } => format!("{name}\n{}", columns(bars, room)),
-        Picture::Heat { rows, columns, cells } => heat(rows, columns, cells, room, colour),
+        Picture::Heat { rows, columns, cells, .. } => heat(rows, columns, cells, room, colour),
         Picture::Steps { name, steps } => funnel(name, steps, room),
     }
 }
@@ -199,6 +199,7 @@ mod tests {
                     vec![Some(100.0), Some(38.9), None],
                     vec![Some(100.0), None, None],
                 ],
+                left_out: None,
             },
             Picture::Steps {
                 name: "users".into(),
