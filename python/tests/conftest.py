@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +17,9 @@ from mixpanel_data.auth import ConfigManager, Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A job in the background ignores Ctrl-C, and so does what is started from it: some tests send one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOW = datetime(2025, 7, 1, 12, tzinfo=timezone.utc)
 
