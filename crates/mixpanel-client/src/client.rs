@@ -108,6 +108,8 @@ impl ClientOptions {
     }
 
     fn http_client(&self, urls: &ParsedUrls) -> Result<reqwest::Client> {
+        // One for the process. Where the program has chosen one already, that one stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             // Credentials stay with the host they are meant for.
             .redirect(reqwest::redirect::Policy::none())

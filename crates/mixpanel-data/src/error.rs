@@ -28,6 +28,13 @@ pub enum ErrorKind {
         /// The table's name.
         table: String,
     },
+    /// The DuckDB library that was loaded is not one that this crate can use.
+    WrongDuckDb {
+        /// Its version.
+        found: String,
+        /// The series of versions that is needed.
+        needed: &'static str,
+    },
     /// No table of this name.
     TableNotFound {
         /// The name that was asked for.
@@ -307,6 +314,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
             ErrorKind::TableExists { table } => write!(f, "table \"{table}\" exists already"),
+            ErrorKind::WrongDuckDb { found, needed } => {
+                write!(f, "the DuckDB library that was loaded is {found}; {needed} is needed")
+            }
             ErrorKind::TableNotFound { table, existing } if existing.is_empty() => {
                 write!(f, "there is no table \"{table}\": the database holds no table yet")
             }

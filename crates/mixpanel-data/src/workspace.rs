@@ -15,7 +15,7 @@ use crate::fetch::{
     SyncPlan, SyncResult,
 };
 use crate::storage::StorageEngine;
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 use crate::storage::{MemoryOptions, SnapshotOptions};
 use crate::stream::{RowStream, StreamBuffer};
 use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
@@ -94,7 +94,7 @@ impl WorkspaceBuilder {
     }
 }
 
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 impl WorkspaceBuilder {
     /// A workspace in the file at `path`, which is created when missing.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Workspace> {
@@ -117,7 +117,7 @@ impl WorkspaceBuilder {
     }
 }
 
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 impl Workspace {
     /// Opens a local copy that exists, without credentials: for SQL. With
     /// `read_only`, many processes may do so at once.

@@ -1,4 +1,4 @@
-//! [`SqlConnection`] over the DuckDB that is compiled into this crate.
+//! [`SqlConnection`] over the DuckDB that this crate is linked with, or that is compiled into it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,11 +25,21 @@ pub(super) struct Bundled {
 const WRITER: &str = "SET SESSION preserve_insertion_order = false;
                       SET SESSION write_buffer_row_group_count = 1;";
 
+/// The DuckDB that the C interface of the `duckdb` crate was written for: a
+/// library that is linked may be exchanged after the build.
+const SERIES: &str = "v2.0.";
+
 /// Opens a database. `path` None is a fresh in-memory one.
 pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<Bundled> {
+    let version = Database::version();
+    if !version.starts_with(SERIES) {
+        return Err(ErrorKind::WrongDuckDb { found: version, needed: SERIES.trim_end_matches('.') }.into());
+    }
     let database = Database::open(path, settings).map_err(classify)?;
     let connection = database.connect().map_err(classify)?;
-    super::functions::register(&connection).map_err(classify)?;
+    if !database.has_icu() {
+        super::functions::register(&connection).map_err(classify)?;
+    }
     connection.execute_batch(WRITER).map_err(classify)?;
     Ok(Bundled { connection, database })
 }

@@ -1,8 +1,8 @@
-//! The compiled-in database itself, opened through DuckDB's C interface.
+//! The database itself, opened through DuckDB's C interface.
 //!
 //! The Rust wrapper opens databases too, but gives no way to register casts,
-//! and without ICU DuckDB lacks two that people write every day:
-//! `now()::DATE` and `now()::TIME`.
+//! and without ICU, which a DuckDB compiled from the crate's sources lacks, two
+//! are missing that people write every day: `now()::DATE` and `now()::TIME`.
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,10 @@ use std::sync::Arc;
 use duckdb::{Connection, Error, Result, ffi};
 
 /// An open database. Closed when the last connection is gone.
-pub(super) struct Database(ffi::duckdb_database);
+pub(super) struct Database {
+    raw: ffi::duckdb_database,
+    icu: bool,
+}
 
 // SAFETY: a DuckDB database may be used and closed from any thread; its own
 // locks serialise what needs it.
@@ -22,6 +25,12 @@ unsafe impl Send for Database {}
 unsafe impl Sync for Database {}
 
 impl Database {
+    /// The version of the DuckDB that was loaded, such as `v2.0.1`.
+    pub(super) fn version() -> String {
+        // SAFETY: a static C string.
+        unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_string_lossy().into_owned()
+    }
+
     /// Opens the file at `path`, or a fresh database in memory.
     pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<Arc<Self>> {
         let path = match path {
@@ -37,25 +46,36 @@ impl Database {
         if state != ffi::DuckDBSuccess {
             return Err(Error::DuckDBFailure(ffi::Error::new(state), take_text(message)));
         }
-        let database = Arc::new(Database(raw));
+        let mut database = Database { raw, icu: false };
+        // The setting is ICU's. The session is in UTC on every machine.
+        database.icu = database.connect()?.execute_batch("SET GLOBAL TimeZone = 'UTC'").is_ok();
+        let database = Arc::new(database);
         let connection = database.connect_raw()?;
-        Self::register_casts(&connection)?;
+        if !database.icu {
+            Self::register_casts(&connection)?;
+        }
         super::feed::register(&connection)?;
         drop(connection);
         Ok(database)
     }
 
+    /// Whether DuckDB brings its ICU extension, and with it everything about
+    /// `TIMESTAMP WITH TIME ZONE` that [`super::functions`] stands in for.
+    pub(super) fn has_icu(&self) -> bool {
+        self.icu
+    }
+
     /// A new connection. It must not outlive the database.
     pub(super) fn connect(&self) -> Result<Connection> {
         // SAFETY: the database is open.
-        unsafe { Connection::open_from_raw(self.0) }
+        unsafe { Connection::open_from_raw(self.raw) }
     }
 
     /// A connection for DuckDB's C functions.
     pub(super) fn connect_raw(self: &Arc<Self>) -> Result<RawConnection> {
         let mut connection: ffi::duckdb_connection = ptr::null_mut();
         // SAFETY: the database is open; `RawConnection` keeps it so and disconnects.
-        let state = unsafe { ffi::duckdb_connect(self.0, &mut connection) };
+        let state = unsafe { ffi::duckdb_connect(self.raw, &mut connection) };
         check(state, "connecting")?;
         Ok(RawConnection { connection, _database: Arc::clone(self) })
     }
@@ -109,7 +129,7 @@ impl Drop for RawConnection {
 impl Drop for Database {
     fn drop(&mut self) {
         // SAFETY: opened by `open`, closed once.
-        unsafe { ffi::duckdb_close(&mut self.0) };
+        unsafe { ffi::duckdb_close(&mut self.raw) };
     }
 }
 

@@ -72,7 +72,7 @@ struct Holdings {
     _folder: Option<EphemeralDir>,
 }
 
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 impl StorageEngine {
     /// Opens the database at `path`, or creates it with its parent folders.
     /// The file is readable by its owner only.

@@ -1,20 +1,20 @@
 //! Storage: batches in, SQL out. The only module that speaks to DuckDB.
 
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 mod bundled;
 mod catalog;
 pub(crate) mod chunk;
 pub(crate) mod connection;
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 mod database;
 mod ddl;
 mod dedup;
 mod engine;
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 mod feed;
 mod filling;
 pub(crate) mod filters;
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 mod functions;
 mod held;
 mod introspect;
@@ -48,10 +48,10 @@ pub(crate) use ledger::DayState;
 pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
 
 /// Opens databases with the compiled-in DuckDB.
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 struct BundledConnector;
 
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 impl Connector for BundledConnector {
     fn connect(
         &self,

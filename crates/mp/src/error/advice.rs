@@ -34,7 +34,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 41] = [
+pub(crate) const CODES: [(&str, u8, bool); 42] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -76,6 +76,7 @@ pub(crate) const CODES: [(&str, u8, bool); 41] = [
     ("TABLE_NOT_FOUND", 4, false),
     ("TLS", 10, false),
     ("USAGE", 2, false),
+    ("WRONG_DUCKDB", 1, false),
 ];
 
 /// The advice for an error.
@@ -140,6 +141,10 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
     let of = Advice::new;
     match error.kind() {
         Data::Api { .. } => error.api().map_or_else(|| of("API_ERROR", 10), |api| of_api(api.kind())),
+        Data::WrongDuckDb { .. } => of("WRONG_DUCKDB", 1).hint(
+            "LD_LIBRARY_PATH (DYLD_LIBRARY_PATH on macOS) may name a folder with another libduckdb; \
+             `python3 ci/duckdb.py` in the checkout prepares the right one",
+        ),
         Data::TableExists { .. } => {
             of("TABLE_EXISTS", 1).hint("choose another table name: `mp fetch events NAME …`")
         }

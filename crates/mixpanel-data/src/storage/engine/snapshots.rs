@@ -8,7 +8,7 @@ use crate::storage::open::{self, Connector};
 use crate::storage::snapshot::{Snapshot, SnapshotOptions, Taking};
 use crate::types::StorageMode;
 
-#[cfg(feature = "bundled")]
+#[cfg(feature = "duckdb")]
 impl StorageEngine {
     /// Opens a copy of a database that another process may be writing, in its
     /// last committed state. The writer is not disturbed and need not know.

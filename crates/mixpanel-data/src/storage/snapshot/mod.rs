@@ -38,7 +38,7 @@
 mod blocks;
 mod layout;
 mod logs;
-#[cfg(all(test, feature = "bundled"))]
+#[cfg(all(test, feature = "duckdb"))]
 mod tests;
 
 use std::fs::{self, File};
