@@ -1,8 +1,5 @@
 # Short names for the commands in CONTRIBUTING.md.
 
-# The folder of `./check`, so that DuckDB is compiled once.
-export CARGO_TARGET_DIR := env_var_or_default("CARGO_TARGET_DIR", env_var_or_default("HOME", ".") / ".cache/mixpanel-data/target")
-
 # Lists the recipes.
 default:
     @just --list
@@ -21,7 +18,7 @@ python *args:
 
 # The main job against the simulator, without an account.
 demo *args:
-    cargo run --locked --bin mp -- demo {{ args }}
+    ./mp demo {{ args }}
 
 # The benches, in the one profile that everything shares.
 bench *args:

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../python"
 
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/mixpanel-data/target}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(cd .. && pwd)/target}
 venv=$CARGO_TARGET_DIR/python-venv
 wheels=$CARGO_TARGET_DIR/python-wheels
 
