@@ -2,11 +2,16 @@
 # `duckdb_features` which features to build with. `MP_DUCKDB=bundled` asks for
 # DuckDB compiled from source; so does a system without a prebuilt library.
 duckdb_features=()
+duckdb_ci=$(dirname "${BASH_SOURCE[0]}")
+duckdb_ready=$duckdb_ci/../.duckdb/libduckdb.state
 case ${MP_DUCKDB:-linked} in
     linked)
-        if command -v python3 >/dev/null; then
+        if [ -z "${DUCKDB_LIB_DIR:-}" ] && [ "$duckdb_ready" -nt "$duckdb_ci/duckdb.py" ] &&
+            [ "$duckdb_ready" -nt "$duckdb_ci/duckdb.txt" ]; then
+            : # Prepared before, by the script and the hashes that are here now.
+        elif command -v python3 >/dev/null; then
             duckdb_status=0
-            python3 "$(dirname "${BASH_SOURCE[0]}")/duckdb.py" || duckdb_status=$?
+            python3 "$duckdb_ci/duckdb.py" || duckdb_status=$?
             case $duckdb_status in
                 0) ;;
                 3) MP_DUCKDB=bundled ;;

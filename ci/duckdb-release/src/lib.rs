@@ -1,0 +1,1 @@
+//! Nothing: the library that the dependency downloads is what counts.
