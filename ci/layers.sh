@@ -48,6 +48,14 @@ locked() { # crate
     grep -qx "name = \"$1\"" Cargo.lock && echo "$1 in Cargo.lock" || true
 }
 
+# How DuckDB gets into the programs with these cargo flags.
+duckdb_is() { # cargo flags...
+    cargo tree --workspace --locked --invert libduckdb-sys --edges normal --depth 0 --prefix none --format '{f}' "$@" |
+        tr ',' '\n' | grep -qx bundled && echo compiled || echo linked
+}
+
+verdict 'DuckDB is linked by default' linked "$(duckdb_is)"
+verdict 'DuckDB is compiled in with the feature bundled' compiled "$(duckdb_is --features mp/bundled,mixpanel-data/bundled)"
 only duckdb mixpanel-data
 only reqwest mixpanel-client
 only axum mixpanel-sim

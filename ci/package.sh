@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a tarball of `mp` with its completions and manual pages.
 #
-#   ci/package.sh              builds the release profile, which is one more build of DuckDB
+#   ci/package.sh              builds the release profile, DuckDB compiled in (a C++ compiler, about 40 minutes)
 #   ci/package.sh PROGRAM      packs a program that is there already
 #
 # Unpacked below a prefix such as /usr/local or ~/.local, everything is in its place.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 if [ $# -gt 0 ]; then
     program=$1
 else
-    cargo build --release --locked --bin mp
+    cargo build --release --locked --bin mp --features mp/bundled,mixpanel-data/bundled
     program=${CARGO_TARGET_DIR:-target}/release/mp
 fi
 
