@@ -1,7 +1,7 @@
 //! The one way in which storage speaks to DuckDB.
 //!
 //! Everything above this trait is SQL text and Arrow; everything below it is a
-//! DuckDB library: the compiled-in one ([`super::bundled`]) or whatever a
+//! DuckDB library: the one of this crate ([`super::bundled`]) or whatever a
 //! caller brings along, such as a Python `duckdb.DuckDBPyConnection`.
 
 use std::collections::HashMap;

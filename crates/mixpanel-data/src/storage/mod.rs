@@ -47,7 +47,7 @@ pub(crate) use ddl::{check_table_name, ident, literal};
 pub(crate) use ledger::DayState;
 pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
 
-/// Opens databases with the compiled-in DuckDB.
+/// Opens databases with the DuckDB of this crate.
 #[cfg(feature = "duckdb")]
 struct BundledConnector;
 

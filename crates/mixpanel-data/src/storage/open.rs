@@ -15,7 +15,7 @@ use super::snapshot::Taking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-/// Makes connections to databases: the compiled-in DuckDB, or a caller's own.
+/// Makes connections to databases: the DuckDB of this crate, or a caller's own.
 pub trait Connector: Send + Sync {
     /// Opens the database at `path` (`None`: a fresh one in memory) with DuckDB
     /// settings as name and value.

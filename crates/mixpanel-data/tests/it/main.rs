@@ -1,6 +1,6 @@
 //! Integration tests: real DuckDB, real files, real HTTP against the simulator.
 //!
-//! One binary, because each would link a DuckDB of its own.
+//! One binary, because each would be linked by itself.
 
 mod bad_day;
 mod bad_input;
