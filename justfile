@@ -20,6 +20,10 @@ python *args:
 demo *args:
     ./mp demo {{ args }}
 
+# The promises of docs/reliability.md, attacked: `just prove` for all, `just prove torn` for a part.
+prove part='':
+    cargo test --workspace --locked --test it prove_{{ part }} -- --ignored --nocapture --test-threads=1
+
 # The benches, in the one profile that everything shares.
 bench *args:
     cargo bench --workspace --locked --profile dev --bench '*' {{ args }}

@@ -41,6 +41,11 @@ pub trait SqlConnection: Send {
         ordered: bool,
     ) -> Result<u64>;
 
+    /// Ends the transaction, and keeps what it did.
+    fn commit(&mut self) -> Result<()> {
+        self.execute("COMMIT")
+    }
+
     /// Another connection to the same database.
     fn cursor(&self) -> Result<Box<dyn SqlConnection>>;
 

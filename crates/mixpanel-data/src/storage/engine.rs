@@ -14,6 +14,7 @@ use super::connection::{BatchSink, Interrupt, SqlConnection};
 use super::memory::{Compression, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
+use super::recovery::{Recovery, claim_for_reading, recover};
 use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::StorageMode;
@@ -61,6 +62,7 @@ pub struct StorageEngine {
     reader: Mutex<Option<Box<dyn SqlConnection>>>,
     interrupts: Vec<Arc<dyn Interrupt>>,
     snapshot: Option<Snapshot>,
+    recovery: Option<Recovery>,
     compression: Compression,
     // Released after the connections, by `close`.
     holdings: Mutex<Option<Holdings>>,
@@ -125,9 +127,12 @@ impl StorageEngine {
         open::ensure(connector, &path)?;
         // Before it is opened: two handles of one process would not see each other.
         let claim = Claim::take(&path, false)?;
+        let recovery = recover(&path)?;
         let connection = open::persistent(connector, &path)?;
         let holdings = Holdings { _claim: Some(claim), _folder: None };
-        Self::build(StorageMode::Persistent, Some(path), false, true, connection, holdings)
+        let mut engine = Self::build(StorageMode::Persistent, Some(path), false, true, connection, holdings)?;
+        engine.recovery = recovery;
+        Ok(engine)
     }
 
     /// [`open_existing`](Self::open_existing) over a caller's own DuckDB.
@@ -139,10 +144,12 @@ impl StorageEngine {
             return Self::open_with(connector, path);
         }
         let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
-        let claim = Claim::take(&path, true)?;
+        let (claim, recovery) = claim_for_reading(&path)?;
         let connection = open::read_only(connector, &path)?;
         let holdings = Holdings { _claim: Some(claim), _folder: None };
-        Self::build(StorageMode::Persistent, Some(path), true, true, connection, holdings)
+        let mut engine = Self::build(StorageMode::Persistent, Some(path), true, true, connection, holdings)?;
+        engine.recovery = recovery;
+        Ok(engine)
     }
 
     /// [`ephemeral`](Self::ephemeral) over a caller's own DuckDB.
@@ -178,6 +185,7 @@ impl StorageEngine {
             read_only,
             spilling,
             snapshot: None,
+            recovery: None,
             compression: Compression::default(),
             interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle()],
             writer: Mutex::new(Some(writer)),
@@ -210,8 +218,25 @@ impl StorageEngine {
     /// again does nothing. Any other use afterwards is [`ErrorKind::Closed`].
     pub fn close(&self) {
         *lock(&self.reader) = None;
-        *lock(&self.writer) = None;
+        if let Some(mut writer) = lock(&self.writer).take() {
+            self.close_log(writer.as_mut());
+        }
         *lock(&self.holdings) = None;
+    }
+
+    /// Writes what is in the log into the file. If that fails, the log stays,
+    /// and whoever opens the file next reads it.
+    fn close_log(&self, writer: &mut dyn SqlConnection) {
+        let Some(path) = self.path.as_ref().filter(|_| self.mode == StorageMode::Persistent) else { return };
+        if !self.read_only && fs::metadata(open::log_of(path)).is_ok_and(|log| log.len() > 0) {
+            let _ = writer.execute("CHECKPOINT");
+        }
+    }
+
+    /// What had to be repaired before the file could be opened; `None` when
+    /// nothing had to.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
     }
 
     /// Runs `f` with the connection for queries.

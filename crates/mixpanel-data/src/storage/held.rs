@@ -123,7 +123,7 @@ pub(super) fn exchange(connection: &mut dyn SqlConnection) -> Result<()> {
     for row in tables {
         let table = row[0].to_text();
         connection.execute("BEGIN")?;
-        let result = exchange_in(connection, &table).and_then(|()| connection.execute("COMMIT"));
+        let result = exchange_in(connection, &table).and_then(|()| connection.commit());
         if result.is_err() {
             let _ = connection.execute("ROLLBACK");
             return result;

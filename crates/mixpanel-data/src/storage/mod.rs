@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod database;
 mod ddl;
 mod dedup;
+mod duckdb_file;
 mod engine;
 #[cfg(feature = "duckdb")]
 mod feed;
@@ -16,8 +17,10 @@ mod filling;
 pub(crate) mod filters;
 #[cfg(feature = "duckdb")]
 mod functions;
+mod guard;
 mod held;
 mod introspect;
+mod journal;
 mod layout;
 mod ledger;
 mod memory;
@@ -26,6 +29,7 @@ mod open;
 mod pin;
 mod profiles;
 mod records;
+mod recovery;
 mod refill;
 mod snapshot;
 mod stream;
@@ -40,6 +44,7 @@ pub use engine::{Progress, StorageEngine};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
 pub use open::Connector;
 pub use records::{EventRecord, ProfileRecord, Rows};
+pub use recovery::{LogRecovery, Recovery};
 pub use snapshot::{Snapshot, SnapshotOptions};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::connection::SqlConnection;
 use super::ddl;
+use super::guard::Guard;
 use super::mode::MemoryOptions;
 use super::snapshot::Taking;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,7 +52,8 @@ pub(super) fn ensure(connector: &dyn Connector, path: &Path) -> Result<()> {
 /// Opens the database at `path` for writing.
 pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
     check_magic(path)?;
-    let mut connection = connect(connector, path, common_settings())?;
+    let guard = Guard::of(path)?;
+    let mut connection = guard.first(connect(connector, path, common_settings())?)?;
     prepare(connection.as_mut(), path)?;
     Ok(connection)
 }

@@ -131,7 +131,7 @@ impl<'c> Transaction<'c> {
     }
 
     fn commit(mut self) -> Result<()> {
-        self.connection.execute("COMMIT")?;
+        self.connection.commit()?;
         self.undo = None;
         Ok(())
     }
@@ -169,7 +169,7 @@ fn widen(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, catalog: &mut
     let stored = catalog
         .store(connection, table)
         .and_then(|()| connection.execute(&flat))
-        .and_then(|()| connection.execute("COMMIT"));
+        .and_then(|()| connection.commit());
     if stored.is_err() {
         let _ = connection.execute("ROLLBACK");
         return stored;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         return fetch_stream::print(stream, &args.stream, ui);
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
-    let workspace = signals.guard(Workspace::builder().project(project).open(path)?);
+    let workspace = signals.guard(super::opened(Workspace::builder().project(project).open(path)?, ui));
     let fetch = FetchProfiles {
         table: args.name.clone(),
         request,

@@ -69,7 +69,7 @@ impl Reader<'_> {
         let max_copy = max_copy(reading.max_copy, self.env)?;
         let locked = match Workspace::open(path, true) {
             Err(error) if matches!(error.kind(), ErrorKind::DatabaseLocked { .. }) => error,
-            opened => return Ok(opened?),
+            other => return Ok(opened(other?, self.ui)),
         };
         let ErrorKind::DatabaseLocked { pid, .. } = locked.kind() else { return Err(locked.into()) };
         if reading.no_snapshot {
@@ -91,6 +91,15 @@ impl Reader<'_> {
         }
         Ok(workspace)
     }
+}
+
+/// A database that was just opened; what had to be repaired for it is said.
+fn opened(workspace: Workspace, ui: &Ui) -> Workspace {
+    if let (Some(recovery), Some(path)) = (workspace.storage().recovery(), workspace.db_path()) {
+        let text = format!("{} was repaired: {recovery}", path.display());
+        if recovery.lost_something() { ui.warn(&text) } else { ui.say(&text) }
+    }
+    workspace
 }
 
 /// Bytes as megabytes, with a figure behind the point where that matters.

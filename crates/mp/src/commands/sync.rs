@@ -36,7 +36,8 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let client = project.client.clone();
     ui.detail(1, || format!("database {}", path.display()));
     let builder = Workspace::builder().project(project);
-    let workspace = signals.guard(open(builder, &path, Duration::from_secs(args.wait), ui, signals)?);
+    let workspace =
+        signals.guard(super::opened(open(builder, &path, Duration::from_secs(args.wait), ui, signals)?, ui));
     let (first, last) = counted(&workspace.plan(&clock, &options)?);
     let progress = ui.progress(first, last);
     progress.watch(&client);

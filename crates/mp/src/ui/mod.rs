@@ -132,6 +132,11 @@ impl Ui {
         }
     }
 
+    /// Something that must be known even to those who want to hear nothing.
+    pub(crate) fn warn(&self, text: &str) {
+        self.write(text);
+    }
+
     /// A remark for those who asked for more, by `-v` (1) or `-vv` (2).
     pub(crate) fn detail(&self, level: u8, text: impl FnOnce() -> String) {
         if self.talk.verbose >= level {

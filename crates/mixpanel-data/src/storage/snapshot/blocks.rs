@@ -7,7 +7,9 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::layout::{BLOCKS, Current, Headers, metadata_blocks, read_up_to, sound};
+use crate::storage::duckdb_file::{
+    BLOCKS, Current, Headers, MetadataBlock, metadata_blocks, place_of, read_up_to, sound,
+};
 
 /// A copy of a database's main file that can be brought up to date.
 pub(super) struct Replica {
@@ -68,8 +70,8 @@ impl Replica {
     pub(super) fn metadata_is_sound(&self, current: &Current) -> io::Result<bool> {
         let Some(numbers) = metadata_blocks(&self.file, current)? else { return Ok(false) };
         let mut block = vec![0; current.block_size];
-        for number in numbers {
-            let place = BLOCKS + number * current.block_size as u64;
+        for MetadataBlock { number, .. } in numbers {
+            let place = place_of(number, current.block_size);
             if read_up_to(&self.file, &mut block, place)? < block.len() || !sound(&block) {
                 return Ok(false);
             }

@@ -36,7 +36,7 @@
 //! seconds may end as [`NoSnapshot::Restless`].
 
 mod blocks;
-mod layout;
+
 mod logs;
 #[cfg(all(test, feature = "duckdb"))]
 mod tests;
@@ -49,8 +49,8 @@ use std::time::{Duration, Instant};
 use mixpanel_client::CancelToken;
 
 use self::blocks::{Replica, can_share};
-use self::layout::Headers;
 use self::logs::{Logs, size_of_logs};
+use super::duckdb_file::Headers;
 use super::mode::{Claim, EphemeralDir, sweep_folder};
 use crate::error::{Error, ErrorKind, NoSnapshot, Result};
 

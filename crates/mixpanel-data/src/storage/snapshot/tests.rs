@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use mixpanel_client::CancelToken;
 
 use super::blocks::Replica;
-use super::layout::{BLOCKS, Current, Headers, metadata_blocks, sound};
 use super::logs::Logs;
 use super::{Copying, SnapshotOptions, Taking};
 use crate::StorageEngine;
 use crate::error::{Error, ErrorKind, NoSnapshot};
+use crate::storage::duckdb_file::{BLOCKS, Current, Headers, MetadataBlock, metadata_blocks, sound};
 use crate::value::Value;
 
 /// A database of a few megabytes in which blocks have been freed and used again.
@@ -42,9 +42,9 @@ fn the_layout_is_that_of_duckdbs_files() {
     let path = database(folder.path());
     let (file, headers, before) = current(&path);
     assert!(!headers.encrypted());
-    let mut mine = metadata_blocks(&file, &before).unwrap().unwrap();
+    let mine = metadata_blocks(&file, &before).unwrap().unwrap();
     let mut block = vec![0; before.block_size];
-    for number in &mine {
+    for MetadataBlock { number, .. } in &mine {
         file.read_exact_at(&mut block, BLOCKS + number * before.block_size as u64).unwrap();
         assert!(sound(&block), "block {number}");
     }
@@ -53,6 +53,7 @@ fn the_layout_is_that_of_duckdbs_files() {
     let storage = StorageEngine::open(&path).unwrap();
     let rows = storage.execute_rows("SELECT block_id FROM pragma_metadata_info()", &[]).unwrap().rows;
     let mut theirs: Vec<u64> = rows.iter().map(|row| row[0].as_i64().unwrap() as u64).collect();
+    let mut mine: Vec<u64> = mine.iter().map(|block| block.number).collect();
     mine.sort_unstable();
     theirs.sort_unstable();
     assert_eq!(mine, theirs);
@@ -74,7 +75,7 @@ fn a_header_or_block_in_the_middle_of_a_write_is_noticed() {
     copy.update(&file, &headers, &now, &|| true).unwrap();
     assert!(copy.metadata_is_sound(&now).unwrap());
     let torn = OpenOptions::new().write(true).open(&target).unwrap();
-    for number in metadata {
+    for MetadataBlock { number, .. } in metadata {
         let place = BLOCKS + number * now.block_size as u64 + now.block_size as u64 / 2;
         let mut old = [0; 64];
         file.read_exact_at(&mut old, place).unwrap();
@@ -339,7 +340,7 @@ fn a_failed_commit_or_a_half_written_block_means_another_pass() {
     let (_, _, now) = current(&scene.path);
     let file = open(&scene.path);
     let metadata = metadata_blocks(&file, &now).unwrap().unwrap();
-    let place = BLOCKS + metadata[0] * now.block_size as u64 + now.block_size as u64 / 2;
+    let place = BLOCKS + metadata[0].number * now.block_size as u64 + now.block_size as u64 / 2;
     let (mut old, new) = ([0; 64], Vec::from_iter(1..65));
     file.read_exact_at(&mut old, place).unwrap();
     assert!(!copying.pass(&mut 0, &|| true, || file.write_all_at(&new, place).unwrap()).unwrap());

@@ -140,7 +140,7 @@ pub(crate) fn open(target: &args::Target, reader: Reader<'_>) -> Result<Workspac
     }
     if target.write {
         let path = existing_database(target.database.db.as_deref(), reader.env)?;
-        return Ok(Workspace::open(path, false)?);
+        return Ok(super::opened(Workspace::open(path, false)?, reader.ui));
     }
     reader.existing(&target.database, &target.reading)
 }

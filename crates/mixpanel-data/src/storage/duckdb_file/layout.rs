@@ -1,5 +1,4 @@
-//! What a snapshot has to know of DuckDB's file format: bytes in, checksums
-//! and block numbers out.
+//! The database file: bytes in, checksums and block numbers out.
 //!
 //! ```text
 //! 0      main header ┐
@@ -18,7 +17,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Where the first block begins.
-pub(super) const BLOCKS: u64 = 3 * HEADER as u64;
+pub(in crate::storage) const BLOCKS: u64 = 3 * HEADER as u64;
 
 const HEADER: usize = 4096;
 /// The flag of encrypted files, in the main header behind checksum, `DUCK` and version.
@@ -28,56 +27,81 @@ const PIECES: u64 = 64;
 /// "None" in pointers.
 const NOWHERE: u64 = u64::MAX;
 
-/// DuckDB's checksum. Headers and blocks are multiples of eight bytes long.
-fn checksum(content: &[u8]) -> u64 {
-    let words = content.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
-    words.fold(5381, |sum, word| sum ^ word.wrapping_mul(0xbf58_476d_1ce4_e5b9))
+/// DuckDB's checksum.
+pub(in crate::storage) fn checksum(content: &[u8]) -> u64 {
+    let words = content.chunks_exact(8);
+    let rest = words.remainder();
+    let words = words.map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+    let sum = words.fold(5381, |sum, word| sum ^ word.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    if rest.is_empty() { sum } else { sum ^ checksum_of_rest(rest) }
+}
+
+/// The same of the last one to seven bytes. Headers and blocks have none.
+fn checksum_of_rest(rest: &[u8]) -> u64 {
+    const M: u64 = 0xc6a4_a793_5bd1_e995;
+    let mut hash = 0xe17a_1465 ^ (rest.len() as u64).wrapping_mul(M);
+    let word = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    hash = (hash ^ word).wrapping_mul(M);
+    hash = (hash ^ hash >> 47).wrapping_mul(M);
+    hash ^ hash >> 47
 }
 
 /// Whether the checksum of a header or block is that of the content behind it.
-pub(super) fn sound(block: &[u8]) -> bool {
+pub(in crate::storage) fn sound(block: &[u8]) -> bool {
     block.first_chunk().is_some_and(|stored| checksum(&block[8..]) == u64::from_le_bytes(*stored))
 }
 
 /// The three headers of a file, as read at one moment.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Headers(Vec<u8>);
+pub(in crate::storage) struct Headers(Vec<u8>);
 
 /// What the database header that counts says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Current {
+pub(in crate::storage) struct Current {
     /// Grows with each checkpoint.
-    pub(super) iteration: u64,
+    pub(in crate::storage) iteration: u64,
     /// Where the list of free blocks begins, which ends in that of the metadata blocks.
     free_list: u64,
     /// How many blocks there were at the checkpoint.
     blocks: u64,
     /// Bytes of a block, checksum included.
-    pub(super) block_size: usize,
+    pub(in crate::storage) block_size: usize,
 }
 
 impl Headers {
     /// Reads the headers; `None` when one of them is being written.
-    pub(super) fn read(file: &File) -> io::Result<Option<Self>> {
+    pub(in crate::storage) fn read(file: &File) -> io::Result<Option<Self>> {
         let mut bytes = vec![0; BLOCKS as usize];
         if read_up_to(file, &mut bytes, 0)? < bytes.len() {
             return Ok(None);
         }
-        let whole = bytes.chunks_exact(HEADER).all(sound);
-        Ok(whole.then_some(Headers(bytes)))
+        Ok(Headers::from_bytes(bytes))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// Headers that were read or kept; `None` when one of them is not whole.
+    pub(in crate::storage) fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        let whole = bytes.len() as u64 == BLOCKS && bytes.chunks_exact(HEADER).all(sound);
+        whole.then_some(Headers(bytes))
+    }
+
+    /// Each of the three with its place. The first is the main header, which no
+    /// checkpoint writes; it has the random number that tells one database from
+    /// another.
+    pub(in crate::storage) fn each(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.0.chunks_exact(HEADER).enumerate().map(|(at, header)| (at * HEADER, header))
+    }
+
+    pub(in crate::storage) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// Whether the blocks are encrypted.
-    pub(super) fn encrypted(&self) -> bool {
+    pub(in crate::storage) fn encrypted(&self) -> bool {
         self.0[FLAGS] & 1 != 0
     }
 
     /// The header that counts; `None` when its block size makes no sense.
-    pub(super) fn current(&self) -> Option<Current> {
+    pub(in crate::storage) fn current(&self) -> Option<Current> {
         let field = |header: usize, at: usize| {
             let from = header * HEADER + 8 + at * 8;
             self.0[from..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
@@ -94,12 +118,23 @@ impl Headers {
     }
 }
 
-/// The numbers of the blocks that hold metadata, from the list in the file;
-/// `None` when the list cannot be followed, as in the middle of a write.
+/// A block of metadata, which is cut into pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct MetadataBlock {
+    pub(in crate::storage) number: u64,
+    /// A bit for each piece that the next checkpoint may write.
+    pub(in crate::storage) free: u64,
+}
+
+/// The blocks that hold metadata, from the list in the file; `None` when the
+/// list cannot be followed, as in the middle of a write.
 ///
-/// These are the only blocks that DuckDB writes in place while a header refers
-/// to them: a checkpoint adds its own pieces to them.
-pub(super) fn metadata_blocks(file: &File, current: &Current) -> io::Result<Option<Vec<u64>>> {
+/// Those with free pieces are the only blocks that DuckDB writes in place while
+/// a header refers to them: a checkpoint adds its own pieces to them.
+pub(in crate::storage) fn metadata_blocks(
+    file: &File,
+    current: &Current,
+) -> io::Result<Option<Vec<MetadataBlock>>> {
     let mut list = List { file, current, next: current.free_list, piece: Vec::new(), at: 0, left: 0 };
     // Each piece can be in the list once.
     list.left = current.blocks.saturating_mul(PIECES);
@@ -108,6 +143,11 @@ pub(super) fn metadata_blocks(file: &File, current: &Current) -> io::Result<Opti
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Where a block begins.
+pub(in crate::storage) fn place_of(block: u64, block_size: usize) -> u64 {
+    BLOCKS + block * block_size as u64
 }
 
 /// A list of numbers, written across pieces of metadata blocks.
@@ -122,7 +162,7 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    fn metadata_blocks(&mut self) -> io::Result<Vec<u64>> {
+    fn metadata_blocks(&mut self) -> io::Result<Vec<MetadataBlock>> {
         if self.next == NOWHERE {
             return Ok(Vec::new());
         }
@@ -135,9 +175,8 @@ impl List<'_> {
         let count = self.count()?;
         (0..count)
             .map(|_| {
-                let block = self.number()?;
-                self.skip(8)?; // which of its pieces are free
-                if block < self.current.blocks { Ok(block) } else { Err(nonsense()) }
+                let block = MetadataBlock { number: self.number()?, free: self.number()? };
+                if block.number < self.current.blocks { Ok(block) } else { Err(nonsense()) }
             })
             .collect()
     }
@@ -197,7 +236,7 @@ fn nonsense() -> io::Error {
 }
 
 /// Reads until the buffer is full or the file ends; gives the number of bytes.
-pub(super) fn read_up_to(file: &File, buffer: &mut [u8], place: u64) -> io::Result<usize> {
+pub(in crate::storage) fn read_up_to(file: &File, buffer: &mut [u8], place: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], place + done as u64) {
