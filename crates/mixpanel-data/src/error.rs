@@ -153,6 +153,12 @@ pub enum ErrorKind {
     },
     /// The engine was closed.
     Closed,
+    /// A call from within another one, by its iterator or callback, that needs the connection which
+    /// the outer one has.
+    Nested {
+        /// What both are: "write" or "query".
+        purpose: &'static str,
+    },
     /// The call was cancelled by the caller (Ctrl-C, for instance).
     Cancelled,
     /// A fetch was asked of a workspace that was opened without credentials.
@@ -360,6 +366,10 @@ impl fmt::Display for Error {
             ErrorKind::Query { class, message } if class.is_empty() => f.write_str(message),
             ErrorKind::Query { class, message } => write!(f, "{class} error: {message}"),
             ErrorKind::Closed => f.write_str("the storage engine is closed"),
+            ErrorKind::Nested { purpose } => write!(
+                f,
+                "a {purpose} from within a {purpose} on the same database, by its iterator or callback, would wait for itself"
+            ),
             ErrorKind::Cancelled => f.write_str("cancelled"),
             ErrorKind::NoCredentials => {
                 f.write_str("this workspace has no credentials: it reads local data only")

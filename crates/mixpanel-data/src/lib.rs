@@ -52,6 +52,8 @@ pub use fetch::{
     SyncPlan, SyncResult, SyncState,
 };
 pub use memory::keep_freed_memory;
+#[cfg(feature = "duckdb")]
+pub use storage::NativeConnector;
 pub use storage::{
     BatchSink, Connector, EventRecord, Interrupt, LogRecovery, MemoryOptions, OnReject, ProfileRecord,
     Progress, Recovery, Rows, Snapshot, SnapshotOptions, SqlConnection, StorageEngine, Target,

@@ -5,7 +5,7 @@ mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -16,6 +16,7 @@ use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
 use super::recovery::{Recovery, claim_for_reading, recover};
 use super::snapshot::Snapshot;
+use super::turn::Turns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::StorageMode;
 use crate::value::{Batches, SqlResult, Value};
@@ -58,8 +59,8 @@ pub struct StorageEngine {
     path: Option<PathBuf>,
     read_only: bool,
     spilling: bool,
-    writer: Mutex<Option<Box<dyn SqlConnection>>>,
-    reader: Mutex<Option<Box<dyn SqlConnection>>>,
+    writer: Turns,
+    reader: Turns,
     interrupts: Vec<Arc<dyn Interrupt>>,
     snapshot: Option<Snapshot>,
     recovery: Option<Recovery>,
@@ -86,7 +87,7 @@ impl StorageEngine {
     /// [`PermissionDenied`](ErrorKind::PermissionDenied),
     /// [`NewerFormat`](ErrorKind::NewerFormat).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(&super::BundledConnector, path.as_ref())
+        Self::open_with(&super::NativeConnector, path.as_ref())
     }
 
     /// Opens a database that must exist. With `read_only`, any number of
@@ -96,14 +97,14 @@ impl StorageEngine {
     /// [`DatabaseNotFound`](ErrorKind::DatabaseNotFound), and those of
     /// [`open`](Self::open).
     pub fn open_existing(path: impl AsRef<Path>, read_only: bool) -> Result<Self> {
-        Self::open_existing_with(&super::BundledConnector, path.as_ref(), read_only)
+        Self::open_existing_with(&super::NativeConnector, path.as_ref(), read_only)
     }
 
     /// Makes a database in a private temporary folder that is removed on close,
     /// on drop and on panic. Folders that killed processes left are removed on
     /// the way.
     pub fn ephemeral() -> Result<Self> {
-        Self::ephemeral_with(&super::BundledConnector)
+        Self::ephemeral_with(&super::NativeConnector)
     }
 
     /// Makes a database in memory. No file is ever opened for writing; what
@@ -116,7 +117,7 @@ impl StorageEngine {
 
     /// Makes a database in memory with limits, or with leave to spill.
     pub fn memory_with(options: &MemoryOptions) -> Result<Self> {
-        Self::memory_on(&super::BundledConnector, options)
+        Self::memory_on(&super::NativeConnector, options)
     }
 }
 
@@ -188,8 +189,8 @@ impl StorageEngine {
             recovery: None,
             compression: Compression::default(),
             interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle()],
-            writer: Mutex::new(Some(writer)),
-            reader: Mutex::new(Some(reader)),
+            writer: Turns::new(writer, "write"),
+            reader: Turns::new(reader, "query"),
             holdings: Mutex::new(Some(holdings)),
         })
     }
@@ -209,19 +210,23 @@ impl StorageEngine {
         self.read_only
     }
 
-    /// Stops whatever statement is running, from any thread.
+    /// Stops whatever statement is running, from any thread. Calls that wait for another one to end
+    /// do so no longer.
     pub fn interrupt(&self) {
+        self.reader.give_up();
+        self.writer.give_up();
         self.interrupts.iter().for_each(|handle| handle.interrupt());
     }
 
     /// Closes the database; in ephemeral mode its files are removed. Closing
     /// again does nothing. Any other use afterwards is [`ErrorKind::Closed`].
     pub fn close(&self) {
-        *lock(&self.reader) = None;
-        if let Some(mut writer) = lock(&self.writer).take() {
-            self.close_log(writer.as_mut());
+        let reader = self.reader.close(|_| {});
+        let writer = self.writer.close(|writer| self.close_log(writer));
+        // From within a call of this thread, the files are released when the engine goes.
+        if reader && writer {
+            *self.holdings.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        *lock(&self.holdings) = None;
     }
 
     /// Writes what is in the log into the file. If that fails, the log stays,
@@ -253,14 +258,9 @@ impl StorageEngine {
         self.with(&self.writer, f)
     }
 
-    fn with<T>(
-        &self,
-        connection: &Mutex<Option<Box<dyn SqlConnection>>>,
-        f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>,
-    ) -> Result<T> {
-        let mut guard = lock(connection);
-        let connection = guard.as_mut().ok_or_else(|| Error::new(ErrorKind::Closed))?;
-        f(connection.as_mut()).map_err(|error| self.explain(error))
+    fn with<T>(&self, turns: &Turns, f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>) -> Result<T> {
+        let mut connection = turns.take()?;
+        f(&mut *connection).map_err(|error| self.explain(error))
     }
 
     /// Adds what only the engine knows: whether there was a way to spill.
@@ -359,8 +359,4 @@ impl std::fmt::Debug for StorageEngine {
             .field("read_only", &self.read_only)
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -33,6 +33,7 @@ mod recovery;
 mod refill;
 mod snapshot;
 mod stream;
+mod turn;
 mod writer;
 
 pub use chunk::OnReject;
@@ -54,10 +55,11 @@ pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
 
 /// Opens databases with the DuckDB of this crate.
 #[cfg(feature = "duckdb")]
-struct BundledConnector;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NativeConnector;
 
 #[cfg(feature = "duckdb")]
-impl Connector for BundledConnector {
+impl Connector for NativeConnector {
     fn connect(
         &self,
         path: Option<&std::path::Path>,

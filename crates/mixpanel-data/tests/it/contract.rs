@@ -338,3 +338,73 @@ fn readers_are_not_held_up_by_a_writer() {
     });
     assert_eq!(scalar(&storage, "SELECT count(*) FROM events"), Value::Integer(50_001));
 }
+
+#[test]
+fn a_call_from_within_a_call_is_an_error_and_does_not_wait_for_itself() {
+    in_each_mode(|storage| {
+        create(storage, vec![event("A", "0", "{}")]);
+        let nested = |error: mixpanel_data::Error, wanted: &str| {
+            assert!(matches!(error.kind(), ErrorKind::Nested { purpose } if *purpose == wanted), "{error:?}");
+        };
+        // An iterator that writes. Reading is something else: it sees the last committed state.
+        let rows = (1..4).map(|n| {
+            nested(storage.drop_table("events").unwrap_err(), "write");
+            assert_eq!(scalar(storage, "SELECT count(*) FROM events"), Value::Integer(1));
+            event("A", &n.to_string(), "{}")
+        });
+        let gained =
+            storage.append_events_table("events", Rows::records(rows), &events_metadata(), None).unwrap();
+        assert_eq!(gained, 3);
+        // Whoever receives a query's rows and asks the next one.
+        let mut batches = 0;
+        storage
+            .execute_streaming("SELECT * FROM events", &mut |_| Ok(()), &mut |_| {
+                batches += 1;
+                nested(storage.execute_scalar("SELECT 1").unwrap_err(), "query");
+                Ok(())
+            })
+            .unwrap();
+        assert!(batches > 0);
+        // One that closes the engine: the rows in hand are stored, and then it is closed.
+        let rows = [()].into_iter().map(|()| {
+            storage.close();
+            event("B", "1", "{}")
+        });
+        let last = storage.append_events_table("events", Rows::records(rows), &events_metadata(), None);
+        assert!(matches!(last, Err(error) if matches!(error.kind(), ErrorKind::Closed)));
+        assert!(
+            matches!(storage.execute_scalar("SELECT 1"), Err(error) if matches!(error.kind(), ErrorKind::Closed))
+        );
+    });
+}
+
+#[test]
+fn a_call_that_waits_for_another_one_can_be_stopped() {
+    let storage = StorageEngine::memory().unwrap();
+    create(&storage, vec![event("A", "0", "{}")]);
+    let (entered, waiting) = std::sync::mpsc::channel();
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let storage = &storage;
+        let writer = scope.spawn(move || {
+            let events = [()].into_iter().map(move |()| {
+                entered.send(()).unwrap();
+                gate.recv().unwrap();
+                event("A", "1", "{}")
+            });
+            storage.append_events_table("events", Rows::records(events), &events_metadata(), None)
+        });
+        waiting.recv().unwrap();
+        let second = scope.spawn(|| storage.drop_table("events"));
+        // It may not wait yet; then it is told again.
+        while !second.is_finished() {
+            storage.interrupt();
+            std::thread::yield_now();
+        }
+        let stopped = second.join().unwrap();
+        assert!(matches!(stopped, Err(error) if matches!(error.kind(), ErrorKind::Cancelled)));
+        release.send(()).unwrap();
+        let _ = writer.join().unwrap();
+    });
+    assert!(storage.table_exists("events").unwrap());
+}

@@ -199,7 +199,7 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
             .hint("a database file (--ephemeral or --db PATH) may spill to disk; fewer days need less"),
         Data::OutOfMemory { .. } => of("OUT_OF_MEMORY", 8).hint("ask for fewer columns or rows at once"),
         Data::Query { class, .. } => Advice { hint: query_hint(class), ..of("QUERY_FAILED", 3) },
-        Data::Closed => of("ERROR", 1),
+        Data::Closed | Data::Nested { .. } => of("ERROR", 1),
         Data::Cancelled => of("INTERRUPTED", 130),
         Data::NoCredentials => of("AUTH_MISSING", 6).hint("set MP_USERNAME, MP_SECRET and MP_PROJECT_ID"),
         Data::Rejected { .. } => of("REJECTED", 1)

@@ -31,7 +31,7 @@ impl StorageEngine {
 
     /// The same with limits.
     pub fn open_snapshot_with(path: impl AsRef<Path>, options: &SnapshotOptions) -> Result<Self> {
-        Self::open_snapshot_on(&crate::storage::BundledConnector, path.as_ref(), options)
+        Self::open_snapshot_on(&crate::storage::NativeConnector, path.as_ref(), options)
     }
 }
 
