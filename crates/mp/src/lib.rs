@@ -1,12 +1,16 @@
 //! `mp`: a complete local copy of a Mixpanel project's events, on the command line.
 //!
-//! Words come in ([`args`]), are resolved against the environment ([`config`]), a command runs
-//! ([`commands`]), and tables go out ([`output`]). stdout carries data, stderr carries talk.
-//! Failures become an exit code and a hint in one table ([`error`]).
+//! Words come in (`args`), are resolved against the environment (`config`), a command runs
+//! (`commands`), and tables go out (`output`). stdout carries data, stderr carries talk.
+//! Failures become an exit code and a hint in one table (`error`).
+//!
+//! This is the whole program but for its DuckDB, which its caller brings ([`main`]): the program
+//! `mp` the one that it is linked with, the Python package that of Python's `duckdb` module.
 
 mod args;
 mod commands;
 mod config;
+mod databases;
 mod error;
 mod output;
 mod signals;
@@ -14,20 +18,36 @@ mod ui;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
+use mixpanel_data::Connector;
 
 use args::{Args, Command, Fetch};
 use commands::Reader;
+use commands::discover::complete;
 use config::Surroundings;
+use databases::Databases;
 use error::Error;
 use signals::Signals;
 use ui::{ErrorFormat, Talk, Ui};
 
-fn main() -> ExitCode {
+/// Runs the program: `words` are the command line with the program's name in front, databases are
+/// opened by `connector`. Gives the exit code.
+///
+/// It uses the process as its own: its environment, its standard streams, signals, the umask. To be
+/// called once, while there is no other thread.
+pub fn main(words: impl IntoIterator<Item = OsString>, connector: Arc<dyn Connector>) -> u8 {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let code = run(&words, &Databases::new(connector));
+    // Where this is not the end of a Rust program, nobody else does it.
+    let _ = std::io::stdout().flush();
+    code
+}
+
+fn run(words: &[OsString], databases: &Databases) -> u8 {
     // Asked by every script that looks for `mp`: answered before anything is set up.
-    if let Some(code) = version() {
+    if let Some(code) = version(words, databases) {
         return code;
     }
     // While there is only one thread to inherit from.
@@ -39,25 +59,29 @@ fn main() -> ExitCode {
     mixpanel_data::sweep_ephemeral_files();
 
     // A shell that completes a word asks by a variable, and ends here.
-    clap_complete::CompleteEnv::with_factory(Args::command).complete();
-    let args = match Args::try_parse() {
+    match complete::answered(words, databases) {
+        Ok(true) => return 0,
+        Ok(false) => {}
+        Err(error) => return refuse(&error, words),
+    }
+    let args = match Args::try_parse_from(words) {
         Ok(args) => args,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error, words),
     };
     let ui = Ui::new(args.global.talk(variable("MP_ERROR_FORMAT").as_deref()), variable);
-    let env = Surroundings::of_process(args.global.words(), ui.mask().clone());
-    match run(&args, &env, &ui, &signals) {
-        Ok(()) => ExitCode::SUCCESS,
+    let env = Surroundings::of_process(args.global.words(), ui.mask().clone(), databases.clone());
+    match command(&args, &env, &ui, &signals) {
+        Ok(()) => 0,
         Err(error) => error::report(&error, &ui, signals.received()),
     }
 }
 
 /// `mp --version` alone, and `mp --version --format json`, which is not a command and takes a
 /// format all the same. Everything else is the parser's.
-fn version() -> Option<ExitCode> {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+fn version(words: &[OsString], databases: &Databases) -> Option<u8> {
     let (asked, rest): (Vec<&str>, Vec<&str>) = words
         .iter()
+        .skip(1)
         .map(|word| word.to_str().unwrap_or_default())
         .partition(|word| matches!(*word, "--version" | "-V"));
     if asked.is_empty() {
@@ -69,11 +93,11 @@ fn version() -> Option<ExitCode> {
             let _ = writeln!(std::io::stdout(), "mp {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
-        ["--format", "json"] | ["--format=json"] => commands::discover::version(),
+        ["--format", "json"] | ["--format=json"] => commands::discover::version(databases),
         _ => return None,
     };
     let ui = || Ui::new(Talk::default(), variable);
-    Some(outcome.map_or_else(|error| error::report(&error, &ui(), None), |()| ExitCode::SUCCESS))
+    Some(outcome.map_or_else(|error| error::report(&error, &ui(), None), |()| 0))
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -81,8 +105,8 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Help and versions go to standard output; wrong words are told as errors are wanted.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+fn refuse(error: &clap::Error, words: &[OsString]) -> u8 {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let json = words.iter().any(|word| word == "--error-format=json")
         || words.windows(2).any(|pair| pair[0] == "--error-format" && pair[1] == "json")
         || variable("MP_ERROR_FORMAT").as_deref() == Some("json");
@@ -92,13 +116,13 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
     // There is nobody to tell when the stream is gone.
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    if error.use_stderr() { 2 } else { 0 }
 }
 
-fn run(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+fn command(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let reader = Reader { env, ui, signals };
     match &args.command {
-        Command::Demo(args) => commands::demo::run(args, ui, signals),
+        Command::Demo(args) => commands::demo::run(args, reader),
         Command::Fetch(Fetch::Events(args)) => commands::fetch::run(args, env, ui, signals),
         Command::Fetch(Fetch::Profiles(args)) => commands::fetch_profiles::run(args, env, ui, signals),
         Command::Sync(args) => commands::sync::run(args, env, ui, signals),

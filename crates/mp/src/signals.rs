@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use mixpanel_client::CancelToken;
 use mixpanel_data::{ErrorKind, Workspace};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigHandler, SigSet, Signal, raise};
 
 /// How long an orderly end may take.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -49,7 +49,11 @@ impl Signals {
         let mut ours = SigSet::empty();
         // What is ignored stays ignored: that is how `nohup` works.
         let wanted = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-        wanted.into_iter().filter(|signal| !is_ignored(*signal)).for_each(|signal| ours.add(signal));
+        for signal in wanted.into_iter().filter(|signal| !is_ignored(*signal)) {
+            use_default(signal);
+            ours.add(signal);
+        }
+        use_default(Signal::SIGXFSZ);
         let mut blocked = ours;
         // A limit on file sizes becomes an error of the write, not the end of the process.
         blocked.add(Signal::SIGXFSZ);
@@ -186,6 +190,13 @@ fn end(signal: Signal) -> ! {
     let _ = set.thread_unblock();
     let _ = raise(signal);
     std::process::exit(128 + signal as i32)
+}
+
+/// An interpreter that runs this has handlers of its own: Python turns SIGINT into an exception, and
+/// ignores SIGXFSZ, which programs started from here would inherit.
+fn use_default(signal: Signal) {
+    // SAFETY: the default disposition has no handler that could be unsafe.
+    let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
 }
 
 fn is_ignored(signal: Signal) -> bool {

@@ -77,9 +77,12 @@ impl Turns {
         loop {
             if let Some(mut connection) = state.connection.take() {
                 // Without the lock: it may take a while.
+                state.taken_by = Some(thread::current().id());
                 drop(state);
                 last(connection.as_mut());
                 drop(connection);
+                self.state().taken_by = None;
+                self.changed.notify_all();
                 return true;
             }
             match state.taken_by {

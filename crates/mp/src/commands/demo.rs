@@ -14,19 +14,21 @@ use mixpanel_data::{
 };
 use mixpanel_sim::{SimConfig, Simulator};
 
-use super::shell_word;
+use super::{Reader, shell_word};
 use crate::args;
 use crate::config::Connection;
+use crate::databases::Databases;
 use crate::error::Error;
 use crate::output::plot;
 use crate::output::plot::bars::{self, Bar};
 use crate::output::{self, Format, Page};
-use crate::signals::{Guarded, Signals};
+use crate::signals::Guarded;
 use crate::ui::{Ui, megabytes, rate, thousands};
 
 const DEFAULT_FILE: &str = "demo.duckdb";
 
-pub(crate) fn run(args: &args::Demo, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+pub(crate) fn run(args: &args::Demo, reader: Reader<'_>) -> Result<(), Error> {
+    let Reader { env, ui, signals } = reader;
     let args::World { days, events_per_day, seed } = args.world;
     let simulator = Simulator::start(SimConfig { days, events_per_day, seed, ..SimConfig::default() })?;
     let world = simulator.world();
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &args::Demo, ui: &Ui, signals: &Signals) -> Result<(), E
     // The simulator lives on a day of its own, and that day is not over.
     let now = simulator.now();
     let builder = Workspace::builder().project(project).now(move || now);
-    let workspace = signals.guard(open(args, builder)?);
+    let workspace = signals.guard(open(args, builder, env.databases())?);
     let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
     progress.finish();
     show.fetched(&workspace, &result?)?;
@@ -68,11 +70,11 @@ fn connection(simulator: &Simulator) -> Connection {
     }
 }
 
-fn open(args: &args::Demo, builder: WorkspaceBuilder) -> Result<Workspace, Error> {
+fn open(args: &args::Demo, builder: WorkspaceBuilder, databases: &Databases) -> Result<Workspace, Error> {
     Ok(match (args.memory, args.ephemeral) {
-        (true, _) => builder.memory()?,
-        (_, true) => builder.ephemeral()?,
-        _ => builder.open(args.db.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?,
+        (true, _) => databases.memory(builder)?,
+        (_, true) => databases.ephemeral(builder)?,
+        _ => databases.file(builder, args.db.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mixpanel_data::{ErrorKind, Value, Workspace};
+use mixpanel_data::{ErrorKind, Value};
 
 use super::{Reader, shell_word};
 use crate::args;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &args::Doctor, reader: Reader<'_>) -> Result<(), Error> 
     findings.push(folder("data folder", data_folder(reader.env).ok().as_deref()));
     findings.push(folder("state folder", state_folder(reader.env).as_deref()));
     findings.push(folder("temporary folder", Some(&std::env::temp_dir())));
-    findings.push(engine());
+    findings.push(engine(reader));
     let mut list = List::new(["check", "state", "found", "fix"].map(Column::text));
     for finding in &findings {
         let state = match finding.state {
@@ -144,7 +144,7 @@ fn database(args: &args::Doctor, reader: Reader<'_>) -> Finding {
         }
         Err(error) => return failed(check, &error),
     };
-    match Workspace::open(&path, true).and_then(|workspace| workspace.tables()) {
+    match reader.env.databases().existing(&path, true).and_then(|workspace| workspace.tables()) {
         Ok(tables) => ok(check, format!("{}, {} tables", path.display(), tables.len())),
         Err(error) if matches!(error.kind(), ErrorKind::DatabaseNotFound { .. }) => note(
             check,
@@ -175,9 +175,9 @@ fn folder(check: &'static str, path: Option<&Path>) -> Finding {
     }
 }
 
-fn engine() -> Finding {
+fn engine(reader: Reader<'_>) -> Finding {
     let check = "engine";
-    match Workspace::memory().and_then(|workspace| workspace.sql_scalar("SELECT version()")) {
+    match reader.env.databases().empty().and_then(|workspace| workspace.sql_scalar("SELECT version()")) {
         Ok(version) => ok(check, format!("mp {}, DuckDB {}", env!("CARGO_PKG_VERSION"), version.to_text())),
         Err(error) => failed(check, &error.into()),
     }

@@ -34,7 +34,8 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     ui.detail(1, || format!("database {}", path.display()));
-    let workspace = signals.guard(super::opened(Workspace::builder().project(project).open(path)?, ui));
+    let workspace =
+        signals.guard(super::opened(env.databases().file(Workspace::builder().project(project), &path)?, ui));
 
     let fetch = FetchEvents {
         table: args.name.clone(),

@@ -26,7 +26,8 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         return fetch_stream::print(stream, &args.stream, ui);
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
-    let workspace = signals.guard(super::opened(Workspace::builder().project(project).open(path)?, ui));
+    let workspace =
+        signals.guard(super::opened(env.databases().file(Workspace::builder().project(project), &path)?, ui));
     let fetch = FetchProfiles {
         table: args.name.clone(),
         request,

@@ -6,7 +6,9 @@
 //!   `args::Output` for the result; `args::Rows` if it may be long; `args::Database` and
 //!   `args::Reading` to read a database; `args::Connection` to reach Mixpanel.
 //! - **A database to read:** [`Reader::existing`]. **One to fill:** `config::target_database`,
-//!   then `Workspace::builder().project(project).open(path)`, under `signals.guard`.
+//!   then `env.databases().file(Workspace::builder().project(project), &path)`, under
+//!   `signals.guard`. [`Databases`](crate::databases) is the only way to open one: in the Python
+//!   package, `mp` runs over Python's DuckDB.
 //! - **Mixpanel:** `config::Connection::resolve(&args.connection, env)?.project(signals, ui)?` gives
 //!   a `Project`, whose `client` is the way to live calls; what it waits for and asks for is told.
 //! - **Results** go to standard output by `output::object` (one thing: what programs get, and pairs
@@ -67,7 +69,7 @@ impl Reader<'_> {
     /// Opens a database, or a copy of its last committed state while another process writes it.
     fn open(self, path: &Path, reading: &args::Reading) -> Result<Workspace, Error> {
         let max_copy = max_copy(reading.max_copy, self.env)?;
-        let locked = match Workspace::open(path, true) {
+        let locked = match self.env.databases().existing(path, true) {
             Err(error) if matches!(error.kind(), ErrorKind::DatabaseLocked { .. }) => error,
             other => return Ok(opened(other?, self.ui)),
         };
@@ -77,7 +79,7 @@ impl Reader<'_> {
         }
         let now = Timestamp::now();
         let options = SnapshotOptions::new().max_bytes(max_copy).cancel(self.signals.cancel());
-        let workspace = Workspace::open_snapshot(path, &options)?;
+        let workspace = self.env.databases().snapshot(path, &options)?;
         if let Some(snapshot) = workspace.storage().snapshot() {
             let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             let verb = if snapshot.shared { "shared" } else { "copied" };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mixpanel_client::time::ProjectClock;
-use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan, Workspace};
+use mixpanel_data::{DayReason, PlannedChunk, SyncOptions, SyncPlan};
 use serde::Serialize;
 
 use super::Reader;
@@ -43,7 +43,7 @@ pub(super) fn show(
         None if options.from.is_none() => {
             return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
         }
-        None => Workspace::memory()?,
+        None => env.databases().empty()?,
     });
     print(&workspace.plan(clock, options)?, &args.home.output, ui)
 }

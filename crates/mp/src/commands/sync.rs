@@ -26,8 +26,8 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
         concurrency: args.taking.concurrency,
         ..plan::options(days, &clock)
     };
+    let reader = Reader { env, ui, signals };
     if args.dry_run {
-        let reader = Reader { env, ui, signals };
         return plan::show(days, &options, &clock, &args::Reading::default(), reader);
     }
     let connection = Connection::resolve(&days.home.connection, env)?;
@@ -36,8 +36,8 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let client = project.client.clone();
     ui.detail(1, || format!("database {}", path.display()));
     let builder = Workspace::builder().project(project);
-    let workspace =
-        signals.guard(super::opened(open(builder, &path, Duration::from_secs(args.wait), ui, signals)?, ui));
+    let workspace = open(builder, &path, Duration::from_secs(args.wait), reader)?;
+    let workspace = signals.guard(super::opened(workspace, ui));
     let (first, last) = counted(&workspace.plan(&clock, &options)?);
     let progress = ui.progress(first, last);
     progress.watch(&client);
@@ -63,13 +63,13 @@ fn open(
     builder: WorkspaceBuilder,
     path: &Path,
     patience: Duration,
-    ui: &Ui,
-    signals: &Signals,
+    reader: Reader<'_>,
 ) -> Result<Workspace, Error> {
+    let Reader { env, ui, signals } = reader;
     let started = Instant::now();
     let mut told = false;
     loop {
-        match builder.clone().open(path) {
+        match env.databases().file(builder.clone(), path) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::DatabaseLocked { .. })
                     && started.elapsed() < patience =>

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::File;
 use super::places;
 use super::project::ProjectFile;
+use crate::databases::Databases;
 use crate::error::Error;
 use crate::ui::Mask;
 
@@ -34,14 +35,15 @@ pub(crate) struct Surroundings {
     words: Words,
     here: Option<PathBuf>,
     mask: Mask,
+    databases: Databases,
     files: OnceCell<Files>,
 }
 
 impl Surroundings {
     /// Those of this process.
-    pub(crate) fn of_process(words: Words, mask: Mask) -> Self {
+    pub(crate) fn of_process(words: Words, mask: Mask, databases: Databases) -> Self {
         let here = std::env::current_dir().ok();
-        Surroundings::new(|name| std::env::var(name).ok(), words, here, mask)
+        Surroundings::new(|name| std::env::var(name).ok(), words, here, mask, databases)
     }
 
     /// Looks words up by `lookup`, and for a project file in `here` and above it.
@@ -50,8 +52,9 @@ impl Surroundings {
         words: Words,
         here: Option<PathBuf>,
         mask: Mask,
+        databases: Databases,
     ) -> Self {
-        Surroundings { lookup: Box::new(lookup), words, here, mask, files: OnceCell::new() }
+        Surroundings { lookup: Box::new(lookup), words, here, mask, databases, files: OnceCell::new() }
     }
 
     /// A variable of the environment; empty ones count as absent.
@@ -66,6 +69,11 @@ impl Surroundings {
     /// What must not be printed.
     pub(crate) fn mask(&self) -> &Mask {
         &self.mask
+    }
+
+    /// How databases are opened.
+    pub(crate) fn databases(&self) -> &Databases {
+        &self.databases
     }
 
     /// Whether files that others can read are accepted.

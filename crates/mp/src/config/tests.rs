@@ -4,6 +4,7 @@ use mixpanel_client::Region;
 
 use super::*;
 use crate::args;
+use crate::databases;
 use crate::error::Error;
 use crate::ui::Mask;
 
@@ -12,7 +13,7 @@ fn around(env: &[(&str, &str)]) -> Surroundings {
     let env: Vec<(String, String)> =
         env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let find = move |name: &str| env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    Surroundings::new(find, Words::default(), None, Mask::default())
+    Surroundings::new(find, Words::default(), None, Mask::default(), databases::none())
 }
 
 fn resolve(flags: &args::Connection, env: &[(&str, &str)]) -> Result<Connection, Error> {

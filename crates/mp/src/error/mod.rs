@@ -6,7 +6,6 @@ mod advice;
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use mixpanel_client::discovery::RegionFound;
@@ -128,30 +127,30 @@ fn paths(found: &[PathBuf]) -> String {
     found.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Prints an error and turns it into an exit code.
-pub(crate) fn report(error: &Error, ui: &Ui, signal: Option<i32>) -> ExitCode {
+/// Prints an error and gives its exit code.
+pub(crate) fn report(error: &Error, ui: &Ui, signal: Option<i32>) -> u8 {
     if error.is_broken_pipe() {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     if let Some(signal) = signal.filter(|_| error.is_cancelled()) {
         let exit = u8::try_from(128 + signal).unwrap_or(1);
         tell(ui, Advice::new("INTERRUPTED", exit), "interrupted", None, None);
-        return ExitCode::from(exit);
+        return exit;
     }
     let advice = advice(error);
     let (what, why) = explain(error);
     let exit = advice.exit;
     tell(ui, advice, &what, why.as_deref(), retry_after(error));
-    ExitCode::from(exit)
+    exit
 }
 
 /// Prints an error about the words of the command line, as clap tells it, for programs.
-pub(crate) fn report_usage(ui: &Ui, text: &str) -> ExitCode {
+pub(crate) fn report_usage(ui: &Ui, text: &str) -> u8 {
     let what = text.lines().take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>().join(" ");
     let what = one_line(&what);
     let advice = Advice::new("USAGE", 2).hint("--help after the command says what it takes");
     tell(ui, advice, what.strip_prefix("error: ").unwrap_or(&what), None, None);
-    ExitCode::from(2)
+    2
 }
 
 fn tell(ui: &Ui, advice: Advice, what: &str, why: Option<&str>, retry_after: Option<Duration>) {

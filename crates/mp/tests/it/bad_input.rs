@@ -10,7 +10,7 @@ use std::process::Command;
 
 use mixpanel_sim::Fault;
 
-use crate::support::{DB, Place, Run, fetch_all, simulator, small_world, unique_events};
+use crate::support::{DB, Place, Run, fetch_all, mp, simulator, small_world, unique_events};
 
 #[test]
 fn files_that_are_no_database_are_left_alone() {
@@ -74,10 +74,10 @@ fn places_where_no_database_can_be() {
 /// Runs `mp` as somebody for whom permissions count: root may do everything.
 fn as_nobody(place: &Place, args: &[String]) -> Run {
     let root = fs::metadata(place.path("here")).unwrap().uid() == 0;
-    let program = if root { place.path("mp") } else { Path::new(env!("CARGO_BIN_EXE_mp")).to_owned() };
+    let program = if root { place.path("mp") } else { mp().to_owned() };
     let mut command: Command = place.program(&program);
     if root {
-        fs::copy(env!("CARGO_BIN_EXE_mp"), &program).unwrap();
+        fs::copy(mp(), &program).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         command.uid(65534).gid(65534);
@@ -122,7 +122,7 @@ fn a_full_disk_loses_nothing_that_was_there() {
     args.insert(2, "more".to_owned());
     // A limit on file sizes stands for a disk without room: 4096 blocks of 512 or 1024 bytes.
     let mut shell = place.program(Path::new("sh"));
-    shell.args(["-c", "ulimit -f 4096; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_mp")]).args(&args);
+    shell.args(["-c", "ulimit -f 4096; exec \"$@\"", "sh"]).arg(mp()).args(&args);
     let run = Run::of(shell.output().unwrap());
     run.fails(9, &["no room left"]);
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&before));

@@ -3,7 +3,7 @@
 //! `UPDATE_CAPTURES=1` draws them again.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use mixpanel_sim::Fault;
@@ -11,7 +11,7 @@ use mixpanel_sim::Fault;
 use crate::docs::{docs, pages, steps};
 use crate::screen::Screen;
 use crate::shell::{Terminal, program};
-use crate::support::{Place, simulator};
+use crate::support::{Place, mp, simulator};
 
 /// Checks a picture, or draws it again.
 #[track_caller]
@@ -70,7 +70,7 @@ fn pictures_of_terminals_are_what_the_commands_above_them_show() {
 
 /// A PATH that leads to the program of this build.
 fn program_path() -> String {
-    let folder: PathBuf = Path::new(env!("CARGO_BIN_EXE_mp")).parent().unwrap().to_owned();
+    let folder = mp().parent().unwrap();
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default())
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 
-use crate::support::Place;
+use crate::support::{Place, mp};
 
 const SMALL: [&str; 4] = ["--days", "30", "--events-per-day", "40"];
 
@@ -86,8 +86,8 @@ fn the_simulator_can_be_fetched_from() {
     // The lines it prints are what has to be typed.
     let lines =
         told.lines().map(str::trim).filter(|line| line.starts_with("export ") || line.starts_with("mp "));
-    let script: Vec<String> =
-        lines.map(|line| line.replace("mp ", concat!(env!("CARGO_BIN_EXE_mp"), " "))).collect();
+    let program = format!("{} ", mp().display());
+    let script: Vec<String> = lines.map(|line| line.replace("mp ", &program)).collect();
     assert_eq!(script.len(), 6, "{told}");
     assert!(script[0].ends_with(url.trim()), "{told}");
     let mut shell = place.program("sh".as_ref());

@@ -11,7 +11,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Place, Run};
+use crate::support::{Place, Run, mp};
 
 pub(crate) fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
@@ -110,7 +110,7 @@ fn free_port() -> u16 {
 fn run(page: &Path, steps: &[Step]) {
     let place = Place::new();
     let port = free_port().to_string();
-    let folder = Path::new(env!("CARGO_BIN_EXE_mp")).parent().unwrap();
+    let folder = mp().parent().unwrap();
     let mut script =
         format!("export PATH='{}':\"$PATH\"\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n", folder.display());
     for (at, step) in steps.iter().enumerate() {
@@ -175,7 +175,7 @@ fn commands_for_the_readers_own_data_are_words_that_mp_knows() {
                     line.trim_start_matches("mp ").split(" #").next().unwrap().split(" > ").next().unwrap()
                 );
                 let mut shell = place.program(Path::new("sh"));
-                let run = Run::of(shell.args(["-c", &words, env!("CARGO_BIN_EXE_mp")]).output().unwrap());
+                let run = Run::of(shell.args(["-c", &words]).arg(mp()).output().unwrap());
                 assert_eq!(run.code, Some(0), "{}: {line}: {run:?}", page.display());
             }
         }

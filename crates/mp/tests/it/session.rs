@@ -8,7 +8,7 @@ use mixpanel_sim::{Limits, SimConfig, Simulator};
 
 use crate::docs::{blocks, docs, matches, steps};
 use crate::shell::Terminal;
-use crate::support::{Place, Run};
+use crate::support::{Place, Run, mp};
 
 const SECRET: &str = "never-to-be-seen-7f3a";
 
@@ -16,7 +16,7 @@ const SECRET: &str = "never-to-be-seen-7f3a";
 fn package(place: &Place) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ci/package.sh");
     let mut command = place.program(Path::new("bash"));
-    command.arg(script).arg(env!("CARGO_BIN_EXE_mp")).env("OUT", place.here(""));
+    command.arg(script).arg(mp()).env("OUT", place.here(""));
     let run = Run::of(command.output().unwrap());
     assert_eq!(run.code, Some(0), "{run:?}");
 }

@@ -6,7 +6,7 @@ use expectrl::session::OsSession;
 use expectrl::{Expect, Session};
 
 use crate::screen::Screen;
-use crate::support::{PATIENCE, Place, listening};
+use crate::support::{PATIENCE, Place, listening, mp};
 
 const PROMPT: &str = "@@> ";
 
@@ -14,7 +14,7 @@ const PROMPT: &str = "@@> ";
 pub(crate) fn program(place: &Place, args: &[&str]) -> OsSession {
     let mut command = Command::new("sh");
     // A new pseudo-terminal has no size, which is a size that nobody has.
-    command.args(["-c", "stty cols 80 rows 24; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mp")]).args(args);
+    command.args(["-c", "stty cols 80 rows 24; exec \"$0\" \"$@\""]).arg(mp()).args(args);
     place.surround(&mut command);
     command.env("TERM", "xterm-256color");
     listening(&mut command);

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mixpanel_sim::{Limits, SimConfig, Simulator};
@@ -15,6 +16,15 @@ use tempfile::TempDir;
 
 /// As long as anything may take on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program that is tested: the one of this build, or another that behaves alike, such as the
+/// Python package's.
+pub(crate) fn mp() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        std::env::var_os("MP_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_mp").into(), PathBuf::from)
+    })
+}
 
 /// An empty home, an empty folder for temporary files, an empty folder to be in.
 pub(crate) struct Place {
@@ -70,7 +80,7 @@ impl Place {
     }
 
     pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = self.program(Path::new(env!("CARGO_BIN_EXE_mp")));
+        let mut command = self.program(mp());
         command.args(args);
         command
     }

@@ -29,7 +29,7 @@ pub(super) fn of_account(
     reader: Reader<'_>,
 ) -> Result<Tested, Error> {
     let words = Words { account: Some(name.to_owned()), ..reader.env.words().clone() };
-    let env = Surroundings::of_process(words, reader.env.mask().clone());
+    let env = Surroundings::of_process(words, reader.env.mask().clone(), reader.env.databases().clone());
     ask(Connection::resolve(connection, &env)?, reader)
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Reader;
 use crate::args::{self, Args};
+use crate::databases::Databases;
 use crate::error::Error;
 use crate::output;
 
@@ -84,8 +85,8 @@ fn pages_of(command: &Command) -> usize {
 }
 
 /// `mp --version --format json`: the versions of everything that decides about results.
-pub(crate) fn version() -> Result<(), Error> {
-    let duckdb = mixpanel_data::Workspace::memory()?.sql_scalar("SELECT version()")?;
+pub(crate) fn version(databases: &Databases) -> Result<(), Error> {
+    let duckdb = databases.empty()?.sql_scalar("SELECT version()")?;
     let versions = json!({
         "mp": env!("CARGO_PKG_VERSION"),
         "duckdb": duckdb.to_text(),

@@ -91,7 +91,7 @@ fn to_change(removal: &Removal, reader: Reader<'_>) -> Result<Guarded, Error> {
         return Err(Error::setting("nothing was removed: this cannot be undone", "--force does it"));
     }
     let path = existing_database(removal.database.db.as_deref(), reader.env)?;
-    Ok(reader.signals.guard(opened(Workspace::open(path, false)?, reader.ui)))
+    Ok(reader.signals.guard(opened(reader.env.databases().existing(&path, false)?, reader.ui)))
 }
 
 fn shown<T: Tabular>(

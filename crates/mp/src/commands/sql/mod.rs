@@ -136,11 +136,11 @@ fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
 /// Opens what SQL is run on.
 pub(crate) fn open(target: &args::Target, reader: Reader<'_>) -> Result<Workspace, Error> {
     if target.memory {
-        return Ok(Workspace::memory()?);
+        return Ok(reader.env.databases().empty()?);
     }
     if target.write {
         let path = existing_database(target.database.db.as_deref(), reader.env)?;
-        return Ok(super::opened(Workspace::open(path, false)?, reader.ui));
+        return Ok(super::opened(reader.env.databases().existing(&path, false)?, reader.ui));
     }
     reader.existing(&target.database, &target.reading)
 }
