@@ -102,7 +102,7 @@ fn parent_folders_are_made_and_the_file_is_private() {
         let entries = fs::read_dir(path.parent().unwrap()).unwrap().flatten();
         entries.map(|entry| entry.metadata().unwrap().permissions().mode() & 0o777).collect::<Vec<_>>()
     };
-    assert_eq!(modes(), [0o600], "the file, and no log after a write");
+    assert_eq!(modes(), [0o600; 2], "the file and its journal, and no log after a write");
     drop(storage);
     let names: Vec<_> =
         fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();

@@ -4,7 +4,9 @@
 
 #![cfg(target_os = "linux")]
 
+mod kills;
 mod power;
+mod rot;
 mod torn;
 mod work;
 

@@ -293,10 +293,14 @@ fn difference(found: &State, wanted: &State) -> String {
         .join("; ")
 }
 
+/// What is in the database of a place.
+fn state(place: &Place) -> Result<State, String> {
+    state_of(&StorageEngine::open(place.database()).map_err(|error| format!("{error:?}"))?)
+}
+
 /// Everything in a database: rows by table and day with their ledger entries, and
 /// whether the typed columns say what the texts say.
-fn state(place: &Place) -> Result<State, String> {
-    let storage = StorageEngine::open(place.database()).map_err(|error| format!("{error:?}"))?;
+pub(super) fn state_of(storage: &StorageEngine) -> Result<State, String> {
     let rows = |sql: &str| {
         let rows = storage.execute_rows(sql, &[]).map_err(|error| format!("{sql}: {error:?}"))?.rows;
         Ok::<_, String>(
