@@ -96,6 +96,8 @@ class Fetching:
             AuthenticationError, RateLimitError, ServerError, APIError: Mixpanel,
                 or the way to it.
             FilterMismatchError: The table was fetched with other filters.
+            DefinitionMismatchError: The table is a copy of another project, or was filled under
+                another clock.
             InvalidArgumentError: Dates or options that make no sense.
 
         """

@@ -20,6 +20,7 @@ wrong arguments are ``ValueError``, files are ``OSError``, memory is
     ├── EventNotFoundError
     ├── InvalidArgumentError      (ValueError)
     │   ├── DateRangeTooLargeError
+    │   ├── DefinitionMismatchError   another project or clock than the table's own
     │   ├── FilterMismatchError   other filters than the table's own
     │   └── InvalidRecordError    a record that cannot be stored
     ├── TableExistsError, TableNotFoundError
@@ -52,6 +53,7 @@ __all__ = [
     "DatabaseLockedError",
     "DatabaseNotFoundError",
     "DateRangeTooLargeError",
+    "DefinitionMismatchError",
     "EventNotFoundError",
     "FilterMismatchError",
     "InvalidArgumentError",
@@ -295,6 +297,30 @@ class FilterMismatchError(InvalidArgumentError):
     def __init__(self, message: str, *, table_name: str, suggestion: str | None = None) -> None:
         self.table_name = table_name
         super().__init__(message, details={"table_name": table_name}, suggestion=suggestion)
+
+
+class DefinitionMismatchError(InvalidArgumentError):
+    """The table is a copy of another project, or was filled under another clock; nothing was changed.
+
+    ``existing`` is what the table was filled with, ``requested`` what was asked for, both in words.
+    """
+
+    default_code = "DEFINITION_MISMATCH"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        table_name: str,
+        existing: str = "",
+        requested: str = "",
+        suggestion: str | None = None,
+    ) -> None:
+        self.table_name = table_name
+        self.existing = existing
+        self.requested = requested
+        details = {"table_name": table_name, "existing": existing, "requested": requested}
+        super().__init__(message, details=details, suggestion=suggestion)
 
 
 class InvalidRecordError(InvalidArgumentError):

@@ -2,7 +2,7 @@
 //! next. The classes themselves are in `mixpanel_data/exceptions.py`.
 
 use mixpanel_client::ErrorKind as Api;
-use mixpanel_data::{Error, ErrorKind as Data, NoSnapshot};
+use mixpanel_data::{DefinitionPart, Error, ErrorKind as Data, NoSnapshot};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -113,6 +113,21 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             fields.set_item("table_name", table)?;
             advise("fetch into another table, or use append=True or replace=True");
             "FilterMismatchError"
+        }
+        Data::DefinitionMismatch { table, part, existing, requested } => {
+            fields.set_item("table_name", table)?;
+            fields.set_item("existing", existing)?;
+            fields.set_item("requested", requested)?;
+            advise(match part {
+                DefinitionPart::Clock => {
+                    "give clock_mode and timezone as the table has them, fetch into another table, or use \
+                     replace=True to start over"
+                }
+                _ => {
+                    "fetch into another table or another file, or use replace=True, which drops what is there"
+                }
+            });
+            "DefinitionMismatchError"
         }
         Data::DatabaseNotFound { path } => {
             fields.set_item("db_path", path)?;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Method, Proxy, Response};
@@ -213,6 +213,7 @@ impl Client {
             scrubber: options.credentials.scrubber(),
             urls,
             project_id: options.project_id,
+            project_mark: options.credentials.project_mark(),
             names_project: options.credentials.needs_project_id(),
             timeouts: Timeouts {
                 connect: options.connect_timeout,
@@ -225,6 +226,7 @@ impl Client {
             budget: options.budget,
             max_budget_wait: options.max_budget_wait,
             sent: AtomicU64::new(0),
+            server_date: AtomicU64::new(0),
             clock: options.clock.clone(),
             observer: options.request_observer,
         };
@@ -252,6 +254,13 @@ impl Client {
     /// How many requests this client and its clones have sent, retries included.
     pub fn requests_sent(&self) -> u64 {
         self.http.sent.load(Ordering::Relaxed)
+    }
+
+    /// What the server's clock said in its last answer, a refusal included; `None` while it has
+    /// not said anything.
+    pub fn server_date(&self) -> Option<SystemTime> {
+        let seconds = self.http.server_date.load(Ordering::Relaxed);
+        (seconds > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
     /// Gives a client that listens to another token, and shares everything else.
@@ -332,6 +341,11 @@ impl Client {
     /// The project, if one is set.
     pub fn project_id(&self) -> Option<u64> {
         self.http.project_id
+    }
+
+    /// What tells the project of a project secret from others; see [`Credentials::project_mark`].
+    pub fn project_mark(&self) -> Option<&str> {
+        self.http.project_mark.as_deref()
     }
 
     /// Where time comes from.

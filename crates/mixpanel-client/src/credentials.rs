@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::redact::shown_text;
@@ -84,6 +85,18 @@ impl Credentials {
     /// Tells whether requests must name the project.
     pub fn needs_project_id(&self) -> bool {
         matches!(self, Self::ServiceAccount { .. })
+    }
+
+    /// A hash of a project secret, by which the copies of two projects are told apart where no
+    /// project id was given. It does not lead back to the secret: half as long, it fits as many
+    /// secrets as there are hashes. An account has none: it may see many projects.
+    pub fn project_mark(&self) -> Option<String> {
+        match self {
+            Self::ProjectSecret { secret } => {
+                Some(format!("{:016x}", xxh3_64(format!("project of {}", secret.expose()).as_bytes())))
+            }
+            Self::ServiceAccount { .. } => None,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
@@ -194,6 +207,15 @@ mod tests {
     fn basic_header_of_both_kinds() {
         assert_eq!(Credentials::service_account("u", "s").authorization().expose(), "Basic dTpz");
         assert_eq!(Credentials::project_secret("s").authorization().expose(), "Basic czo=");
+    }
+
+    #[test]
+    fn project_secrets_have_marks_that_do_not_show_them() {
+        let mark = |secret: &str| Credentials::project_secret(secret).project_mark().unwrap();
+        assert_eq!(mark("CANARY"), mark("CANARY"));
+        assert_ne!(mark("CANARY"), mark("CANARY2"));
+        assert!(!mark("CANARY").contains("CANARY"));
+        assert_eq!(Credentials::service_account("ann", "CANARY").project_mark(), None);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use reqwest::header::{
@@ -21,7 +21,7 @@ use crate::budget::{ApiFamily, RequestBudget, Said};
 use crate::client::Timeouts;
 use crate::credentials::Scrubber;
 use crate::error::{Error, ErrorKind, Phase, Result, Truncation};
-use crate::export::read_refusal;
+use crate::export::{read_refusal, server_date};
 use crate::observe::RequestObserver;
 use crate::redact::host_of;
 use crate::region::ParsedUrls;
@@ -39,12 +39,16 @@ pub(crate) struct Http {
     pub(crate) scrubber: Scrubber,
     pub(crate) urls: ParsedUrls,
     pub(crate) project_id: Option<u64>,
+    /// What tells the project of a project secret from others.
+    pub(crate) project_mark: Option<String>,
     /// Whether the project goes with each query.
     pub(crate) names_project: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) budget: Option<Arc<RequestBudget>>,
     pub(crate) max_budget_wait: Option<Duration>,
     pub(crate) sent: AtomicU64,
+    /// The latest `Date` of an answer, seconds since 1970; 0 while there is none.
+    pub(crate) server_date: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<RequestObserver>,
 }
@@ -105,6 +109,10 @@ impl Http {
             Ok(Err(error)) => return Err(transport(error, host, self.timeouts.connect)),
             Ok(Ok(response)) => response,
         };
+        if let Some(date) = server_date(response.headers()) {
+            let seconds = date.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            self.server_date.store(seconds, Ordering::Relaxed);
+        }
         let status = response.status();
         let retry_after = text(response.headers(), RETRY_AFTER)
             .and_then(|value| parse_retry_after(value, self.clock.now()));

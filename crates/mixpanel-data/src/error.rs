@@ -81,6 +81,18 @@ pub enum ErrorKind {
         /// The filters that were asked for.
         requested: String,
     },
+    /// The table is a copy of something else: of another project, or under another clock. Nothing
+    /// was changed.
+    DefinitionMismatch {
+        /// The table's name.
+        table: String,
+        /// Which part of the definition differs.
+        part: DefinitionPart,
+        /// What the table was filled with.
+        existing: String,
+        /// What was asked for.
+        requested: String,
+    },
     /// The database file does not exist.
     DatabaseNotFound {
         /// Where it was looked for.
@@ -189,6 +201,18 @@ pub enum ErrorKind {
         /// DuckDB's message.
         message: String,
     },
+}
+
+/// What a table is a copy of, apart from its filters: which of it differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DefinitionPart {
+    /// The project, or the region (data residency) in which it is.
+    Project,
+    /// The data view.
+    DataView,
+    /// What the exported times mean: UTC, or the wall clock of a time zone.
+    Clock,
 }
 
 /// Why a database that is being written cannot be copied.
@@ -339,6 +363,12 @@ impl fmt::Display for Error {
                 f,
                 "table \"{table}\" was fetched with other filters: it has {existing}, asked for {requested}"
             ),
+            ErrorKind::DefinitionMismatch { table, existing, requested, .. } => {
+                write!(
+                    f,
+                    "table \"{table}\" is a copy of something else: it has {existing}, asked for {requested}"
+                )
+            }
             ErrorKind::DatabaseNotFound { path } => write!(f, "no database at {}", path.display()),
             ErrorKind::DatabaseLocked { path, pid: Some(pid) } => {
                 write!(f, "database {} is in use by process {pid}", path.display())

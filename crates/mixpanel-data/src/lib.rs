@@ -45,7 +45,7 @@ mod types;
 mod value;
 mod workspace;
 
-pub use error::{Error, ErrorKind, NoSnapshot, Result};
+pub use error::{DefinitionPart, Error, ErrorKind, NoSnapshot, Result};
 pub use fetch::{
     ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProfiles,
     FetchProgress, OnProfileProgress, OnProgress, PlannedChunk, ProfileProgress, ProfilesResult, SyncOptions,

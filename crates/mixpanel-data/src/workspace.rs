@@ -198,14 +198,7 @@ impl Workspace {
     /// Fetches events and tells how it is going.
     pub fn fetch_events_with(&self, fetch: &FetchEvents, on_progress: OnProgress<'_>) -> Result<FetchResult> {
         let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
-        fetch::fetch_events(
-            &self.storage,
-            &project.client,
-            &project.clock,
-            (self.now.0)(),
-            fetch,
-            on_progress,
-        )
+        fetch::fetch_events(&self.storage, project, (self.now.0)(), fetch, on_progress)
     }
 
     /// Fetches profiles into a table; see [`FetchProfiles`]. All of them are
@@ -226,7 +219,7 @@ impl Workspace {
         on_progress: OnProfileProgress<'_>,
     ) -> Result<ProfilesResult> {
         let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
-        fetch::fetch_profiles(&self.storage, &project.client, (self.now.0)(), fetch, on_progress)
+        fetch::fetch_profiles(&self.storage, project, (self.now.0)(), fetch, on_progress)
     }
 
     /// Hands raw events out without storing them; see [`Project::stream_events`].
@@ -268,8 +261,7 @@ impl Workspace {
     /// Brings a table up to date and tells how it is going.
     pub fn sync_with(&self, options: &SyncOptions, on_progress: OnProgress<'_>) -> Result<SyncResult> {
         let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
-        let now = (self.now.0)();
-        fetch::sync::sync(&self.storage, &project.client, &project.clock, now, options, on_progress)
+        fetch::sync::sync(&self.storage, project, (self.now.0)(), options, on_progress)
     }
 
     /// What [`sync`](Self::sync) would fetch: its requests, rows and bytes as far

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -15,7 +15,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
-use crate::config::SimConfig;
+use crate::config::{DateHeader, SimConfig};
 use crate::engage::{Sessions, Sizes};
 use crate::error::SimError;
 use crate::events::Events;
@@ -126,11 +126,23 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (method, target) = (request.method().to_string(), request.uri().to_string());
     let at = app.clock.now();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if let Some(date) = date_header(&app).and_then(|date| HeaderValue::from_str(&date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
     let fault = response.extensions().get::<Injected>().map(|injected| injected.0);
     let counted = response.extensions().get::<Counted>().is_some();
     app.record(RequestLog { method, target, status: response.status().as_u16(), at, fault, counted });
     response
+}
+
+/// The `Date` of an answer, where it is not left to the HTTP library.
+fn date_header(app: &App) -> Option<String> {
+    match &app.config.date_header {
+        DateHeader::RealTime => None,
+        DateHeader::Virtual => Some(app.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+        DateHeader::Text(text) => Some(text.clone()),
+    }
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {

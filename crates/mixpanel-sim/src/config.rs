@@ -63,6 +63,8 @@ pub struct SimConfig {
     pub limits: Limits,
     /// Whether the virtual clock follows real time or stands still until it is advanced.
     pub pace: Pace,
+    /// What the `Date` header of answers says.
+    pub date_header: DateHeader,
     /// Refuses exports and queries that begin more than this many days before `today` (403), as small plans do.
     pub max_history_days: Option<u32>,
     /// Refuses exports that span more days than this (400).
@@ -121,6 +123,19 @@ pub enum Pace {
     RealTime,
     /// It moves only when it is advanced.
     Manual,
+}
+
+/// What the `Date` header of answers says. HTTP asks for the server's own time (RFC 9110, 6.6.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DateHeader {
+    /// The time of the machine.
+    #[default]
+    RealTime,
+    /// The time of the virtual clock.
+    Virtual,
+    /// This text, whether it is a date or not.
+    Text(String),
 }
 
 /// Request limits of the export endpoint and of the Query API, per project; each counts its own requests.
@@ -188,6 +203,7 @@ impl Default for SimConfig {
             engage: EngageSettings::default(),
             limits: Limits::default(),
             pace: Pace::RealTime,
+            date_header: DateHeader::RealTime,
             max_history_days: None,
             max_range_days: None,
             gzip_level: 6,

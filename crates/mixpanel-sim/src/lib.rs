@@ -86,7 +86,7 @@ mod server;
 mod world;
 
 pub use app::RequestLog;
-pub use config::{ClockMode, EngageSettings, Limits, Pace, SimConfig, Source};
+pub use config::{ClockMode, DateHeader, EngageSettings, Limits, Pace, SimConfig, Source};
 pub use error::SimError;
 pub use faults::{Fault, QueryLimit, ScriptedFault};
 pub use server::Simulator;

@@ -173,6 +173,8 @@ pub enum RejectReason {
     NoTime,
     /// `time` is no number, or outside of the years 1970 to 9999.
     BadTime,
+    /// The event is of another day than those that were asked for.
+    OtherDay,
     /// The distinct id is neither string nor number.
     BadDistinctId,
     /// A profile without `$distinct_id`.
@@ -192,6 +194,7 @@ impl RejectReason {
             Self::NoTime => "no_time",
             Self::BadTime => "bad_time",
             Self::BadDistinctId => "bad_distinct_id",
+            Self::OtherDay => "other_day",
             Self::NoDistinctId => "no_distinct_id",
         }
     }
@@ -209,6 +212,7 @@ impl fmt::Display for RejectReason {
             Self::NoTime => "the properties have no \"time\"",
             Self::BadTime => "\"time\" is not a number of seconds or milliseconds between 1970 and 9999",
             Self::BadDistinctId => "the distinct id is neither a string nor a number",
+            Self::OtherDay => "its \"time\" is of another day than those that were asked for",
             Self::NoDistinctId => "there is no \"$distinct_id\"",
         })
     }

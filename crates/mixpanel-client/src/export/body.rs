@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, TRANSFER_ENCODING};
 use reqwest::{Response, Version};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -39,6 +39,7 @@ pub struct ExportBody {
     reader: PipeReader,
     encoding: ContentEncoding,
     request_id: Option<String>,
+    date: Option<SystemTime>,
     url: RedactedUrl,
     scrubber: Scrubber,
     cancel: CancelToken,
@@ -57,6 +58,12 @@ impl ExportBody {
     /// The server's own name for this request, if it gave one.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
+    }
+
+    /// When the answer began, by the server's clock (its `Date` header): what was sent cannot be
+    /// newer. `None` if it does not say.
+    pub fn date(&self) -> Option<SystemTime> {
+        self.date
     }
 
     /// How many bytes have arrived from the network, which is more than `next` has given so far.
@@ -121,6 +128,7 @@ pub(crate) struct Opening {
     response: Response,
     encoding: ContentEncoding,
     request_id: Option<String>,
+    date: Option<SystemTime>,
     first: Option<Bytes>,
 }
 
@@ -135,6 +143,7 @@ impl Opening {
     ) -> Result<Self> {
         let encoding = check_headers(response.version(), response.headers())?;
         let request_id = header(response.headers(), "x-request-id").map(|id| shown_text(&id));
+        let date = server_date(response.headers());
         let mut first = next_block(&mut response, 0, deadline, Phase::FirstByte, after).await?;
         if let Some(content_type) =
             header(response.headers(), CONTENT_TYPE.as_str()).filter(|kind| is_html(kind))
@@ -144,7 +153,7 @@ impl Opening {
             let content_type = Some(shown_text(&content_type));
             return Err(ErrorKind::NotExport { content_type, snippet }.into());
         }
-        Ok(Self { response, encoding, request_id, first })
+        Ok(Self { response, encoding, request_id, date, first })
     }
 
     /// Lets the rest of the body flow.
@@ -157,7 +166,7 @@ impl Opening {
         timeouts: Timeouts,
     ) -> ExportBody {
         let (writer, reader) = pipe(BUFFERED);
-        let Self { response, encoding, request_id, first } = self;
+        let Self { response, encoding, request_id, date, first } = self;
         let token = cancel.clone();
         let task = runtime.spawn(async move {
             let outcome = tokio::select! {
@@ -172,6 +181,7 @@ impl Opening {
             reader,
             encoding,
             request_id,
+            date,
             url,
             scrubber,
             cancel,
@@ -261,6 +271,11 @@ fn check_headers(version: Version, headers: &HeaderMap) -> Result<ContentEncodin
 
 pub(crate) fn is_html(content_type: &str) -> bool {
     content_type.trim_start().get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
+}
+
+/// The time at which an answer began, by the server's clock.
+pub(crate) fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(header(headers, DATE.as_str())?.trim()).ok()
 }
 
 pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -28,6 +28,10 @@ pub struct DecodeOptions {
     pub clock: ProjectClock,
     /// Which properties become columns.
     pub plan: ColumnPlan,
+    /// The time that was asked for: the first microsecond (UTC) of it, and the first one after it.
+    /// Lines outside are refused as [`RejectReason::OtherDay`]; without it there is no outside.
+    /// Events in parts ([`EventDecoder::push_record`]) were not asked for, and are not looked at.
+    pub within: Option<(i64, i64)>,
 }
 
 /// The parts of an event that does not come from an export.
@@ -54,6 +58,7 @@ pub struct RecordParts<'a> {
 pub struct EventDecoder {
     clock: ProjectClock,
     window: OffsetWindow,
+    within: Option<(i64, i64)>,
     reader: Reader,
     properties: Properties,
     fixed: FixedColumns,
@@ -94,6 +99,7 @@ impl EventDecoder {
         Self {
             clock: options.clock,
             window: OffsetWindow::EMPTY,
+            within: options.within,
             reader,
             properties,
             fixed: FixedColumns::default(),
@@ -241,6 +247,9 @@ impl EventDecoder {
         let time_us = self.clock.to_utc_within(&mut self.window, exported_us);
         if !(0..=LAST_MICROSECOND).contains(&time_us) {
             return Err(RejectReason::BadTime);
+        }
+        if self.within.is_some_and(|(from, until)| !(from..until).contains(&time_us)) {
+            return Err(RejectReason::OtherDay);
         }
         match distinct.map(|slot| (slot.value, slot)) {
             None | Some((Value::Null, _)) => self.fixed.distinct_id.push(b""),

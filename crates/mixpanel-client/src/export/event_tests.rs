@@ -201,7 +201,7 @@ fn seconds_and_milliseconds() {
 #[test]
 fn the_clock_is_the_projects() {
     let clock = ProjectClock::new("America/New_York", ClockMode::LocalAsUtc).unwrap();
-    let mut decoder = EventDecoder::new(DecodeOptions { clock, plan: ColumnPlan::default() });
+    let mut decoder = EventDecoder::new(DecodeOptions { clock, ..DecodeOptions::default() });
     // 2022-11-06 01:30 happens twice; the first is meant. Then noon of the same day.
     for time in [1_667_698_200, 1_667_736_000] {
         decoder.push(format!(r#"{{"event":"e","properties":{{"time":{time}}}}}"#).as_bytes(), 1);

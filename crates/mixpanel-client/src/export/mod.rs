@@ -36,4 +36,4 @@ pub use crate::decode::{
     rebuild_column, rebuild_columns,
 };
 
-pub(crate) use body::{Opening, header, is_html, next_block, read_refusal};
+pub(crate) use body::{Opening, header, is_html, next_block, read_refusal, server_date};

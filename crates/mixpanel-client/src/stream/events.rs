@@ -89,7 +89,7 @@ impl Client {
             grows: !at_once && days_per_request.is_none(),
             span,
             chunk: None,
-            decoder: EventDecoder::new(DecodeOptions { clock, plan }),
+            decoder: EventDecoder::new(DecodeOptions { clock, plan, within: None }),
             counts: StreamCounts::default(),
             done: false,
         })

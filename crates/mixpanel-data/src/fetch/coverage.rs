@@ -1,6 +1,5 @@
 //! What is here, day by day: the ledger read as a calendar.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,9 +10,8 @@ use serde::Serialize;
 use super::planner::History;
 use super::run::days_of;
 use crate::error::Result;
-use crate::storage::StorageEngine;
 use crate::storage::chunk::start_of;
-use crate::value::Value;
+use crate::storage::{DayState, StorageEngine};
 
 /// What is known of a project day's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -114,33 +112,33 @@ pub(crate) fn coverage(
     (from, to): (Date, Date),
     freshness: Freshness,
 ) -> Result<Coverage> {
-    let rows = storage.execute_rows(
-        "SELECT day, state, row_count, fetched_at FROM _ledger
-         WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
-           AND filter_hash = (SELECT max(filter_hash) FROM _tables t WHERE t.table_name = _ledger.table_name)",
-        &[Value::Text(table.to_owned()), Value::Date(from), Value::Date(to)],
-    )?;
-    let mut known: BTreeMap<Date, (String, u64, Option<Timestamp>)> = BTreeMap::new();
-    for row in rows.rows {
-        let Value::Date(day) = row[0] else { continue };
-        let count = row[2].as_i64().unwrap_or_default() as u64;
-        known.insert(day, (row[1].to_text(), count, instant(&row[3])));
-    }
+    let known = storage.ledger_days(table, from, to)?;
     let days = days_of(from, to).map(|day| {
-        let Some((state, rows, fetched_at)) = known.get(&day) else {
+        let Some(entry) = known.get(&day) else {
             return DayCoverage { day, status: DayStatus::Missing, rows: 0, fetched_at: None };
         };
-        let status = match state.as_str() {
-            "partial" => DayStatus::Partial,
-            "unavailable" if age(*fetched_at, now) < UNAVAILABLE_FOR => DayStatus::Unavailable,
-            "unavailable" => DayStatus::Missing,
-            _ if is_stale(day, clock, now, *fetched_at, freshness) => DayStatus::Stale,
-            "empty" => DayStatus::Empty,
-            _ => DayStatus::Complete,
+        let fetched_at = entry.fetched_at;
+        let status = match entry.state {
+            DayState::Partial => DayStatus::Partial,
+            DayState::Unavailable if age(fetched_at, now).is_some_and(|age| age < UNAVAILABLE_FOR) => {
+                DayStatus::Unavailable
+            }
+            DayState::Unavailable => DayStatus::Missing,
+            // By a clock that was wrong: whether the day was over, nobody knows.
+            _ if age(fetched_at, now).is_none() || !was_over(day, clock, fetched_at) => DayStatus::Partial,
+            _ if is_stale(day, clock, now, fetched_at, freshness) => DayStatus::Stale,
+            DayState::Empty => DayStatus::Empty,
+            DayState::Complete => DayStatus::Complete,
         };
-        DayCoverage { day, status, rows: *rows, fetched_at: *fetched_at }
+        DayCoverage { day, status, rows: entry.rows, fetched_at }
     });
     Ok(Coverage { table: table.to_owned(), from, to, days: days.collect() })
+}
+
+/// Whether a day had ended when it was fetched.
+fn was_over(day: Date, clock: &ProjectClock, fetched_at: Option<Timestamp>) -> bool {
+    let end = start_of(day.tomorrow().unwrap_or(Date::MAX), clock);
+    fetched_at.is_some_and(|at| at.as_microsecond() >= end)
 }
 
 /// Whether late events may be lacking: the copy is from before the day's end
@@ -162,32 +160,14 @@ fn is_stale(
     fetched < settled && (now.as_microsecond() >= settled || age >= max_age)
 }
 
-/// How old an entry is.
-fn age(fetched_at: Option<Timestamp>, now: Timestamp) -> Duration {
-    let age = fetched_at.map(|at| now.as_microsecond().saturating_sub(at.as_microsecond()));
-    Duration::from_micros(u64::try_from(age.unwrap_or(i64::MAX)).unwrap_or(0))
-}
-
-/// An instant that DuckDB gave as a timestamp without a zone.
-fn instant(value: &Value) -> Option<Timestamp> {
-    match value {
-        Value::DateTime(time) => jiff::tz::Offset::UTC.to_timestamp(*time).ok(),
-        Value::Timestamp(time) => Some(*time),
-        _ => None,
-    }
+/// How old an entry is; `None` if it is from the future, and not by as little as clocks are set by.
+fn age(fetched_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    const SETTING: i64 = 5 * 60 * 1_000_000;
+    let age = now.as_microsecond().saturating_sub(fetched_at?.as_microsecond());
+    (age >= -SETTING).then(|| Duration::from_micros(age.max(0).unsigned_abs()))
 }
 
 /// What the days of a table had when they were fetched.
 pub(crate) fn ledger_history(storage: &StorageEngine, table: &str) -> Result<History> {
-    let rows = storage.execute_rows(
-        "SELECT day, CAST(sum(row_count + duplicates) AS BIGINT), CAST(sum(bytes) AS BIGINT) FROM _ledger
-         WHERE table_name = ? AND state NOT IN ('partial', 'unavailable') GROUP BY day",
-        &[Value::Text(table.to_owned())],
-    )?;
-    let count = |value: &Value| value.as_i64().unwrap_or_default() as u64;
-    let days = rows.rows.iter().filter_map(|row| match row[0] {
-        Value::Date(day) => Some((day, (count(&row[1]), count(&row[2])))),
-        _ => None,
-    });
-    Ok(History(days.collect()))
+    Ok(History(storage.ledger_sizes(table)?))
 }

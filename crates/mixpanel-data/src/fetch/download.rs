@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use mixpanel_client::Client;
-use mixpanel_client::export::{ColumnPlan, DecodedBatch, ExportRequest};
+use mixpanel_client::export::{ColumnPlan, DecodeOptions, DecodedBatch, ExportRequest};
 use mixpanel_client::time::ProjectClock;
 
 use super::planner::PlannedChunk;
 use super::source::ExportSource;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::BatchSource;
+use crate::storage::chunk::{BatchSource, start_of};
 
 /// How many batches of a download wait for the writer. More made nothing faster (measured with 16).
 const WAITING: usize = 2;
@@ -31,6 +33,8 @@ pub(super) enum News {
 pub(super) struct Opened {
     pub(super) chunk: PlannedChunk,
     pub(super) request_id: Option<String>,
+    /// When the answer began, by the server's clock.
+    pub(super) date: Option<Timestamp>,
     pub(super) attempt: u32,
     pub(super) started: Instant,
     pub(super) stream: BatchStream,
@@ -141,6 +145,7 @@ impl Downloader<'_> {
         let opened = Opened {
             chunk: chunk.clone(),
             request_id: body.request_id().map(str::to_owned),
+            date: body.date().and_then(|date| Timestamp::try_from(date).ok()),
             attempt,
             started,
             stream: BatchStream {
@@ -155,7 +160,13 @@ impl Downloader<'_> {
             return Err(mixpanel_client::ErrorKind::Cancelled.into());
         }
         thread::scope(|threads| {
-            let source = ExportSource::begin(threads, body, self.clock.clone(), self.hold_repeats);
+            let within = (
+                start_of(chunk.from, self.clock),
+                start_of(chunk.to.tomorrow().unwrap_or(Date::MAX), self.clock),
+            );
+            let options =
+                DecodeOptions { clock: self.clock.clone(), plan: ColumnPlan::all(), within: Some(within) };
+            let source = ExportSource::begin(threads, body, options, self.hold_repeats);
             self.decode(source, &sender)
         })
     }

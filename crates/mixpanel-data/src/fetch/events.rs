@@ -4,8 +4,6 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mixpanel_client::Client;
-use mixpanel_client::time::ProjectClock;
 
 use super::coverage::ledger_history;
 use super::planner::{DayReason, PlanOptions, Planner};
@@ -14,27 +12,28 @@ use super::run::{Job, Placement, days_of, run};
 use super::{FetchEvents, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::filters::Filters;
-use crate::storage::{StorageEngine, check_table_name};
+use crate::storage::{Definition, StorageEngine, check_table_name};
 use crate::types::{FetchResult, TableKind};
-use crate::value::Value;
+use crate::workspace::Project;
 
 pub(crate) fn fetch_events(
     storage: &StorageEngine,
-    client: &Client,
-    clock: &ProjectClock,
+    project: &Project,
     now: Timestamp,
     fetch: &FetchEvents,
     on_progress: OnProgress<'_>,
 ) -> Result<FetchResult> {
     let started = Instant::now();
-    check(fetch, clock.day_of(now.as_microsecond()))?;
-    let (table, placement) = place(storage, fetch)?;
+    check(fetch, project.clock.day_of(now.as_microsecond()))?;
+    let definition = Definition::of_events(project);
+    let (table, placement) = place(storage, &definition, fetch)?;
     let job = Job {
         storage,
-        client,
-        clock,
+        client: &project.client,
+        clock: &project.clock,
         now,
         table: &table,
+        definition: &definition,
         asked: (fetch.from, fetch.to),
         events: &fetch.events,
         filter: fetch.filter.as_deref(),
@@ -109,29 +108,28 @@ pub(crate) fn check_days(from: Date, to: Date, today: Date) -> Result<()> {
 
 /// Where the rows go: a new table, days of an existing one, or beside what is
 /// there.
-fn place(storage: &StorageEngine, fetch: &FetchEvents) -> Result<(String, Placement)> {
+fn place(
+    storage: &StorageEngine,
+    definition: &Definition,
+    fetch: &FetchEvents,
+) -> Result<(String, Placement)> {
     let Some(table) = storage.table_to_fetch_into(&fetch.table, TableKind::Events)? else {
         return Ok((fetch.table.clone(), Placement::Days));
     };
     if fetch.replace {
         return Ok((table, Placement::Replace));
     }
+    storage.check_definition(&table, definition)?;
     let filters = Filters::new(Some(&fetch.events), fetch.filter.as_deref());
-    let known = storage.execute_rows(
-        "SELECT filter_hash, filters FROM _tables WHERE table_name = ?",
-        &[Value::Text(table.clone())],
-    )?;
-    let same = known.rows[0][0].as_str() == Some(filters.hash());
-    match (same, fetch.limit, fetch.append) {
+    let known = storage.table_filters(&table)?;
+    match (known.hash == filters.hash(), fetch.limit, fetch.append) {
         (true, None, _) => Ok((table, Placement::Days)),
         // A sample must not push out what is complete.
         (true, Some(_), _) | (false, _, true) => Ok((table, Placement::Add)),
-        (false, _, false) => Err(ErrorKind::FilterMismatch {
-            table,
-            existing: known.rows[0][1].to_text(),
-            requested: filters.text().to_owned(),
+        (false, _, false) => {
+            let requested = filters.text().to_owned();
+            Err(ErrorKind::FilterMismatch { table, existing: known.text, requested }.into())
         }
-        .into()),
     }
 }
 

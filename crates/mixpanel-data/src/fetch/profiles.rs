@@ -8,7 +8,6 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use mixpanel_client::Client;
 use mixpanel_client::engage::{EngageRequest, Page, ProfileDecoder, ProfilePages};
 use mixpanel_client::export::{ColumnPlan, DecodedBatch};
 use serde::Serialize;
@@ -17,9 +16,11 @@ use super::download::api_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::chunk::{Arrival, BatchSource, ChunkSpec, Create, OnReject, Scope, Written};
 use crate::storage::filters::{Filters, output_properties};
-use crate::storage::{BATCH_BYTES, BATCH_ROWS, DEFAULT_MAX_COLUMNS, StorageEngine, check_table_name};
+use crate::storage::{
+    BATCH_BYTES, BATCH_ROWS, DEFAULT_MAX_COLUMNS, Definition, StorageEngine, check_table_name,
+};
 use crate::types::{TableKind, TableMetadata};
-use crate::value::Value;
+use crate::workspace::Project;
 
 /// Which profiles to fetch, and where to. All of them are stored in one
 /// transaction once they are here, or nothing is changed.
@@ -128,14 +129,15 @@ pub struct ProfilesResult {
 
 pub(crate) fn fetch_profiles(
     storage: &StorageEngine,
-    client: &Client,
+    project: &Project,
     now: Timestamp,
     fetch: &FetchProfiles,
     on_progress: OnProfileProgress<'_>,
 ) -> Result<ProfilesResult> {
     let started = Instant::now();
     check(fetch)?;
-    let (table, arrival) = place(storage, fetch)?;
+    let (client, definition) = (&project.client, Definition::of_profiles(project));
+    let (table, arrival) = place(storage, &definition, fetch)?;
     let filters = Filters::of_profiles(&fetch.request);
     let metadata = metadata(&fetch.request, now);
     let concurrency = fetch.concurrency.unwrap_or(ProfilePages::MAX_CONCURRENCY);
@@ -145,7 +147,8 @@ pub(crate) fn fetch_profiles(
         progress = ProfileProgress { attempt: progress.attempt + 1, ..ProfileProgress::default() };
         let pages = client.profiles(&fetch.request, concurrency)?;
         let mut source = ProfileSource::new(pages, &mut progress, started, &mut *on_progress);
-        let written = write(storage, &table, arrival, &filters, &metadata, fetch.on_reject, &mut source);
+        let target = Target { table: &table, arrival, definition: &definition, redefine: fetch.replace };
+        let written = write(storage, &target, &filters, &metadata, fetch.on_reject, &mut source);
         match source.failure {
             // The transaction was rolled back: it may be begun again.
             Some(error) => Err(error),
@@ -173,22 +176,31 @@ pub(crate) fn fetch_profiles(
     })
 }
 
+/// Where profiles go, and what they do to those that are there.
+struct Target<'a> {
+    table: &'a str,
+    arrival: Arrival,
+    definition: &'a Definition,
+    redefine: bool,
+}
+
 fn write(
     storage: &StorageEngine,
-    table: &str,
-    arrival: Arrival,
+    target: &Target<'_>,
     filters: &Filters,
     metadata: &TableMetadata,
     on_reject: OnReject,
     source: &mut ProfileSource<'_>,
 ) -> Result<Written> {
     let spec = ChunkSpec {
-        table,
+        table: target.table,
         create: Create::Missing,
-        scope: Scope::Profiles(arrival),
+        scope: Scope::Profiles(target.arrival),
         metadata,
         filters: filters.text(),
         filter_hash: filters.hash(),
+        definition: target.definition,
+        redefine: target.redefine,
         max_columns: DEFAULT_MAX_COLUMNS,
         on_reject,
         request_id: None,
@@ -210,7 +222,11 @@ fn check(fetch: &FetchProfiles) -> Result<()> {
 }
 
 /// Which table, and what becomes of the profiles in it.
-fn place(storage: &StorageEngine, fetch: &FetchProfiles) -> Result<(String, Arrival)> {
+fn place(
+    storage: &StorageEngine,
+    definition: &Definition,
+    fetch: &FetchProfiles,
+) -> Result<(String, Arrival)> {
     let whole = !fetch.request.is_selective();
     let usual = match whole && !fetch.append {
         true => Arrival::Snapshot,
@@ -221,18 +237,19 @@ fn place(storage: &StorageEngine, fetch: &FetchProfiles) -> Result<(String, Arri
     };
     let known = storage.get_metadata(&table)?;
     let wanted = metadata(&fetch.request, known.fetched_at);
-    let same_kind = known.filter_group_id == wanted.filter_group_id;
+    let defined = storage.check_definition(&table, definition);
+    // Those of another project have not vanished: they were others.
+    let same_kind = known.filter_group_id == wanted.filter_group_id && defined.is_ok();
     if fetch.replace {
         let arrival =
             if whole && same_kind { Arrival::Snapshot } else { Arrival::Swap { forget: !same_kind } };
         return Ok((table, arrival));
     }
+    defined?;
     if same_kind && known.filter_output_properties == wanted.filter_output_properties {
         return Ok((table, usual));
     }
-    let existing = storage
-        .execute_rows("SELECT filters FROM _tables WHERE table_name = ?", &[Value::Text(table.clone())])?;
-    let existing = existing.rows.first().map(|row| row[0].to_text()).unwrap_or_default();
+    let existing = storage.table_filters(&table)?.text;
     let requested = Filters::of_profiles(&fetch.request).text().to_owned();
     Err(ErrorKind::FilterMismatch { table, existing, requested }.into())
 }

@@ -78,7 +78,9 @@ pub(super) fn report(
 ) -> ChunkReport {
     let asked = || days_of(range.from, range.to);
     let count = |day: Date| written.days.get(&day).cloned().unwrap_or_default();
-    let days = |state: DayState| asked().filter(|day| count(*day).state(*day, range) == state).count() as u32;
+    let days = |state: DayState| {
+        asked().filter(|day| count(*day).state(*day, written.open_from) == state).count() as u32
+    };
     ChunkReport {
         from: range.from,
         to: range.to,

@@ -23,11 +23,10 @@ use super::planner::{PlannedChunk, Planner};
 use super::report::{FailedRange, RunOutcome, report};
 use super::{FetchProgress, OnProgress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::{BatchSource, ChunkSpec, Create, DayRange, OnReject, Scope};
+use crate::storage::chunk::{BatchSource, ChunkSpec, Create, DayRange, OnReject, Present, Scope};
 use crate::storage::filters::Filters;
-use crate::storage::{DEFAULT_MAX_COLUMNS, StorageEngine};
+use crate::storage::{DEFAULT_MAX_COLUMNS, Definition, StorageEngine};
 use crate::types::{TableKind, TableMetadata};
-use crate::value::Value;
 
 /// So many downloads run at a time, unless told otherwise. Mixpanel allows 100;
 /// more than a few only wait for each other's rows to be written.
@@ -61,6 +60,8 @@ pub(crate) struct Job<'a> {
     pub(crate) clock: &'a ProjectClock,
     pub(crate) now: Timestamp,
     pub(crate) table: &'a str,
+    /// What the table is, or will be, a copy of.
+    pub(crate) definition: &'a Definition,
     /// First and last day of it all, kept with the table: an interrupted run
     /// still says what was asked for.
     pub(crate) asked: (Date, Date),
@@ -255,22 +256,24 @@ impl<'r> Run<'r, '_, '_> {
         let job = self.job;
         let filters = Filters::new(Some(job.events), job.filter);
         let (from, to) = (opened.chunk.from, opened.chunk.to);
-        let today = job.clock.day_of(job.now.as_microsecond());
-        let open_from = Some(if job.limit.is_some() { from } else { today });
-        let range = DayRange { from, to, clock: job.clock.clone(), open_from };
+        let present = Present::new(job.now, opened.date);
+        let is_sample = job.limit.is_some();
+        let range = DayRange { from, to, clock: job.clock.clone(), present, is_sample };
         let metadata = TableMetadata {
             from_date: Some(job.asked.0),
             to_date: Some(job.asked.1),
             filter_events: (!job.events.is_empty()).then(|| job.events.to_vec()),
             filter_where: job.filter.map(str::to_owned),
-            ..TableMetadata::events(job.now)
+            ..TableMetadata::events(present.time())
         };
         let spec = ChunkSpec {
             table: job.table,
             create: Create::Missing,
             scope: match job.placement {
                 // Rows that were added under other filters are not in this chunk, and stay.
-                Placement::Days if self.shares(&range, filters.hash())? => Scope::Add(Some(range.clone())),
+                Placement::Days if job.storage.has_other_filters(job.table, from, to, filters.hash())? => {
+                    Scope::Add(Some(range.clone()))
+                }
                 Placement::Days => Scope::Days(range.clone()),
                 Placement::Replace => Scope::Everything(Some(range.clone())),
                 Placement::Add => Scope::Add(Some(range.clone())),
@@ -278,10 +281,12 @@ impl<'r> Run<'r, '_, '_> {
             metadata: &metadata,
             filters: filters.text(),
             filter_hash: filters.hash(),
+            definition: job.definition,
+            redefine: job.placement == Placement::Replace,
             max_columns: DEFAULT_MAX_COLUMNS,
             on_reject: job.on_reject,
             request_id: opened.request_id.take(),
-            now: job.now,
+            now: present.time(),
         };
         self.progress.attempt = opened.attempt;
         let mut source = Watched { run: self, inner: &mut opened, rows: 0 };
@@ -307,21 +312,6 @@ impl<'r> Run<'r, '_, '_> {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether some of the days are in the table under other filters, too.
-    fn shares(&self, days: &DayRange, filter_hash: &str) -> Result<bool> {
-        let others = self.job.storage.execute_rows(
-            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ? AND state <> 'unavailable'
-                AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
-            &[
-                Value::Text(self.job.table.to_owned()),
-                Value::Text(filter_hash.to_owned()),
-                Value::Date(days.from),
-                Value::Date(days.to),
-            ],
-        )?;
-        Ok(others.rows[0][0].as_i64() != Some(0))
     }
 
     /// A chunk could not be downloaded, and was tried again enough.
@@ -361,7 +351,22 @@ impl<'r> Run<'r, '_, '_> {
                 }
                 Ok(())
             }
+            // Mixpanel refuses days that have not begun. When its clock is behind ours, that is why.
+            Api::BadRequest { .. } => Err(api_error(self.with_clocks(what, chunk.to), error)),
             _ => Err(api_error(what, error)),
+        }
+    }
+
+    /// What was asked for, and that it has not begun by the server's clock, if it has not.
+    fn with_clocks(&self, what: String, last: Date) -> String {
+        let server = self.job.client.server_date().and_then(|date| Timestamp::try_from(date).ok());
+        match server {
+            Some(server) if self.job.clock.day_of(server.as_microsecond()) < last => format!(
+                "{what} (this computer's clock says {}, the server's {})",
+                self.job.now.strftime("%F %R UTC"),
+                server.strftime("%F %R UTC"),
+            ),
+            _ => what,
         }
     }
 

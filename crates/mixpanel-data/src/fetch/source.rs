@@ -8,7 +8,6 @@ use mixpanel_client::Result;
 use mixpanel_client::export::{
     ColumnPlan, DecodeOptions, DecodedBatch, EventDecoder, ExportBody, Line, LineBlock, Reject, RejectReason,
 };
-use mixpanel_client::time::ProjectClock;
 
 use crate::storage::{BATCH_BYTES, BATCH_ROWS};
 
@@ -37,10 +36,10 @@ impl ExportSource {
     pub(super) fn begin<'scope>(
         threads: &'scope Scope<'scope, '_>,
         body: ExportBody,
-        clock: ProjectClock,
+        options: DecodeOptions,
         hold_repeats: bool,
     ) -> Self {
-        let mut decoder = EventDecoder::new(DecodeOptions { clock, plan: ColumnPlan::all() });
+        let mut decoder = EventDecoder::new(options);
         if hold_repeats {
             decoder.hold_repeats();
         }
@@ -95,7 +94,9 @@ impl ExportSource {
         let batch = self.decoder.finish_batch();
         self.rows += batch.rows.num_rows() as u64;
         if self.first_reject.is_none() {
-            self.first_reject = batch.rejects.first().cloned();
+            // An event is an event, whatever its day.
+            let no_event = |reject: &&Reject| reject.reason != RejectReason::OtherDay;
+            self.first_reject = batch.rejects.iter().find(no_event).cloned();
         }
         if batch.lines > 0 {
             return Ok(Some(batch));

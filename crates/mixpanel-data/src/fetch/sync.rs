@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mixpanel_client::Client;
 use mixpanel_client::time::ProjectClock;
 use serde::Serialize;
 
@@ -21,9 +20,9 @@ use super::report::{ChunkReport, FailedRange};
 use super::run::{Job, Placement, run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::filters::Filters;
-use crate::storage::{OnReject, StorageEngine, check_table_name};
+use crate::storage::{Definition, OnReject, StorageEngine, check_table_name};
 use crate::types::TableKind;
-use crate::value::Value;
+use crate::workspace::Project;
 
 /// What to bring up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +151,7 @@ struct Target {
 
 fn target(
     storage: &StorageEngine,
+    definition: &Definition,
     clock: &ProjectClock,
     now: Timestamp,
     options: &SyncOptions,
@@ -174,24 +174,16 @@ fn target(
         return Ok(Target { table: options.table.clone(), events, filter, days: range(from)? });
     }
     let table = storage.require(&options.table, TableKind::Events)?;
-    let known = storage.execute_rows(
-        "SELECT filter_events, filter_where, from_date, filters, filter_hash FROM _tables WHERE table_name = ?",
-        &[Value::Text(table.clone())],
-    )?;
-    let row = &known.rows[0];
+    storage.check_definition(&table, definition)?;
+    let known = storage.table_filters(&table)?;
     let asked = Filters::new(Some(&events), filter.as_deref());
-    if (!events.is_empty() || filter.is_some()) && row[4].as_str() != Some(asked.hash()) {
-        let (existing, requested) = (row[3].to_text(), asked.text().to_owned());
-        return Err(ErrorKind::FilterMismatch { table, existing, requested }.into());
+    if (!events.is_empty() || filter.is_some()) && known.hash != asked.hash() {
+        let requested = asked.text().to_owned();
+        return Err(ErrorKind::FilterMismatch { table, existing: known.text, requested }.into());
     }
-    let events = row[0].as_str().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-    let first = match row[2] {
-        Value::Date(day) => Some(day),
-        _ => None,
-    };
     let why = "the table has no days of its own yet, so it needs a first day";
-    let from = options.from.or(first).ok_or_else(|| Error::argument("dates", why))?;
-    Ok(Target { table, events, filter: row[1].as_str().map(str::to_owned), days: range(from)? })
+    let from = options.from.or(known.from).ok_or_else(|| Error::argument("dates", why))?;
+    Ok(Target { table, events: known.events, filter: known.filter, days: range(from)? })
 }
 
 /// The days to fetch, and why.
@@ -233,7 +225,7 @@ pub(crate) fn coverage_of(
     now: Timestamp,
     options: &SyncOptions,
 ) -> Result<Coverage> {
-    let target = target(storage, clock, now, options)?;
+    let target = target(storage, &Definition::of_clock(clock), clock, now, options)?;
     days_of_target(storage, clock, now, &target, options)
 }
 
@@ -244,7 +236,7 @@ pub(crate) fn plan(
     now: Timestamp,
     options: &SyncOptions,
 ) -> Result<SyncPlan> {
-    let target = target(storage, clock, now, options)?;
+    let target = target(storage, &Definition::of_clock(clock), clock, now, options)?;
     let requests = planner(storage, clock, now, &target, options)?.preview();
     Ok(SyncPlan { table: target.table, from: target.days.0, to: target.days.1, requests })
 }
@@ -252,20 +244,21 @@ pub(crate) fn plan(
 /// Brings a table up to date.
 pub(crate) fn sync(
     storage: &StorageEngine,
-    client: &Client,
-    clock: &ProjectClock,
+    project: &Project,
     now: Timestamp,
     options: &SyncOptions,
     on_progress: OnProgress<'_>,
 ) -> Result<SyncResult> {
     let started = Instant::now();
-    let target = target(storage, clock, now, options)?;
+    let (clock, definition) = (&project.clock, Definition::of_events(project));
+    let target = target(storage, &definition, clock, now, options)?;
     let job = Job {
         storage,
-        client,
+        client: &project.client,
         clock,
         now,
         table: &target.table,
+        definition: &definition,
         asked: target.days,
         events: &target.events,
         filter: target.filter.as_deref(),

@@ -7,7 +7,9 @@ use jiff::civil::Date;
 use mixpanel_client::export::{ColumnPlan, DecodedBatch};
 use mixpanel_client::time::ProjectClock;
 
+use super::definition::Definition;
 use super::ledger::DayCount;
+use super::quarantine;
 use crate::error::Result;
 use crate::types::TableMetadata;
 
@@ -66,7 +68,7 @@ impl Scope {
     /// What the chunk is called in `_quarantine`.
     pub(crate) fn name(&self) -> String {
         match self.days() {
-            Some(range) => format!("{}..{}", range.from, range.to),
+            Some(range) => quarantine::name(&[(range.from, range.to)]),
             None if matches!(self, Scope::Profiles(_)) => "profiles".to_owned(),
             None => "records".to_owned(),
         }
@@ -79,11 +81,50 @@ pub(crate) struct DayRange {
     pub(crate) from: Date,
     pub(crate) to: Date,
     pub(crate) clock: ProjectClock,
-    /// Days from this one on cannot be complete yet.
-    pub(crate) open_from: Option<Date>,
+    /// Which of the days can be over.
+    pub(crate) present: Present,
+    /// Whether only a part of the days' events was asked for: then none of them is complete.
+    pub(crate) is_sample: bool,
+}
+
+/// What time it was when days were fetched. A day that was not over then is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Present {
+    /// At most this: neither our own clock nor the server's says more.
+    AtMost(Timestamp),
+    /// Our own clock says this, and the server says nothing. Clocks may be wrong, so a day counts
+    /// as over when there are events of a later one, too.
+    Alleged(Timestamp),
+}
+
+impl Present {
+    /// What is known from our own clock and from the answer's `Date`.
+    pub(crate) fn new(now: Timestamp, server: Option<Timestamp>) -> Self {
+        server.map_or(Present::Alleged(now), |server| Present::AtMost(now.min(server)))
+    }
+
+    /// The time that rows of the answer are taken for fetched at.
+    pub(crate) fn time(self) -> Timestamp {
+        match self {
+            Present::AtMost(time) | Present::Alleged(time) => time,
+        }
+    }
 }
 
 impl DayRange {
+    /// The first day that cannot be complete. `newest` is the time of the newest event that is
+    /// known, microseconds (UTC).
+    pub(crate) fn open_from(&self, newest: Option<i64>) -> Date {
+        if self.is_sample {
+            return Date::MIN;
+        }
+        let by_clock = self.clock.day_of(self.present.time().as_microsecond());
+        match self.present {
+            Present::AtMost(_) => by_clock,
+            Present::Alleged(_) => by_clock.min(newest.map_or(Date::MIN, |newest| self.clock.day_of(newest))),
+        }
+    }
+
     /// First microsecond (UTC) of the range, and the first one after it.
     pub(crate) fn bounds(&self) -> (i64, i64) {
         let after = self.to.tomorrow().unwrap_or(Date::MAX);
@@ -127,6 +168,10 @@ pub(crate) struct ChunkSpec<'a> {
     /// The filter set's canonical text and its hash.
     pub(crate) filters: &'a str,
     pub(crate) filter_hash: &'a str,
+    /// What the rows are a copy of.
+    pub(crate) definition: &'a Definition,
+    /// Whether the table is a copy of that from now on, whatever it was.
+    pub(crate) redefine: bool,
     pub(crate) max_columns: usize,
     pub(crate) on_reject: OnReject,
     pub(crate) request_id: Option<String>,
@@ -142,7 +187,7 @@ impl ChunkSpec<'_> {
 }
 
 /// What a chunk did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Written {
     /// Rows that are there now and were not before, or replaced ones.
     pub(crate) rows: u64,
@@ -155,4 +200,6 @@ pub(crate) struct Written {
     pub(crate) updated: u64,
     pub(crate) vanished: u64,
     pub(crate) days: BTreeMap<Date, DayCount>,
+    /// The first day that cannot be complete.
+    pub(crate) open_from: Date,
 }

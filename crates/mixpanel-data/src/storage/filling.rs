@@ -14,14 +14,15 @@ use mixpanel_client::schema::{EVENT_TIME, PROPERTIES};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::catalog::Catalog;
-use super::chunk::{ChunkSpec, DayRange, OnReject, Scope, Written, start_of};
+use super::chunk::{ChunkSpec, DayRange, OnReject, Present, Scope, Written, start_of};
 use super::connection::{SqlConnection, Target};
-use super::ddl::{self, ident, literal, physical};
+use super::ddl::{self, ident, physical};
 use super::dedup::remove_duplicates;
 use super::held;
 use super::layout::Layout;
 use super::ledger::{self, DayCount};
 use super::profiles;
+use super::quarantine;
 use super::stream::{BatchSender, stream};
 use super::writer::Batches;
 use crate::error::{ErrorKind, Result};
@@ -45,8 +46,8 @@ pub(super) struct Filling<'a> {
     waiting: Vec<Reject>,
     held: Vec<HeldEvent>,
     waiting_bytes: usize,
-    /// Whether a row lies outside of the chunk's days.
-    strays: bool,
+    /// The last refused line that was there before.
+    last_reject: i64,
     /// Earliest and latest event time among the new rows, microseconds UTC.
     span: Option<(i64, i64)>,
     days: BTreeMap<Date, DayCount>,
@@ -81,7 +82,7 @@ impl<'a> Filling<'a> {
             waiting: Vec::new(),
             held: Vec::new(),
             waiting_bytes: 0,
-            strays: false,
+            last_reject: -1,
             span: None,
             days: BTreeMap::new(),
             profiles: DayCount::default(),
@@ -121,28 +122,19 @@ impl<'a> Filling<'a> {
         self.record(connection, &table)
     }
 
-    /// Old rows of the chunk's days go, with what was refused of them.
+    /// Old rows of the chunk's days go.
     fn remove_old(&mut self, connection: &mut dyn SqlConnection, table: &str) -> Result<()> {
-        let of_table = format!("DELETE FROM _quarantine WHERE table_name = {}", literal(self.spec.table));
+        self.last_reject = quarantine::last_line(connection)?;
         match &self.spec.scope {
             Scope::Days(range) => {
-                connection.execute(&format!("DELETE FROM {table}{}", within(range.bounds())))?;
-                // Days may have been grouped otherwise before.
-                let (from, to) = (range.from, range.to);
-                connection.execute(&format!(
-                    "{of_table} AND TRY_CAST(split_part(chunk, '..', 1) AS DATE) >= DATE '{from}'
-                                AND TRY_CAST(split_part(chunk, '..', 2) AS DATE) <= DATE '{to}'"
-                ))
+                connection.execute(&format!("DELETE FROM {table}{}", within(range.bounds())))
             }
-            Scope::Everything(_) => {
-                connection.execute(&format!("DELETE FROM {table}"))?;
-                connection.execute(&of_table)
-            }
+            Scope::Everything(_) => connection.execute(&format!("DELETE FROM {table}")),
             Scope::Add(_) => Ok(()),
             // They go when it is known who came.
             Scope::Profiles(_) => {
                 self.last_row = profiles::last_row(connection, table)?;
-                if self.spec.scope.replaces_all() { connection.execute(&of_table) } else { Ok(()) }
+                Ok(())
             }
         }
     }
@@ -271,12 +263,10 @@ impl<'a> Filling<'a> {
             self.span = Some((first.min(*low), last.max(*high)));
         }
         let Some(range) = self.spec.scope.days() else { return };
-        let (from, to) = range.bounds();
         // Rows come in runs of one day: the calendar is asked once for each run.
         let mut known: Option<(i64, i64, Date)> = None;
         let mut count = DayCount::default();
         for (row, time) in times.iter().enumerate() {
-            self.strays |= *time < from || *time >= to;
             if !known.is_some_and(|(start, end, _)| (start..end).contains(time)) {
                 if let Some((_, _, day)) = known {
                     self.days.entry(day).or_default().merge(&std::mem::take(&mut count));
@@ -301,7 +291,7 @@ impl<'a> Filling<'a> {
         let count = rejects.len();
         let chunk = self.spec.scope.name();
         let now = self.spec.now.as_microsecond();
-        let columns: [(&str, ArrayRef); 6] = [
+        let columns: [(&str, ArrayRef); 7] = [
             ("table_name", Arc::new(StringArray::from(vec![self.spec.table; count]))),
             ("chunk", Arc::new(StringArray::from(vec![chunk.as_str(); count]))),
             ("line", Arc::new(rejects.iter().map(|reject| Some(reject.line as i64)).collect::<Int64Array>())),
@@ -314,6 +304,7 @@ impl<'a> Filling<'a> {
                 Arc::new(rejects.iter().map(|reject| Some(&reject.bytes[..])).collect::<BinaryArray>()),
             ),
             ("quarantined_at", Arc::new(TimestampMicrosecondArray::from(vec![now; count]))),
+            ("filter_hash", Arc::new(StringArray::from(vec![self.spec.filter_hash; count]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
         connection.append(Target::Main("_quarantine"), batch)?;
@@ -328,7 +319,7 @@ impl<'a> Filling<'a> {
             self.profiles.duplicates = self.replaced.duplicates;
             return Ok(self.replaced.duplicates);
         }
-        if !self.strays && matches!(self.spec.scope, Scope::Days(_) | Scope::Everything(Some(_))) {
+        if matches!(self.spec.scope, Scope::Days(_) | Scope::Everything(Some(_))) {
             return Ok(0);
         }
         let meets = match self.span {
@@ -357,7 +348,8 @@ impl<'a> Filling<'a> {
         self.appended -= removed;
         self.repeats += removed;
         let these = match &self.spec.scope {
-            Scope::Days(range) if !self.strays => within(range.bounds()),
+            // A row of another day would be missing here.
+            Scope::Days(range) => within(range.bounds()),
             Scope::Profiles(_) => profiles::newer_than(self.last_row),
             _ => return Ok(()),
         };
@@ -380,14 +372,20 @@ impl<'a> Filling<'a> {
         self.catalog.store(connection, spec.table)?;
         let total_rows = connection.scalar(&format!("SELECT count(*) FROM {table}"), &[])?;
         let total_rows = total_rows.as_i64().unwrap_or_default() as u64;
+        let mut open_from = Date::MAX;
+        quarantine::settle(connection, spec, self.last_reject)?;
         if let Some(range) = spec.scope.days() {
+            open_from = range.open_from(self.newest(connection, table, range)?);
             for day in range.from.series(jiff::Span::new().days(1)).take_while(|day| *day <= range.to) {
                 self.days.entry(day).or_default();
             }
-            ledger::record_days(connection, spec, range, &self.days, self.rejects)?;
+            ledger::record_days(connection, spec, range, &self.days, open_from)?;
         }
         ledger::record_profiles(connection, spec, &self.profiles, self.rejects)?;
         ledger::record_table(connection, spec, total_rows)?;
+        if spec.scope.days().is_some() {
+            quarantine::count_in_ledger(connection, spec.table)?;
+        }
         if self.view_changed {
             connection.execute(&ddl::create_view(spec.table, self.kind))?;
             let flat = ddl::create_flat_view(spec.table, self.kind, &self.catalog.by_frequency());
@@ -402,7 +400,22 @@ impl<'a> Filling<'a> {
             updated: self.replaced.updated,
             vanished: self.replaced.vanished,
             days: std::mem::take(&mut self.days),
+            open_from,
         })
+    }
+
+    /// The time of the newest event, where that has to tell which days are over.
+    fn newest(
+        &self,
+        connection: &mut dyn SqlConnection,
+        table: &str,
+        range: &DayRange,
+    ) -> Result<Option<i64>> {
+        if matches!(range.present, Present::AtMost(_)) {
+            return Ok(None);
+        }
+        let newest = connection.scalar(&format!("SELECT epoch_us(max(event_time)) FROM {table}"), &[])?;
+        Ok(newest.as_i64())
     }
 }
 

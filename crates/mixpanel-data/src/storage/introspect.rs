@@ -118,7 +118,7 @@ fn info(row: &[Value]) -> Option<TableInfo> {
     })
 }
 
-fn timestamp(value: &Value) -> Option<Timestamp> {
+pub(super) fn timestamp(value: &Value) -> Option<Timestamp> {
     match value {
         Value::DateTime(value) => Offset::UTC.to_timestamp(*value).ok(),
         Value::Timestamp(value) => Some(*value),

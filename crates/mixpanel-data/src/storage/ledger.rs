@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use super::chunk::{Arrival, ChunkSpec, DayRange, Scope};
 use super::connection::SqlConnection;
 use super::ddl::literal;
+use super::definition::{self, Definition};
 use crate::error::Result;
 use crate::value::Value;
 
@@ -20,14 +21,25 @@ pub(crate) enum DayState {
     Empty,
     /// The day was not over, or only a part of it was asked for.
     Partial,
+    /// The day lies before the history that the project's plan keeps.
+    Unavailable,
 }
 
 impl DayState {
+    /// The state that a word of the table stands for; what is not known is no proof.
+    pub(crate) fn from_str(word: &str) -> Self {
+        [DayState::Complete, DayState::Empty, DayState::Unavailable]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .unwrap_or(DayState::Partial)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             DayState::Complete => "complete",
             DayState::Empty => "empty",
             DayState::Partial => "partial",
+            DayState::Unavailable => "unavailable",
         }
     }
 }
@@ -60,8 +72,9 @@ impl DayCount {
         self.content_hash = self.content_hash.wrapping_add(other.content_hash);
     }
 
-    pub(crate) fn state(&self, day: Date, range: &DayRange) -> DayState {
-        if range.open_from.is_some_and(|open| day >= open) {
+    /// What is known of a day with these counts, when days from `open_from` on may not be over.
+    pub(crate) fn state(&self, day: Date, open_from: Date) -> DayState {
+        if day >= open_from {
             DayState::Partial
         } else if self.lines == 0 {
             DayState::Empty
@@ -72,14 +85,14 @@ impl DayCount {
 }
 
 /// Writes one entry for each day of a chunk, in place of earlier ones of the
-/// same filters. Rejected lines have no day of their own; they are counted on
-/// the chunk's first.
+/// same filters. Rejected lines have no day of their own; they are counted
+/// afterwards, see [`super::quarantine`].
 pub(crate) fn record_days(
     connection: &mut dyn SqlConnection,
     spec: &ChunkSpec<'_>,
     range: &DayRange,
     days: &BTreeMap<Date, DayCount>,
-    rejects: u64,
+    open_from: Date,
 ) -> Result<()> {
     let text = |text: &str| Value::Text(text.to_owned());
     let condition = match spec.scope {
@@ -119,7 +132,7 @@ pub(crate) fn record_days(
     for (day, count) in days.iter().filter(|(day, _)| **day >= range.from && **day <= range.to) {
         if is_kept(*day) {
             // Its rows have become more, and all of it was looked at again.
-            let whole = count.state(*day, range) != DayState::Partial;
+            let whole = count.state(*day, open_from) != DayState::Partial;
             connection.run(
                 "UPDATE _ledger SET row_count = row_count + ?, fetched_at = CASE WHEN ? THEN ? ELSE fetched_at END
                  WHERE filter_hash = ? AND day = CAST(? AS DATE) AND table_name = ?",
@@ -140,10 +153,10 @@ pub(crate) fn record_days(
                 text(spec.table),
                 Value::Date(*day),
                 text(spec.filter_hash),
-                text(count.state(*day, range).as_str()),
+                text(count.state(*day, open_from).as_str()),
                 integer(rows_before(*day) + count.lines.saturating_sub(count.duplicates)),
                 integer(count.duplicates),
-                integer(if *day == range.from { rejects } else { 0 }),
+                integer(0),
                 integer(count.bytes),
                 text(&format!("{:016x}", count.content_hash)),
                 Value::Timestamp(spec.now),
@@ -225,7 +238,7 @@ pub(crate) fn record_profiles(
     )
 }
 
-/// Writes the table's own entry: its filters, its reach, its size.
+/// Writes the table's own entry: its definition, its filters, its reach, its size.
 pub(crate) fn record_table(
     connection: &mut dyn SqlConnection,
     spec: &ChunkSpec<'_>,
@@ -241,6 +254,10 @@ pub(crate) fn record_table(
         &[text(spec.table)],
     )?;
     let known = known.into_iter().next();
+    let definition = match spec.redefine {
+        true => spec.definition.clone(),
+        false => Definition::load(connection, spec.table)?.completed_by(spec.definition),
+    };
     let day = |at: usize| match known.as_ref().map(|row| &row[at]) {
         Some(Value::Date(day)) if !everything => Some(*day),
         _ => None,
@@ -259,26 +276,34 @@ pub(crate) fn record_table(
     };
     let maybe = |value: &Option<String>| value.as_deref().map_or(Value::Null, text);
     let metadata = spec.metadata;
+    let values = [
+        text(spec.table),
+        text(&spec.metadata.kind.to_string()),
+        keep(3, text(spec.filter_hash)),
+        keep(4, text(spec.filters)),
+        keep(5, list(&metadata.filter_events)),
+        keep(6, maybe(&metadata.filter_where)),
+        created_at,
+        Value::Timestamp(spec.metadata.fetched_at),
+        date(from),
+        date(to),
+        Value::Integer(total_rows.into()),
+        Value::Integer(spec.max_columns as i128),
+        keep(7, maybe(&metadata.filter_cohort_id)),
+        keep(8, list(&metadata.filter_output_properties)),
+        keep(9, maybe(&metadata.filter_group_id)),
+        keep(10, maybe(&metadata.filter_behaviors)),
+    ];
     connection.run("DELETE FROM _tables WHERE table_name = ?", &[text(spec.table)])?;
     connection.run(
-        "INSERT INTO _tables VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS DATE), CAST(? AS DATE), ?, ?, ?, ?, ?, ?)",
-        &[
-            text(spec.table),
-            text(&spec.metadata.kind.to_string()),
-            keep(3, text(spec.filter_hash)),
-            keep(4, text(spec.filters)),
-            keep(5, list(&metadata.filter_events)),
-            keep(6, maybe(&metadata.filter_where)),
-            created_at,
-            Value::Timestamp(spec.metadata.fetched_at),
-            date(from),
-            date(to),
-            Value::Integer(total_rows.into()),
-            Value::Integer(spec.max_columns as i128),
-            keep(7, maybe(&metadata.filter_cohort_id)),
-            keep(8, list(&metadata.filter_output_properties)),
-            keep(9, maybe(&metadata.filter_group_id)),
-            keep(10, maybe(&metadata.filter_behaviors)),
-        ],
+        &format!(
+            "INSERT INTO _tables (
+                 table_name, type, filter_hash, filters, filter_events, filter_where, created_at, fetched_at,
+                 from_date, to_date, row_count, max_columns,
+                 filter_cohort, filter_output_properties, filter_group, filter_behaviors, {})
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS DATE), CAST(? AS DATE), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            definition::COLUMNS.join(", ")
+        ),
+        &values.into_iter().chain(definition.values()).collect::<Vec<_>>(),
     )
 }

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod database;
 mod ddl;
 mod dedup;
+mod definition;
 mod duckdb_file;
 mod engine;
 #[cfg(feature = "duckdb")]
@@ -21,6 +22,7 @@ mod guard;
 mod held;
 mod introspect;
 mod journal;
+mod known;
 mod layout;
 mod ledger;
 mod memory;
@@ -28,12 +30,14 @@ mod mode;
 mod open;
 mod pin;
 mod profiles;
+mod quarantine;
 mod records;
 mod recovery;
 mod refill;
 mod snapshot;
 mod stream;
 mod turn;
+mod unrecorded;
 mod writer;
 
 pub use chunk::OnReject;
@@ -50,6 +54,7 @@ pub use snapshot::{Snapshot, SnapshotOptions};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
 pub(crate) use ddl::{check_table_name, ident, literal};
+pub(crate) use definition::Definition;
 pub(crate) use ledger::DayState;
 pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
 

@@ -15,6 +15,7 @@ use super::catalog::Catalog;
 use super::chunk::{BatchSource, ChunkSpec, Create, Written};
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, physical};
+use super::definition::Definition;
 use super::filling::Filling;
 use super::held;
 use super::refill::{in_transaction, refill};
@@ -42,6 +43,9 @@ pub(crate) fn write_chunk(
     let kind = spec.metadata.kind;
     held::exchange(connection)?;
     let create = creates(connection, spec)?;
+    if !create && !spec.redefine {
+        Definition::load(connection, spec.table)?.allows(spec.table, spec.definition)?;
+    }
     let mut catalog = match create {
         true => Catalog::new(kind),
         false => Catalog::load(connection, spec.table, kind)?,

@@ -50,6 +50,19 @@ fn format_1() -> String {
         .replace("UPDATE _format SET version = 2 WHERE version < 2;", "")
 }
 
+/// What version 3 made in a new file: it had what version 2 lacked, and no definition yet.
+fn format_3() -> String {
+    let profiles = "filter_cohort VARCHAR, filter_output_properties VARCHAR, filter_group VARCHAR, filter_behaviors VARCHAR";
+    let vanished = "CREATE TABLE IF NOT EXISTS _vanished_profiles (
+    table_name VARCHAR NOT NULL, distinct_id VARCHAR NOT NULL, vanished_at TIMESTAMP NOT NULL,
+    last_seen TIMESTAMP, properties VARCHAR NOT NULL);";
+    FORMAT_2
+        .replace("SELECT 2,", "SELECT 3,")
+        .replace("max_columns INTEGER NOT NULL);", &format!("max_columns INTEGER NOT NULL, {profiles});"))
+        .replace("request_id VARCHAR);", "request_id VARCHAR, filters VARCHAR);")
+        .replace("UPDATE _format SET version = 2 WHERE version < 2;", vanished)
+}
+
 /// Copies what a file of today holds into a file as an older version would have made it.
 fn older(format: &str, today: &Path, path: &Path) {
     let connection = duckdb::Connection::open(path).unwrap();
@@ -107,7 +120,7 @@ fn file_of_today(simulator: &Simulator, path: &Path) {
 
 #[test]
 fn rows_of_older_files_survive_and_tables_they_lacked_are_there() {
-    for (version, format) in [(1, format_1()), (2, FORMAT_2.to_owned())] {
+    for (version, format) in [(1, format_1()), (2, FORMAT_2.to_owned()), (3, format_3())] {
         let simulator = Simulator::start(SimConfig { days: 4, ..crowd(500) }).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (today, path) = (folder.path().join("today.duckdb"), folder.path().join("old.duckdb"));
@@ -139,19 +152,23 @@ fn rows_of_older_files_survive_and_tables_they_lacked_are_there() {
         let storage = StorageEngine::open(&path).unwrap();
         assert_eq!(rows(&storage), before, "format {version}");
         let format = storage.execute_rows("SELECT version FROM _format", &[]).unwrap().rows;
-        assert_eq!(format, [[Value::Integer(3)]]);
+        assert_eq!(format, [[Value::Integer(4)]]);
         for table in ["_vanished_profiles", "_held"] {
             let count = storage.execute_scalar(&format!("SELECT count(*) FROM {table}")).unwrap();
             assert_eq!(count, Value::Integer(0), "{table}");
         }
-        let changed =
-            storage.execute_scalar("SELECT count(*) FROM _ledger WHERE filters IS NOT NULL").unwrap();
-        assert_eq!(changed, Value::Integer(0));
+        let known = "SELECT (SELECT count(*) FROM _ledger WHERE filters IS NOT NULL) > 0,
+            (SELECT count(*) FROM _tables WHERE coalesce(project_id, region, clock_mode, timezone) IS NOT NULL) > 0";
+        let known = storage.execute_rows(known, &[]).unwrap().rows;
+        assert_eq!(known, [[Value::Boolean(version == 3), Value::Boolean(false)]], "format {version}");
 
         // The file is as good as a new one: events go on, profiles are replaced, and who is gone is known.
         let workspace = workspace(&simulator, storage);
         let (first, last) = days(&simulator);
         workspace.fetch_events(&FetchEvents::days(first, last)).unwrap();
+        let filled = "SELECT concat_ws(' ', project_id, region, clock_mode, timezone) FROM _tables WHERE table_name = 'events'";
+        let filled = workspace.sql_scalar(filled).unwrap();
+        assert_eq!(filled.to_text(), "12345 us utc UTC", "format {version}");
         let all = crate::support::workspace(&simulator, StorageEngine::memory().unwrap());
         all.fetch_events(&FetchEvents::days(first, last)).unwrap();
         assert_eq!(fingerprint(workspace.storage(), "events"), fingerprint(all.storage(), "events"));

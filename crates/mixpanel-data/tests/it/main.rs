@@ -4,10 +4,12 @@
 
 mod bad_day;
 mod bad_input;
+mod clocks;
 mod columns;
 mod contract;
 mod crash;
 mod crash_profiles;
+mod definition;
 mod faults;
 mod fetch;
 mod formats;
@@ -18,6 +20,7 @@ mod odd_lines;
 mod plan;
 mod profiles;
 mod recovery;
+mod regrouped;
 mod snapshot;
 mod streams;
 mod support;

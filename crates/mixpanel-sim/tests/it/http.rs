@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::civil::{Date, date};
-use mixpanel_sim::{ClockMode, SimConfig, Simulator};
+use mixpanel_sim::{ClockMode, DateHeader, Pace, SimConfig, Simulator};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -30,6 +30,28 @@ fn days_are_served_byte_for_byte_in_both_encodings() {
     assert!(packed.plain() == expected);
     assert_eq!(plain.events().len() as u64, simulator.world().event_count(range.0, range.1));
     assert_eq!(expected.last(), Some(&b'\n'));
+}
+
+#[test]
+fn answers_tell_the_time_of_the_server() {
+    let query = "/api/2.0/export?from_date=2025-06-20&to_date=2025-06-20";
+    let date = |config: SimConfig| {
+        let simulator = start(config);
+        let authorization = basic("sim-project-secret", "");
+        get(&simulator, query, &[("Authorization", authorization.as_str())]).header("date").map(str::to_owned)
+    };
+    let at = |date_header| SimConfig { date_header, pace: Pace::Manual, today: date(2025, 7, 1), ..small() };
+    let virtual_date = date(at(DateHeader::Virtual)).unwrap();
+    // 1 July 2025 was a Tuesday.
+    assert!(
+        virtual_date.starts_with("Tue, 01 Jul 2025 ") && virtual_date.ends_with(":00 GMT"),
+        "{virtual_date}"
+    );
+    assert_eq!(date(at(DateHeader::Text("soon".into()))).as_deref(), Some("soon"));
+    assert!(
+        date(at(DateHeader::RealTime))
+            .is_some_and(|date| !date.contains("2025-07-01") && date.ends_with("GMT"))
+    );
 }
 
 #[test]

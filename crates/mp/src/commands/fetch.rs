@@ -1,7 +1,7 @@
 //! `mp fetch events`: days of raw events into a table.
 
 use jiff::Timestamp;
-use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Workspace};
+use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, StorageEngine, Workspace};
 
 use super::fetch_stream;
 use crate::args;
@@ -48,16 +48,13 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         concurrency: args.taking.concurrency,
         ..FetchEvents::days(from, to)
     };
+    let unrecorded = is_unrecorded(&workspace, &args.name)?;
     let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
     progress.finish();
     let result = result?;
     chunks(ui, &result.chunks);
-    if result.rejects > 0 {
-        ui.say(&format!(
-            "{} lines could not be stored; they are kept in the table _quarantine",
-            thousands(result.rejects)
-        ));
-    }
+    adopted(ui, &workspace, &result.table, unrecorded)?;
+    refused(ui, workspace.storage(), &result.table, result.rejects)?;
     if result.days_unavailable > 0 {
         ui.say(&format!(
             "{} days are older than the history that the project's plan keeps; they were skipped",
@@ -65,6 +62,40 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         ));
     }
     output::object(&args.home.output, ui, &result, &summary(&result))
+}
+
+/// Whether there is a table of which nobody knows what it is a copy of: from an older version.
+pub(super) fn is_unrecorded(workspace: &Workspace, table: &str) -> Result<bool, Error> {
+    let storage = workspace.storage();
+    Ok(storage.table_exists(table)? && storage.source_of(table)?.is_none())
+}
+
+/// Says what such a table is taken for from now on.
+pub(super) fn adopted(ui: &Ui, workspace: &Workspace, table: &str, unrecorded: bool) -> Result<(), Error> {
+    if let (true, Some(source)) = (unrecorded, workspace.storage().source_of(table)?) {
+        ui.say(&format!(
+            "it was not recorded what the table {table} is a copy of; from now on it is {source}, and others are \
+             refused"
+        ));
+    }
+    Ok(())
+}
+
+/// Says that lines could not be stored, and what it may mean that they are of other days.
+pub(super) fn refused(ui: &Ui, storage: &StorageEngine, table: &str, count: u64) -> Result<(), Error> {
+    if count == 0 {
+        return Ok(());
+    }
+    let (lines, are) = if count == 1 { ("line", "it is") } else { ("lines", "they are") };
+    ui.say(&format!("{} {lines} could not be stored; {are} kept in the table _quarantine", thousands(count)));
+    if let Some(others) = storage.refused_lines(table)?.get("other_day") {
+        ui.say(&format!(
+            "of the lines in _quarantine, {} came with days that they are not of: if these are many, check \
+             --clock-mode and --timezone",
+            thousands(*others)
+        ));
+    }
+    Ok(())
 }
 
 /// For those who asked for more: what came of the requests, chunk by chunk.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mixpanel_data::{FetchProfiles, FetchProgress, ProfileProgress, ProfilesResult, Workspace};
 
-use super::fetch_stream;
+use super::{fetch, fetch_stream};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     let workspace =
         signals.guard(super::opened(env.databases().file(Workspace::builder().project(project), &path)?, ui));
-    let fetch = FetchProfiles {
+    let wanted = FetchProfiles {
         table: args.name.clone(),
         request,
         append: args.append,
@@ -36,9 +36,11 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         on_reject: args.on_reject.into(),
         concurrency: args.concurrency.map(usize::from),
     };
-    let result = workspace.fetch_profiles_with(&fetch, &mut |now| progress.update(&shown(now)));
+    let unrecorded = fetch::is_unrecorded(&workspace, &args.name)?;
+    let result = workspace.fetch_profiles_with(&wanted, &mut |now| progress.update(&shown(now)));
     progress.finish();
     let result = result?;
+    fetch::adopted(ui, &workspace, &result.table, unrecorded)?;
     if result.rejects > 0 {
         ui.say(&format!(
             "{} results could not be stored; they are kept in the table _quarantine",

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
-use mixpanel_data::{Coverage, DayStatus, Value};
+use mixpanel_data::{Coverage, DayStatus};
 use serde::Serialize;
 
 use super::{Reader, plan};
@@ -27,23 +27,23 @@ pub(crate) fn run(look: &args::Look, reader: Reader<'_>) -> Result<(), Error> {
     let path = local_database(&args.home.database, &args.home.connection, env)?;
     let workspace = reader.signals.guard(reader.open(&path, &look.reading)?);
     let coverage = workspace.coverage(&clock, &plan::options(args, &clock))?;
-    let rejects = workspace.storage().execute_rows(
-        "SELECT count(*) FROM _quarantine WHERE table_name = ?",
-        &[Value::Text(coverage.table.clone())],
-    )?;
-    let rejects = rejects.rows[0][0].as_i64().unwrap_or_default() as u64;
+    let source = workspace.storage().source_of(&coverage.table)?;
+    let rejects = workspace.storage().refused_lines(&coverage.table)?.values().sum();
     if args.home.output.is_table(ui) {
         use std::io::Write;
         let mut out = output::stdout();
         write!(out, "{}", calendar(&coverage))?;
         out.flush()?;
     }
-    output::object(&args.home.output, ui, &Shown::of(&coverage, rejects), &summary(&coverage, rejects))
+    let shown = Shown::of(&coverage, source.as_deref(), rejects);
+    output::object(&args.home.output, ui, &shown, &summary(&coverage, source.as_deref(), rejects))
 }
 
 #[derive(Serialize)]
 struct Shown<'a> {
     table: &'a str,
+    /// What it is a copy of.
+    source: Option<&'a str>,
     from: Date,
     to: Date,
     complete: usize,
@@ -60,9 +60,10 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(coverage: &'a Coverage, rejects: u64) -> Self {
+    fn of(coverage: &'a Coverage, source: Option<&'a str>, rejects: u64) -> Self {
         Shown {
             table: &coverage.table,
+            source,
             from: coverage.from,
             to: coverage.to,
             complete: coverage.count(DayStatus::Complete),
@@ -119,7 +120,7 @@ fn gap(text: &mut String, day: Date) {
     }
 }
 
-fn summary(coverage: &Coverage, rejects: u64) -> Vec<(&'static str, String)> {
+fn summary(coverage: &Coverage, source: Option<&str>, rejects: u64) -> Vec<(&'static str, String)> {
     let counts: Vec<String> = STATUSES
         .iter()
         .map(|(status, _, name)| (coverage.count(*status), name))
@@ -130,6 +131,7 @@ fn summary(coverage: &Coverage, rejects: u64) -> Vec<(&'static str, String)> {
         coverage.ranges(DayStatus::Missing).iter().map(|(from, to)| format!("{from} to {to}")).collect();
     vec![
         ("table", coverage.table.clone()),
+        ("copy of", source.unwrap_or("not recorded").to_owned()),
         ("days", format!("{} to {}: {}", coverage.from, coverage.to, counts.join(", "))),
         ("missing", if gaps.is_empty() { "none".to_owned() } else { gaps.join(", ") }),
         ("rows", thousands(coverage.rows())),

@@ -39,12 +39,15 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let workspace = open(builder, &path, Duration::from_secs(args.wait), reader)?;
     let workspace = signals.guard(super::opened(workspace, ui));
     let (first, last) = counted(&workspace.plan(&clock, &options)?);
+    let unrecorded = fetch::is_unrecorded(&workspace, &options.table)?;
     let progress = ui.progress(first, last);
     progress.watch(&client);
     let result = workspace.sync_with(&options, &mut |now| progress.update(now));
     progress.finish();
     let result = result?;
     fetch::chunks(ui, &result.chunks);
+    fetch::adopted(ui, &workspace, &result.table, unrecorded)?;
+    fetch::refused(ui, workspace.storage(), &result.table, rejects(&result))?;
     // A quiet sync that went well has nothing to say, unless it is asked for a format.
     if !ui.is_quiet() || days.home.output.is_wanted() {
         output::object(&days.home.output, ui, &Shown::of(&result), &summary(&result))?;
@@ -113,6 +116,7 @@ struct Shown<'a> {
     to: Date,
     days_fetched: usize,
     rows: u64,
+    rejects: u64,
     total_rows: u64,
     requests: u32,
     failed: Vec<Failed>,
@@ -135,6 +139,7 @@ impl<'a> Shown<'a> {
             to: result.to,
             days_fetched: days(result),
             rows: result.rows(),
+            rejects: rejects(result),
             total_rows: result.total_rows,
             requests: result.requests,
             failed: failed.collect(),
@@ -143,6 +148,10 @@ impl<'a> Shown<'a> {
             chunks: &result.chunks,
         }
     }
+}
+
+fn rejects(result: &SyncResult) -> u64 {
+    result.chunks.iter().map(|chunk| chunk.rejects).sum()
 }
 
 fn days(result: &SyncResult) -> usize {

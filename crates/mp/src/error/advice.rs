@@ -6,7 +6,7 @@
 use std::io;
 
 use mixpanel_client::ErrorKind as Api;
-use mixpanel_data::{ErrorKind as Data, NoSnapshot};
+use mixpanel_data::{DefinitionPart, ErrorKind as Data, NoSnapshot};
 
 use super::Error;
 
@@ -34,7 +34,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 42] = [
+pub(crate) const CODES: [(&str, u8, bool); 43] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -46,6 +46,7 @@ pub(crate) const CODES: [(&str, u8, bool); 42] = [
     ("CONFLICT", 7, true),
     ("DATABASE_LOCKED", 7, true),
     ("DATABASE_NOT_FOUND", 4, false),
+    ("DEFINITION_MISMATCH", 3, false),
     ("DISK_FULL", 9, false),
     ("DOCTOR", 1, false),
     ("ERROR", 1, false),
@@ -163,6 +164,17 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
         Data::InvalidRecord { .. } => of("ERROR", 1),
         Data::FilterMismatch { .. } => of("FILTER_MISMATCH", 3)
             .hint("fetch into another table (`mp fetch events NAME …`), or use --append, or --replace"),
+        Data::DefinitionMismatch { part, .. } => of("DEFINITION_MISMATCH", 3).hint(match part {
+            DefinitionPart::Clock => {
+                "--clock-mode and --timezone (or MP_CLOCK_MODE, MP_TIMEZONE, or the account's clock_mode and \
+                 timezone) as the table has them; or another table (`mp fetch events NAME …`); or \
+                 `mp fetch events … --replace` to start over under the other clock"
+            }
+            _ => {
+                "another account or --project-id; or a table of its own (`mp fetch events NAME …`) or a file of \
+                 its own (--db PATH); or --replace, which drops what is there"
+            }
+        }),
         Data::DatabaseNotFound { .. } => {
             of("DATABASE_NOT_FOUND", 4).hint("`mp fetch events --db PATH …` or `mp demo --db PATH` makes one")
         }

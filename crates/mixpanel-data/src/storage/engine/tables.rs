@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::catalog::DEFAULT_MAX_COLUMNS;
 use crate::storage::chunk::{BatchSource, ChunkSpec, Create, OnReject, Scope, Written};
 use crate::storage::ddl::{check_table_name, ident, literal, physical};
+use crate::storage::definition::Definition;
 use crate::storage::filters::Filters;
 use crate::storage::ledger;
 use crate::storage::open;
@@ -111,6 +112,9 @@ impl StorageEngine {
             metadata,
             filters: filters.text(),
             filter_hash: filters.hash(),
+            // Nobody says what a caller's own records are a copy of.
+            definition: &Definition::default(),
+            redefine: false,
             max_columns: DEFAULT_MAX_COLUMNS,
             on_reject: OnReject::Fail,
             request_id: None,

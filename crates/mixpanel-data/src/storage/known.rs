@@ -1,0 +1,143 @@
+//! What is recorded of a table, for whoever plans a fetch: its definition, its filters, its days.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::definition::Definition;
+use super::engine::StorageEngine;
+use super::introspect::timestamp;
+use super::ledger::DayState;
+use super::unrecorded;
+use crate::error::Result;
+use crate::value::Value;
+
+/// The filters and the reach of a table of events.
+#[derive(Clone, Debug)]
+pub(crate) struct TableFilters {
+    pub(crate) hash: String,
+    /// In words.
+    pub(crate) text: String,
+    pub(crate) events: Vec<String>,
+    pub(crate) filter: Option<String>,
+    /// The first day that was ever asked for.
+    pub(crate) from: Option<Date>,
+}
+
+/// A day of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LedgerDay {
+    pub(crate) state: DayState,
+    pub(crate) rows: u64,
+    pub(crate) fetched_at: Option<Timestamp>,
+}
+
+impl StorageEngine {
+    /// Whether rows of `asked` may go into a table that exists. Where its clock was never recorded,
+    /// its rows say whether it is another one.
+    ///
+    /// # Errors
+    /// [`DefinitionMismatch`](crate::ErrorKind::DefinitionMismatch).
+    pub(crate) fn check_definition(&self, table: &str, asked: &Definition) -> Result<()> {
+        self.with_reader(|connection| {
+            let here = Definition::load(connection, table)?;
+            here.allows(table, asked)?;
+            match &asked.clock {
+                Some(clock) if here.clock.is_none() => unrecorded::check_clock(connection, table, clock),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// What a table is a copy of, in words, such as `project 12345 in region us, UTC`. `None` if
+    /// that was never recorded, or if there is no such table.
+    pub fn source_of(&self, table: &str) -> Result<Option<String>> {
+        let tables = self.list_tables()?;
+        let Some(known) = tables.iter().find(|known| known.name.eq_ignore_ascii_case(table)) else {
+            return Ok(None);
+        };
+        self.with_reader(|connection| Ok(Definition::load(connection, &known.name)?.in_words()))
+    }
+
+    /// How many lines that were meant for a table could not be stored, by the word for the reason.
+    /// They are in `_quarantine`.
+    pub fn refused_lines(&self, table: &str) -> Result<BTreeMap<String, u64>> {
+        let rows = self.execute_rows(
+            "SELECT reason, count(*) FROM _quarantine WHERE table_name = ? GROUP BY reason",
+            &[Value::Text(table.to_owned())],
+        )?;
+        Ok(rows.rows.iter().map(|row| (row[0].to_text(), count(&row[1]))).collect())
+    }
+
+    /// The filters of a table that exists.
+    pub(crate) fn table_filters(&self, table: &str) -> Result<TableFilters> {
+        let known = self.execute_rows(
+            "SELECT filter_hash, filters, filter_events, filter_where, from_date FROM _tables WHERE table_name = ?",
+            &[Value::Text(table.to_owned())],
+        )?;
+        let row = known.rows.first().map(Vec::as_slice).unwrap_or_default();
+        let text = |at: usize| row.get(at).and_then(Value::as_str).map(str::to_owned);
+        Ok(TableFilters {
+            hash: text(0).unwrap_or_default(),
+            text: text(1).unwrap_or_default(),
+            events: text(2).and_then(|names| serde_json::from_str(&names).ok()).unwrap_or_default(),
+            filter: text(3),
+            from: match row.get(4) {
+                Some(Value::Date(day)) => Some(*day),
+                _ => None,
+            },
+        })
+    }
+
+    /// The days of a table as they stand under the table's own filters, both ends inclusive.
+    pub(crate) fn ledger_days(&self, table: &str, from: Date, to: Date) -> Result<BTreeMap<Date, LedgerDay>> {
+        let rows = self.execute_rows(
+            "SELECT day, state, row_count, fetched_at FROM _ledger
+             WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+               AND filter_hash = (SELECT max(filter_hash) FROM _tables t WHERE t.table_name = _ledger.table_name)",
+            &[Value::Text(table.to_owned()), Value::Date(from), Value::Date(to)],
+        )?;
+        let days = rows.rows.iter().filter_map(|row| match row[0] {
+            Value::Date(day) => {
+                let state = DayState::from_str(row[1].as_str().unwrap_or_default());
+                Some((day, LedgerDay { state, rows: count(&row[2]), fetched_at: timestamp(&row[3]) }))
+            }
+            _ => None,
+        });
+        Ok(days.collect())
+    }
+
+    /// Rows and bytes that the days of a table had when they were fetched.
+    pub(crate) fn ledger_sizes(&self, table: &str) -> Result<BTreeMap<Date, (u64, u64)>> {
+        let rows = self.execute_rows(
+            "SELECT day, CAST(sum(row_count + duplicates) AS BIGINT), CAST(sum(bytes) AS BIGINT) FROM _ledger
+             WHERE table_name = ? AND state NOT IN ('partial', 'unavailable') GROUP BY day",
+            &[Value::Text(table.to_owned())],
+        )?;
+        let days = rows.rows.iter().filter_map(|row| match row[0] {
+            Value::Date(day) => Some((day, (count(&row[1]), count(&row[2])))),
+            _ => None,
+        });
+        Ok(days.collect())
+    }
+
+    /// Whether some of these days are in the table under other filters, too.
+    pub(crate) fn has_other_filters(&self, table: &str, from: Date, to: Date, hash: &str) -> Result<bool> {
+        let others = self.execute_rows(
+            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ? AND state <> 'unavailable'
+                AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
+            &[
+                Value::Text(table.to_owned()),
+                Value::Text(hash.to_owned()),
+                Value::Date(from),
+                Value::Date(to),
+            ],
+        )?;
+        Ok(others.rows[0][0].as_i64() != Some(0))
+    }
+}
+
+fn count(value: &Value) -> u64 {
+    value.as_i64().unwrap_or_default().unsigned_abs()
+}
