@@ -403,3 +403,22 @@ fn a_decoder_goes_to_another_thread() {
     });
     assert_eq!(batch.join().unwrap().rows.num_rows(), 1);
 }
+
+#[test]
+fn what_was_not_asked_for_is_refused_by_the_time_in_utc() {
+    // 1 June 2024 in Tokyo: from 15:00 UTC of the day before.
+    let start = 1_717_167_600_000_000;
+    let day = 86_400_000_000;
+    let clock = ProjectClock::new("Asia/Tokyo", ClockMode::LocalAsUtc).unwrap();
+    let options = DecodeOptions { clock, within: Some((start, start + day)), ..DecodeOptions::default() };
+    let mut decoder = EventDecoder::new(options);
+    let first = 1_717_200_000;
+    for (number, time) in [first - 1, first, first + 86_399, first + 86_400].into_iter().enumerate() {
+        let line = format!(r#"{{"event":"e","properties":{{"time":{time}}}}}"#);
+        decoder.push(line.as_bytes(), number as u64 + 1);
+    }
+    let batch = decoder.finish_batch();
+    let refused: Vec<_> = batch.rejects.iter().map(|reject| (reject.line, reject.reason)).collect();
+    assert_eq!(refused, [(1, RejectReason::OtherDay), (4, RejectReason::OtherDay)]);
+    assert_eq!((batch.rows.num_rows(), batch.lines), (2, 4));
+}

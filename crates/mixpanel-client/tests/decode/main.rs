@@ -238,8 +238,18 @@ proptest! {
 #[test]
 fn every_reason_has_words() {
     use RejectReason::*;
-    let reasons =
-        [TooLong, NotUtf8, NotJson, LoneSurrogate, NoEvent, NoProperties, NoTime, BadTime, BadDistinctId];
+    let reasons = [
+        TooLong,
+        NotUtf8,
+        NotJson,
+        LoneSurrogate,
+        NoEvent,
+        NoProperties,
+        NoTime,
+        BadTime,
+        OtherDay,
+        BadDistinctId,
+    ];
     let mut words: Vec<_> = reasons.iter().map(|reason| (reason.to_string(), reason.as_str())).collect();
     words.sort();
     words.dedup_by_key(|words| words.1);

@@ -72,7 +72,7 @@ fn a_file_from_the_future_is_refused() {
     storage.execute("UPDATE _format SET version = 99").unwrap();
     drop(storage);
     let error = StorageEngine::open(&path).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::NewerFormat { found: 99, supported: 3, .. }), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::NewerFormat { found: 99, supported: 4, .. }), "{error:?}");
 }
 
 #[test]
