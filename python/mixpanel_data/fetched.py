@@ -349,11 +349,11 @@ class DayCoverage(Plain):
     """One project day.
 
     ``status`` is ``complete``, ``empty``, ``partial``, ``stale`` (late events may be lacking),
-    ``unavailable`` (before the history that the project's plan keeps) or ``missing``.
+    ``changed`` (rows have gone since it was fetched), ``unavailable`` (before the history that the project's plan keeps) or ``missing``.
     """
 
     day: str
-    status: Literal["complete", "empty", "partial", "stale", "unavailable", "missing"]
+    status: Literal["complete", "empty", "partial", "stale", "changed", "unavailable", "missing"]
     rows: int
     fetched_at: datetime | None
 
@@ -391,6 +391,7 @@ class Coverage(Plain, Tabular):
             "empty": "tab:gray",
             "partial": "tab:orange",
             "stale": "tab:olive",
+            "changed": "tab:purple",
             "unavailable": "tab:brown",
             "missing": "tab:red",
         }

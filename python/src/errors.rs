@@ -114,6 +114,10 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             advise("fetch into another table, or use append=True or replace=True");
             "FilterMismatchError"
         }
+        Data::Protected { .. } => {
+            advise("drop() removes a table; tables of your own have names without an underscore in front");
+            "InvalidArgumentError"
+        }
         Data::DefinitionMismatch { table, part, existing, requested } => {
             fields.set_item("table_name", table)?;
             fields.set_item("existing", existing)?;

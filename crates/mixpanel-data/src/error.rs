@@ -134,6 +134,12 @@ pub enum ErrorKind {
         /// What was attempted.
         what: String,
     },
+    /// SQL would have changed the records of this library, or its tables and views: what is here,
+    /// day by day, would no longer be true. Nothing was changed.
+    Protected {
+        /// Whether the caller's own transaction was rolled back for it.
+        in_transaction: bool,
+    },
     /// The file system says no: permission denied.
     PermissionDenied {
         /// The file or folder.
@@ -386,6 +392,16 @@ impl fmt::Display for Error {
                 write!(f, "{} has format {found}; this version reads up to {supported}", path.display())
             }
             ErrorKind::ReadOnly { what } => write!(f, "opened for reading only: {what}"),
+            ErrorKind::Protected { in_transaction } => {
+                f.write_str(
+                    "SQL may read the records of this library, and not change them or its tables and views",
+                )?;
+                f.write_str(if *in_transaction {
+                    "; the transaction was rolled back"
+                } else {
+                    "; nothing was changed"
+                })
+            }
             ErrorKind::PermissionDenied { path } => write!(f, "permission denied: {}", path.display()),
             ErrorKind::DiskFull { message } => write!(f, "no room left to write: {message}"),
             ErrorKind::Io { what } => write!(f, "file system error: {what}"),

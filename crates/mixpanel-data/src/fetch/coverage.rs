@@ -26,6 +26,8 @@ pub enum DayStatus {
     /// The day was fetched before late events can all have arrived, and not
     /// again for a while.
     Stale,
+    /// Rows of the day have gone since it was fetched, by SQL or by another program.
+    Changed,
     /// The day lies before the history that the project's plan keeps: Mixpanel
     /// said so less than thirty days ago.
     Unavailable,
@@ -113,6 +115,7 @@ pub(crate) fn coverage(
     freshness: Freshness,
 ) -> Result<Coverage> {
     let known = storage.ledger_days(table, from, to)?;
+    let fewer = storage.days_with_fewer_rows(table, clock, (from, to))?;
     let days = days_of(from, to).map(|day| {
         let Some(entry) = known.get(&day) else {
             return DayCoverage { day, status: DayStatus::Missing, rows: 0, fetched_at: None };
@@ -120,6 +123,7 @@ pub(crate) fn coverage(
         let fetched_at = entry.fetched_at;
         let status = match entry.state {
             DayState::Partial => DayStatus::Partial,
+            DayState::Complete | DayState::Empty if fewer.contains(&day) => DayStatus::Changed,
             DayState::Unavailable if age(fetched_at, now).is_some_and(|age| age < UNAVAILABLE_FOR) => {
                 DayStatus::Unavailable
             }

@@ -22,6 +22,8 @@ pub enum DayReason {
     Missing,
     /// It was not over when it was fetched, or only a part of it was.
     Partial,
+    /// Rows of it have gone since it was fetched.
+    Changed,
     /// It was fetched so early that events may have arrived since.
     Stale,
 }

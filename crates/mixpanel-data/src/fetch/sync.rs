@@ -191,6 +191,7 @@ fn needs(days: &Coverage) -> impl Iterator<Item = (Date, DayReason)> {
     days.days.iter().filter_map(|day| match day.status {
         DayStatus::Missing => Some((day.day, DayReason::Missing)),
         DayStatus::Partial => Some((day.day, DayReason::Partial)),
+        DayStatus::Changed => Some((day.day, DayReason::Changed)),
         DayStatus::Stale => Some((day.day, DayReason::Stale)),
         DayStatus::Complete | DayStatus::Empty | DayStatus::Unavailable => None,
     })

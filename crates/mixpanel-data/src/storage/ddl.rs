@@ -66,6 +66,10 @@ COMMIT;
 "
 );
 
+/// Names after `_` of the tables above.
+pub(crate) const RECORDS: [&str; 7] =
+    ["format", "tables", "properties", "ledger", "quarantine", "held", "vanished_profiles"];
+
 /// Names after `_` that are our bookkeeping, and so cannot be tables.
 const RESERVED: [&str; 8] =
     ["format", "tables", "properties", "ledger", "quarantine", "metadata", "held", "vanished_profiles"];

@@ -14,6 +14,7 @@ use super::connection::{BatchSink, Interrupt, SqlConnection};
 use super::memory::{Compression, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
+use super::protect;
 use super::recovery::{Recovery, claim_for_reading, recover};
 use super::snapshot::Snapshot;
 use super::turn::Turns;
@@ -306,19 +307,28 @@ impl StorageEngine {
         schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
         batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        struct Sink<'a> {
-            schema: &'a mut dyn FnMut(SchemaRef) -> Result<()>,
-            batch: &'a mut dyn FnMut(RecordBatch) -> Result<()>,
-        }
-        impl BatchSink for Sink<'_> {
-            fn schema(&mut self, schema: SchemaRef) -> Result<()> {
-                (self.schema)(schema)
-            }
-            fn batch(&mut self, batch: RecordBatch) -> Result<()> {
-                (self.batch)(batch)
-            }
-        }
         self.with_reader(|connection| connection.query(sql, params, &mut Sink { schema, batch }))
+    }
+
+    /// The same for one statement that somebody typed. It may make tables of its own, and change
+    /// rows that were fetched, which [`changed_rows`](Self::changed_rows) notices; what would change
+    /// the records of this library (`_ledger`, `_tables` and the others), or its tables and views
+    /// themselves, is undone.
+    ///
+    /// # Errors
+    /// [`Protected`](ErrorKind::Protected), and those of the statement.
+    pub fn execute_protected(
+        &self,
+        sql: &str,
+        params: &[Value],
+        schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
+        batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let mut sink = Sink { schema, batch };
+        self.with_reader(|connection| match self.read_only {
+            true => connection.query(sql, params, &mut sink),
+            false => protect::run(connection, sql, params, &mut sink),
+        })
     }
 
     /// Runs a query and returns its rows as plain values. `params` fill `?`.
@@ -342,6 +352,22 @@ impl StorageEngine {
     /// Bytes that DuckDB's buffers use, as it reports them itself.
     pub fn memory_bytes(&self) -> Result<u64> {
         self.with_reader(|connection| Ok(memory_in_use(connection)?.0))
+    }
+}
+
+/// A result for two functions of a caller's.
+struct Sink<'a> {
+    schema: &'a mut dyn FnMut(SchemaRef) -> Result<()>,
+    batch: &'a mut dyn FnMut(RecordBatch) -> Result<()>,
+}
+
+impl BatchSink for Sink<'_> {
+    fn schema(&mut self, schema: SchemaRef) -> Result<()> {
+        (self.schema)(schema)
+    }
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        (self.batch)(batch)
     }
 }
 

@@ -10,8 +10,17 @@ use crate::types::{ColumnInfo, TableInfo, TableKind, TableMetadata, TableSchema}
 use crate::value::Value;
 
 impl StorageEngine {
-    /// The tables of events and profiles, sorted by name.
+    /// The tables of events and profiles, sorted by name, with the rows that they have.
     pub fn list_tables(&self) -> Result<Vec<TableInfo>> {
+        let mut tables = self.recorded_tables()?;
+        for table in &mut tables {
+            table.row_count = self.rows_of(&table.name)?.unwrap_or(0);
+        }
+        Ok(tables)
+    }
+
+    /// The same, with the rows that were written.
+    pub(super) fn recorded_tables(&self) -> Result<Vec<TableInfo>> {
         if !self.has_format()? {
             return Ok(Vec::new());
         }
@@ -31,7 +40,7 @@ impl StorageEngine {
 
     /// One table; names are compared as DuckDB does, without regard to case.
     pub(crate) fn table(&self, name: &str) -> Result<TableInfo> {
-        let tables = self.list_tables()?;
+        let tables = self.recorded_tables()?;
         let existing: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
         tables
             .into_iter()

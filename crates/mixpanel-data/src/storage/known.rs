@@ -1,14 +1,18 @@
 //! What is recorded of a table, for whoever plans a fetch: its definition, its filters, its days.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use mixpanel_client::time::ProjectClock;
 
+use super::chunk::start_of;
+use super::ddl::{ident, physical};
 use super::definition::Definition;
 use super::engine::StorageEngine;
 use super::introspect::timestamp;
 use super::ledger::DayState;
+use super::quarters::Quarters;
 use super::unrecorded;
 use crate::error::Result;
 use crate::value::Value;
@@ -68,6 +72,59 @@ impl StorageEngine {
             &[Value::Text(table.to_owned())],
         )?;
         Ok(rows.rows.iter().map(|row| (row[0].to_text(), count(&row[1]))).collect())
+    }
+
+    /// Tables whose rows are not as many as were written: what SQL or another program has added, or,
+    /// below zero, removed.
+    pub fn changed_rows(&self) -> Result<Vec<(String, i64)>> {
+        let mut changed = Vec::new();
+        for table in self.recorded_tables()? {
+            let rows = self.rows_of(&table.name)?.map_or(0, |rows| rows as i64);
+            let difference = rows - table.row_count as i64;
+            if difference != 0 {
+                changed.push((table.name, difference));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Days between two, both included, of which rows have gone since they were fetched. It costs
+    /// nothing while the table has as many rows as were written.
+    pub(crate) fn days_with_fewer_rows(
+        &self,
+        table: &str,
+        clock: &ProjectClock,
+        (from, to): (Date, Date),
+    ) -> Result<BTreeSet<Date>> {
+        if !self.changed_rows()?.iter().any(|(changed, _)| changed == table) {
+            return Ok(BTreeSet::new());
+        }
+        let counted = self.execute_rows(
+            "SELECT day, CAST(sum(row_count) AS BIGINT) FROM _ledger
+             WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) GROUP BY day",
+            &[Value::Text(table.to_owned()), Value::Date(from), Value::Date(to)],
+        )?;
+        let there = match self.rows_of(table)? {
+            Some(_) => self.with_reader(|connection| Quarters::of(connection, table))?,
+            None => Quarters::default(),
+        };
+        let fewer = counted.rows.iter().filter_map(|row| match row[0] {
+            Value::Date(day) => {
+                let end = start_of(day.tomorrow().unwrap_or(Date::MAX), clock);
+                (there.between(start_of(day, clock), end) < count(&row[1])).then_some(day)
+            }
+            _ => None,
+        });
+        Ok(fewer.collect())
+    }
+
+    /// The rows that a table has; `None` if somebody has dropped it.
+    pub(super) fn rows_of(&self, table: &str) -> Result<Option<u64>> {
+        let name = physical(table);
+        if !self.table_exists(&name)? {
+            return Ok(None);
+        }
+        Ok(Some(count(&self.execute_scalar(&format!("SELECT count(*) FROM {}", ident(&name)))?)))
     }
 
     /// The filters of a table that exists.

@@ -8,13 +8,11 @@ use jiff::civil::Date;
 
 use super::chunk::start_of;
 use super::connection::SqlConnection;
-use super::ddl::{ident, physical};
 use super::definition::Clock;
+use super::quarters::{QUARTER, Quarters};
 use crate::error::{DefinitionPart, ErrorKind, Result};
 use crate::value::Value;
 
-/// Offsets of time zones are multiples of this.
-const QUARTER: i64 = 900_000_000;
 const HOUR: i64 = 4 * QUARTER;
 
 /// Offsets from UTC reach from -12 to +14 hours.
@@ -111,38 +109,4 @@ fn counted_days(connection: &mut dyn SqlConnection, table: &str) -> Result<BTree
         _ => None,
     });
     Ok(days.collect())
-}
-
-/// How many rows there are up to each quarter of an hour.
-struct Quarters(Vec<(i64, u64)>);
-
-impl Quarters {
-    fn of(connection: &mut dyn SqlConnection, table: &str) -> Result<Self> {
-        let rows = connection.rows(
-            &format!(
-                "SELECT epoch_us(event_time) // {QUARTER} AS quarter, count(*) FROM {} GROUP BY 1 ORDER BY 1",
-                ident(&physical(table))
-            ),
-            &[],
-        )?;
-        let mut sum = 0;
-        let sums = rows.iter().filter_map(|row| {
-            sum += row[1].as_i64()?.unsigned_abs();
-            Some((row[0].as_i64()?, sum))
-        });
-        Ok(Quarters(sums.collect()))
-    }
-
-    /// Rows from `from` on, before `to`: microseconds.
-    fn between(&self, from: i64, to: i64) -> u64 {
-        self.before(to) - self.before(from)
-    }
-
-    fn before(&self, time: i64) -> u64 {
-        let quarter = time.div_euclid(QUARTER);
-        match self.0.partition_point(|(at, _)| *at < quarter) {
-            0 => 0,
-            at => self.0[at - 1].1,
-        }
-    }
 }

@@ -19,6 +19,7 @@ mod no_files;
 mod odd_lines;
 mod plan;
 mod profiles;
+mod protected;
 mod recovery;
 mod regrouped;
 mod snapshot;

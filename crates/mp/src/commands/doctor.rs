@@ -144,8 +144,19 @@ fn database(args: &args::Doctor, reader: Reader<'_>) -> Finding {
         }
         Err(error) => return failed(check, &error),
     };
-    match reader.env.databases().existing(&path, true).and_then(|workspace| workspace.tables()) {
-        Ok(tables) => ok(check, format!("{}, {} tables", path.display(), tables.len())),
+    let looked = reader.env.databases().existing(&path, true);
+    match looked.and_then(|workspace| Ok((workspace.tables()?, workspace.storage().changed_rows()?))) {
+        Ok((tables, changed)) if changed.is_empty() => {
+            ok(check, format!("{}, {} tables", path.display(), tables.len()))
+        }
+        Ok((_, changed)) => {
+            let told = changed.iter().map(|(table, difference)| match difference {
+                ..0 => format!("{} rows of {table} have gone since they were fetched", -difference),
+                _ => format!("{difference} rows of {table} are from somewhere else"),
+            });
+            let told = told.collect::<Vec<_>>().join("; ");
+            note(check, format!("{}: {told}", path.display()), "`mp sync` fetches days again that lack rows")
+        }
         Err(error) if matches!(error.kind(), ErrorKind::DatabaseNotFound { .. }) => note(
             check,
             format!("{} is not there yet", path.display()),

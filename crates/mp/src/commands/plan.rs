@@ -115,11 +115,15 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
         (
             "to fetch",
             format!(
-                "{} days: {} in requests for missing ones, {} for partial, {} for stale",
+                "{} days: {} in requests for missing ones, {} for partial, {} for stale{}",
                 plan.days(),
                 count(DayReason::Missing),
                 count(DayReason::Partial),
-                count(DayReason::Stale)
+                count(DayReason::Stale),
+                match count(DayReason::Changed) {
+                    0 => String::new(),
+                    changed => format!(", {changed} with rows gone"),
+                }
             ),
         ),
         (

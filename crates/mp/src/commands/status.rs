@@ -12,11 +12,12 @@ use crate::error::Error;
 use crate::output;
 use crate::ui::thousands;
 
-const STATUSES: [(DayStatus, char, &str); 6] = [
+const STATUSES: [(DayStatus, char, &str); 7] = [
     (DayStatus::Complete, '█', "complete"),
     (DayStatus::Empty, '·', "empty"),
     (DayStatus::Partial, '▒', "partial"),
     (DayStatus::Stale, '▓', "stale"),
+    (DayStatus::Changed, '?', "with rows gone"),
     (DayStatus::Unavailable, '×', "beyond the plan's history"),
     (DayStatus::Missing, '_', "missing"),
 ];
@@ -50,6 +51,7 @@ struct Shown<'a> {
     empty: usize,
     partial: usize,
     stale: usize,
+    changed: usize,
     unavailable: usize,
     missing: usize,
     rows: u64,
@@ -70,6 +72,7 @@ impl<'a> Shown<'a> {
             empty: coverage.count(DayStatus::Empty),
             partial: coverage.count(DayStatus::Partial),
             stale: coverage.count(DayStatus::Stale),
+            changed: coverage.count(DayStatus::Changed),
             unavailable: coverage.count(DayStatus::Unavailable),
             missing: coverage.count(DayStatus::Missing),
             rows: coverage.rows(),

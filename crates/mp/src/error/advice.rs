@@ -34,7 +34,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 43] = [
+pub(crate) const CODES: [(&str, u8, bool); 44] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -67,6 +67,7 @@ pub(crate) const CODES: [(&str, u8, bool); 43] = [
     ("OUT_OF_MEMORY", 8, false),
     ("PARTIAL", 11, true),
     ("PLAN_LIMIT", 10, false),
+    ("PROTECTED", 3, false),
     ("QUERY_FAILED", 3, false),
     ("QUERY_NOT_FOUND", 4, false),
     ("RATE_LIMITED", 5, true),
@@ -200,7 +201,14 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
             of("NOT_A_DATABASE", 1).hint("--db with a file that `mp fetch` made; this one was not touched")
         }
         Data::NewerFormat { .. } => of("NEWER_FORMAT", 1).hint("use the newer `mp` that wrote this file"),
-        Data::ReadOnly { .. } => of("READ_ONLY", 1).hint("`mp sql --write` opens the database for writing"),
+        Data::ReadOnly { .. } => of("READ_ONLY", 1).hint(
+            "`mp sql --write` opens the database for writing, for tables and views of your own; what was fetched \
+             is fetched again by `mp sync`",
+        ),
+        Data::Protected { .. } => of("PROTECTED", 3).hint(
+            "`mp inspect drop` removes a table, `mp fetch events … --replace` begins it anew; tables of your own \
+             have names without an underscore in front",
+        ),
         Data::PermissionDenied { .. } => {
             of("IO_ERROR", 9).hint("check who owns the file and its folder, or use --db PATH elsewhere")
         }

@@ -43,15 +43,21 @@ fn a_sync_fetches_what_is_missing_and_then_nothing() {
 
     // A hole is seen, planned with its size, and filled.
     let middle = first.checked_add(jiff::Span::new().days(7)).unwrap().to_string();
-    place.ok([
-        "sql",
-        "--db",
-        DB,
-        "--write",
-        &format!(
-            "DELETE FROM _events WHERE CAST(event_time AS DATE) = '{middle}'; DELETE FROM _ledger WHERE day = '{middle}'"
-        ),
-    ]);
+    let gone = format!("DELETE FROM _events WHERE CAST(event_time AS DATE) = '{middle}'");
+    let books = format!("DELETE FROM _ledger WHERE day = '{middle}'");
+    place
+        .run(["sql", "--db", DB, "--write", &books])
+        .fails(3, &["SQL may read the records", "nothing was changed"]);
+    place.run(["sql", "--db", DB, &gone]).fails(1, &["read-only", "mp sync"]);
+    place.ok(["sql", "--db", DB, "--write", &gone]);
+    let status = json(&place.ok(with("status")));
+    assert_eq!((&status["changed"], &status["missing"]), (&json!(1), &json!(0)), "{status}");
+    let doctor = place.run(["doctor", "--db", DB]);
+    assert!(doctor.stdout.contains("rows of events have gone"), "{doctor:?}");
+    // Another program may do anything.
+    let other = mixpanel_data::StorageEngine::open(place.here(DB)).unwrap();
+    other.execute(&books).unwrap();
+    drop(other);
     let status = json(&place.ok(with("status")));
     assert_eq!((&status["missing"], &status["gaps"]), (&json!(1), &json!([[middle, middle]])));
     let calendar = place.ok([&with("status")[..], &["--format", "table"]].concat());

@@ -21,7 +21,7 @@ pub(crate) fn answer(
     // The two callbacks take turns, and what stops them is not always an error of the engine.
     let state = RefCell::new((page, None::<Error>));
     let stop = || -> mixpanel_data::Result<()> { Err(ErrorKind::Cancelled.into()) };
-    let outcome = storage.execute_streaming_with(
+    let outcome = storage.execute_protected(
         &statement.sql,
         values,
         &mut |schema| {
@@ -53,7 +53,7 @@ pub(crate) fn answer(
 
 /// Runs a statement for its effect.
 pub(crate) fn perform(storage: &StorageEngine, statement: &Statement, values: &[Value]) -> Result<(), Error> {
-    Ok(storage.execute_streaming_with(&statement.sql, values, &mut |_| Ok(()), &mut |_| Ok(()))?)
+    Ok(storage.execute_protected(&statement.sql, values, &mut |_| Ok(()), &mut |_| Ok(()))?)
 }
 
 /// Which columns of a query are JSON, as far as can be told without running it: the engine's

@@ -7,7 +7,7 @@ pub(crate) mod statements;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use mixpanel_data::{Value, Workspace};
+use mixpanel_data::{Value, Workspace, value_at};
 
 use super::Reader;
 use crate::args;
@@ -32,7 +32,15 @@ pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
 /// `mp query sql --scalar`: the first cell of the result.
 pub(crate) fn scalar(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
     let workspace = reader.signals.guard(open(&args.answer.target, reader)?);
-    let value = workspace.sql_scalar(&query(args, reader.signals)?)?;
+    let mut first = None;
+    let query = query(args, reader.signals)?;
+    workspace.storage().execute_protected(&query, &[], &mut |_| Ok(()), &mut |batch| {
+        if first.is_none() && batch.num_rows() > 0 && batch.num_columns() > 0 {
+            first = Some(value_at(batch.column(0), 0));
+        }
+        Ok(())
+    })?;
+    let value = first.unwrap_or(Value::Null);
     output::scalar(&args.answer.output, reader.ui, &value)
 }
 
