@@ -66,6 +66,29 @@ for crate in openssl openssl-sys native-tls; do
     verdict "$crate is absent; TLS is rustls" '' "$(locked "$crate")"
 done
 
+# What the two workspaces share is compiled once, and is the same code, if they
+# have one profile and one version of each crate. Crates of ours are members of
+# one of them alone, and only that one has a DuckDB.
+profile() { # manifest
+    sed -n '/^\[profile\.dev\]/,/^\[profile\.release\]/p' "$1" | grep ' = ' |
+        grep -vE '^((lib)?duckdb(-sys)?|mixpanel-client|mixpanel-data|mp|overflow-checks = true$|strip) =' | sort -u
+}
+
+other_versions() { # lock file, the one it is to agree with
+    awk '/^name = / { name = $3 } /^version = / { print name, $3 }' "$2" "$1" | sort | uniq -u >"$differences"
+    awk '/^name = / { print $3 }' "$2" | sort -u >"$names"
+    awk '/^name = / { name = $3 } /^version = / { print name, $3 }' "$1" | sort -u |
+        grep -Fxf "$differences" | while read -r name version; do
+            if grep -qFx "$name" "$names"; then echo "$name $version"; fi
+        done | paste -sd ' ' -
+}
+
+differences=$(mktemp) names=$(mktemp)
+trap 'rm -f "$differences" "$names"' EXIT
+verdict 'the Python package has the profile of the workspace' "$(profile Cargo.toml)" "$(profile python/Cargo.toml)"
+verdict 'the Python package has the versions of the workspace' '' "$(other_versions python/Cargo.lock Cargo.lock)"
+verdict 'the Python package has no DuckDB of its own' '' "$(grep -x 'name = "libduckdb-sys"' python/Cargo.lock || true)"
+
 if [ "$failures" -gt 0 ]; then
     printf '%s layer rules are broken; ARCHITECTURE.md says what they are for\n' "$failures"
     exit 1
