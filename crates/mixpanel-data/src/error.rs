@@ -169,6 +169,17 @@ pub enum ErrorKind {
         /// DuckDB's message.
         message: String,
     },
+    /// SQL that would change a setting which is the same in every session.
+    FixedSetting {
+        /// The setting's name in DuckDB.
+        name: &'static str,
+        /// The value that it has.
+        value: &'static str,
+        /// The value that it was to get.
+        wanted: String,
+    },
+    /// SQL that needs DuckDB's ICU extension, which this build does not have.
+    NoIcu,
     /// The engine was closed.
     Closed,
     /// A call from within another one, by its iterator or callback, that needs the connection which
@@ -411,6 +422,12 @@ impl fmt::Display for Error {
             ErrorKind::OutOfMemory { message, spilling: true } => write!(f, "out of memory: {message}"),
             ErrorKind::Query { class, message } if class.is_empty() => f.write_str(message),
             ErrorKind::Query { class, message } => write!(f, "{class} error: {message}"),
+            ErrorKind::FixedSetting { name, value, wanted } => {
+                write!(f, "{name} is '{value}' in every session, and cannot be set to '{wanted}'")
+            }
+            ErrorKind::NoIcu => {
+                f.write_str("this needs DuckDB's ICU extension, which this build does not have")
+            }
             ErrorKind::Closed => f.write_str("the storage engine is closed"),
             ErrorKind::Nested { purpose } => write!(
                 f,

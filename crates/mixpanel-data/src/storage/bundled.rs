@@ -10,6 +10,7 @@ use duckdb::types::{TimeUnit, Value as DuckValue};
 use super::connection::{BatchSink, Interrupt, SqlConnection, Target, error_of_reader, insert_sql};
 use super::database::Database;
 use super::feed::Opened;
+use super::session::refuse_changes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
@@ -46,10 +47,12 @@ pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<B
 
 impl SqlConnection for Bundled {
     fn execute(&mut self, sql: &str) -> Result<()> {
+        refuse_changes(&self.database, sql)?;
         self.connection.execute_batch(sql).map_err(classify)
     }
 
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
+        refuse_changes(&self.database, sql)?;
         let mut statement = self.connection.prepare(sql).map_err(classify)?;
         let params: Vec<DuckValue> = params.iter().map(parameter).collect::<Result<_>>()?;
         let stream = statement.stream_arrow(duckdb::params_from_iter(params)).map_err(classify)?;

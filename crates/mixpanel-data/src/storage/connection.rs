@@ -186,6 +186,11 @@ fn kind_of(message: &str) -> ErrorKind {
     };
     let text = rest.trim().to_owned();
     let full_disk = ["No space left on device", "File too large", "Disk quota exceeded"];
+    let lower = rest.to_ascii_lowercase();
+    let icu = ["icu extension", "extension 'icu", "extension \"icu\"", "icu_collate"];
+    if icu.iter().any(|sign| lower.contains(sign)) {
+        return ErrorKind::NoIcu;
+    }
     match class {
         "INTERRUPT" => ErrorKind::Cancelled,
         "Out of Memory" => ErrorKind::OutOfMemory { message: text, spilling: true },

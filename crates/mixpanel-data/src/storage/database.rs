@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 use duckdb::{Connection, Error, Result, ffi};
 
+use super::functions::casts;
+use super::session;
+
 /// An open database. Closed when the last connection is gone.
 pub(super) struct Database {
     raw: ffi::duckdb_database,
@@ -47,13 +50,13 @@ impl Database {
             return Err(Error::DuckDBFailure(ffi::Error::new(state), take_text(message)));
         }
         let mut database = Database { raw, icu: false };
-        // The setting is ICU's. The session is in UTC on every machine.
-        database.icu = database.connect()?.execute_batch("SET GLOBAL TimeZone = 'UTC'").is_ok();
+        database.icu = session::settle(&database.connect()?);
         let database = Arc::new(database);
         let connection = database.connect_raw()?;
         if !database.icu {
-            Self::register_casts(&connection)?;
+            session::register(&connection)?;
         }
+        casts::register(&connection, !database.icu)?;
         super::feed::register(&connection)?;
         drop(connection);
         Ok(database)
@@ -68,7 +71,10 @@ impl Database {
     /// A new connection. It must not outlive the database.
     pub(super) fn connect(&self) -> Result<Connection> {
         // SAFETY: the database is open.
-        unsafe { Connection::open_from_raw(self.raw) }
+        let connection = unsafe { Connection::open_from_raw(self.raw)? };
+        // Fails where the configuration is locked, and then nobody can change it.
+        let _ = session::settle_session(&connection);
+        Ok(connection)
     }
 
     /// A connection for DuckDB's C functions.
@@ -78,32 +84,6 @@ impl Database {
         let state = unsafe { ffi::duckdb_connect(self.raw, &mut connection) };
         check(state, "connecting")?;
         Ok(RawConnection { connection, _database: Arc::clone(self) })
-    }
-
-    fn register_casts(connection: &RawConnection) -> Result<()> {
-        let from = ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ;
-        let casts = [
-            (ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE, to_date as Cast),
-            (ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME, to_time as Cast),
-        ];
-        casts.into_iter().try_for_each(|(to, cast)| {
-            // SAFETY: the objects are made and destroyed here; the callback has
-            // the signature that DuckDB calls, and the types it was written for.
-            let state = unsafe {
-                let mut function = ffi::duckdb_create_cast_function();
-                let mut source = ffi::duckdb_create_logical_type(from);
-                let mut target = ffi::duckdb_create_logical_type(to);
-                ffi::duckdb_cast_function_set_source_type(function, source);
-                ffi::duckdb_cast_function_set_target_type(function, target);
-                ffi::duckdb_cast_function_set_function(function, Some(cast));
-                let state = ffi::duckdb_register_cast_function(connection.raw(), function);
-                ffi::duckdb_destroy_logical_type(&mut source);
-                ffi::duckdb_destroy_logical_type(&mut target);
-                ffi::duckdb_destroy_cast_function(&mut function);
-                state
-            };
-            check(state, "registering a cast")
-        })
     }
 }
 
@@ -166,7 +146,7 @@ pub(super) fn check(state: ffi::duckdb_state, what: &str) -> Result<()> {
 }
 
 /// A message of DuckDB's, freed.
-fn take_text(message: *mut std::os::raw::c_char) -> Option<String> {
+pub(super) fn take_text(message: *mut std::os::raw::c_char) -> Option<String> {
     if message.is_null() {
         return None;
     }
@@ -175,79 +155,5 @@ fn take_text(message: *mut std::os::raw::c_char) -> Option<String> {
         let text = CStr::from_ptr(message).to_string_lossy().into_owned();
         ffi::duckdb_free(message.cast());
         Some(text)
-    }
-}
-
-type Cast = unsafe extern "C" fn(
-    ffi::duckdb_function_info,
-    ffi::idx_t,
-    ffi::duckdb_vector,
-    ffi::duckdb_vector,
-) -> bool;
-
-/// Reads instants (microseconds) and writes what `f` makes of them; `None` and
-/// NULL become NULL.
-///
-/// # Safety
-/// `input` must be a vector of TIMESTAMPTZ and `output` one of `T`'s type, both
-/// of at least `count` rows.
-unsafe fn convert<T>(
-    count: ffi::idx_t,
-    input: ffi::duckdb_vector,
-    output: ffi::duckdb_vector,
-    f: impl Fn(i64) -> Option<T>,
-) -> bool {
-    // SAFETY: the caller's promise; validity masks are as long as the vectors.
-    unsafe {
-        let source = ffi::duckdb_vector_get_data(input).cast::<i64>();
-        let target = ffi::duckdb_vector_get_data(output).cast::<T>();
-        let validity = ffi::duckdb_vector_get_validity(input);
-        for row in 0..count {
-            let present = validity.is_null() || ffi::duckdb_validity_row_is_valid(validity, row);
-            match present.then(|| source.add(row as usize).read()).and_then(&f) {
-                Some(value) => target.add(row as usize).write(value),
-                None => {
-                    ffi::duckdb_vector_ensure_validity_writable(output);
-                    ffi::duckdb_validity_set_row_invalid(ffi::duckdb_vector_get_validity(output), row);
-                }
-            }
-        }
-    }
-    true
-}
-
-const DAY: i64 = 86_400_000_000;
-
-/// The day in UTC; infinities stay infinite.
-fn day(micros: i64) -> i32 {
-    match micros {
-        i64::MAX => i32::MAX,
-        micros if micros == -i64::MAX => -i32::MAX,
-        // The range of timestamps is 106 million days.
-        micros => micros.div_euclid(DAY) as i32,
-    }
-}
-
-unsafe extern "C" fn to_date(
-    _: ffi::duckdb_function_info,
-    count: ffi::idx_t,
-    input: ffi::duckdb_vector,
-    output: ffi::duckdb_vector,
-) -> bool {
-    // SAFETY: DuckDB calls this for TIMESTAMPTZ to DATE, a 32-bit number of days.
-    unsafe { convert::<i32>(count, input, output, |micros| Some(day(micros))) }
-}
-
-unsafe extern "C" fn to_time(
-    _: ffi::duckdb_function_info,
-    count: ffi::idx_t,
-    input: ffi::duckdb_vector,
-    output: ffi::duckdb_vector,
-) -> bool {
-    // SAFETY: DuckDB calls this for TIMESTAMPTZ to TIME, 64-bit microseconds of the day.
-    unsafe {
-        convert::<i64>(count, input, output, |micros| {
-            (!super::functions::is_infinite(micros)).then(|| micros.rem_euclid(DAY))
-        })
     }
 }

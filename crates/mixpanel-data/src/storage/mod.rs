@@ -36,6 +36,8 @@ mod quarters;
 mod records;
 mod recovery;
 mod refill;
+#[cfg(feature = "duckdb")]
+mod session;
 mod snapshot;
 mod stream;
 mod turn;

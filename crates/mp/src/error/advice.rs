@@ -220,6 +220,12 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
         Data::OutOfMemory { .. } => of("OUT_OF_MEMORY", 8).hint("ask for fewer columns or rows at once"),
         Data::Query { class, .. } => Advice { hint: query_hint(class), ..of("QUERY_FAILED", 3) },
         Data::Closed | Data::Nested { .. } => of("ERROR", 1),
+        Data::FixedSetting { name: "TimeZone", wanted, .. } => of("QUERY_FAILED", 3).hint(format!(
+            "name the zone in the query: event_time AT TIME ZONE 'UTC' AT TIME ZONE '{wanted}'"
+        )),
+        Data::FixedSetting { .. } => of("QUERY_FAILED", 3).hint("leave the setting out"),
+        Data::NoIcu => of("QUERY_FAILED", 3)
+            .hint("cast to TIMESTAMP first, which is the time in UTC (t::TIMESTAMP); or AT TIME ZONE"),
         Data::Cancelled => of("INTERRUPTED", 130),
         Data::NoCredentials => of("AUTH_MISSING", 6).hint("set MP_USERNAME, MP_SECRET and MP_PROJECT_ID"),
         Data::Rejected { .. } => of("REJECTED", 1)

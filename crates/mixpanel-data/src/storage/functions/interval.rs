@@ -18,7 +18,9 @@ pub(super) fn register(connection: &Connection) -> duckdb::Result<()> {
     for name in ["current_date", "today"] {
         connection.register_scalar_function::<Today>(name)?;
     }
-    connection.register_scalar_function::<LocalTimestamp>("current_localtimestamp")
+    connection.register_scalar_function::<LocalTimestamp>("current_localtimestamp")?;
+    connection.register_scalar_function::<LocalTime>("current_localtime")?;
+    connection.register_scalar_function::<CurrentTime>("get_current_time")
 }
 
 /// DuckDB's physical INTERVAL.
@@ -116,7 +118,7 @@ fn exact(parameters: &[LogicalTypeId], result: LogicalTypeId) -> ScalarFunctionS
     ScalarFunctionSignature::exact(parameters.iter().map(|id| (*id).into()).collect(), result.into())
 }
 
-use LogicalTypeId::{Date, Interval, Timestamp as TimestampType, TimestampTZ};
+use LogicalTypeId::{Date, Interval, Time, TimeTZ, Timestamp as TimestampType, TimestampTZ};
 
 struct Plus;
 
@@ -195,5 +197,44 @@ impl VScalar for LocalTimestamp {
 
     fn signatures() -> Vec<ScalarFunctionSignature> {
         vec![exact(&[], TimestampType)]
+    }
+}
+
+fn time_of_day() -> i64 {
+    Timestamp::now().as_microsecond().rem_euclid(86_400_000_000)
+}
+
+/// `current_localtime()`, `localtime`: the time of day in UTC.
+struct LocalTime;
+
+impl VScalar for LocalTime {
+    type State = ();
+
+    fn invoke(_: &(), input: &mut DataChunkHandle, out: &mut dyn WritableVector) -> Fallible<()> {
+        write(&mut out.flat_vector(), &vec![Some(time_of_day()); input.len().max(1)]);
+        Ok(())
+    }
+
+    fn signatures() -> Vec<ScalarFunctionSignature> {
+        vec![exact(&[], Time)]
+    }
+}
+
+/// `get_current_time()`, `current_time`: the same, with the offset of UTC.
+struct CurrentTime;
+
+impl VScalar for CurrentTime {
+    type State = ();
+
+    fn invoke(_: &(), input: &mut DataChunkHandle, out: &mut dyn WritableVector) -> Fallible<()> {
+        /// DuckDB keeps the offset in the lower 24 bits, as seconds below this one.
+        const NO_OFFSET: i64 = 16 * 60 * 60 - 1;
+        let bits = time_of_day() << 24 | NO_OFFSET;
+        write(&mut out.flat_vector(), &vec![Some(bits); input.len().max(1)]);
+        Ok(())
+    }
+
+    fn signatures() -> Vec<ScalarFunctionSignature> {
+        vec![exact(&[], TimeTZ)]
     }
 }

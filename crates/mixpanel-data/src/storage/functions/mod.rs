@@ -8,31 +8,28 @@
 //!
 //! The session's time zone is UTC and cannot be changed.
 //!
-//! Covered, each with `TIMESTAMPTZ` arguments: `AT TIME ZONE` (and
-//! `timezone(zone, …)`) in both directions, `+` and `-` with an `INTERVAL`,
-//! `-` between two of them, `date_trunc`, `date_part`, `extract` and the part
-//! functions (`year(…)`, `hour(…)`, …), `date_diff`, `strftime`, `dayname`,
-//! `monthname`; casts to `DATE` and `TIME` (see [`super::database`]); and `current_date`, `today()`, `current_localtimestamp()`.
-//! Not covered: `SET TimeZone`, non-Gregorian calendars, `COLLATE` by locale,
-//! `make_timestamptz`, `time_bucket`, `range` and `generate_series` over
-//! `TIMESTAMPTZ`, `strptime` with `%Z`. For those, cast to `TIMESTAMP` first:
-//! `time_bucket(INTERVAL 1 DAY, t AT TIME ZONE 'UTC')`.
+//! What is covered is listed in the guide (`docs/guide/time-zones.md`), and the
+//! same there as with ICU, since all of it is what DuckDB's functions on plain
+//! `TIMESTAMP`s give in UTC: the test `time_zones.rs` compares them. What only ICU
+//! has is refused with what to write in its place ([`refused`]).
 
+pub(super) mod casts;
+mod format;
 mod interval;
+mod parts;
+mod refused;
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
 use duckdb::Connection;
 use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
-use jiff::civil::{Date, DateTime};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-use jiff::{Span, Timestamp};
 
 type Fallible<T> = Result<T, Box<dyn StdError>>;
 
@@ -40,29 +37,9 @@ type Fallible<T> = Result<T, Box<dyn StdError>>;
 pub(super) fn register(connection: &Connection) -> duckdb::Result<()> {
     connection.register_scalar_function::<AtTimeZone>("timezone")?;
     interval::register(connection)?;
-    for name in ["date_trunc", "datetrunc"] {
-        connection.register_scalar_function::<DateTrunc>(name)?;
-    }
-    for name in ["date_part", "datepart"] {
-        connection.register_scalar_function::<DatePart>(name)?;
-    }
-    for name in ["date_diff", "datediff"] {
-        connection.register_scalar_function::<DateDiff>(name)?;
-    }
+    refused::register(connection)?;
+    parts::register(connection)?;
     connection.register_scalar_function::<Strftime>("strftime")?;
-    macro_rules! parts {
-        ($($name:literal => $kind:ident),* $(,)?) => {
-            $(connection.register_scalar_function::<Part<$kind>>($name)?;)*
-        };
-    }
-    parts! {
-        "year" => Year, "month" => Month, "day" => Day, "dayofmonth" => Day, "hour" => Hour,
-        "minute" => Minute, "second" => Second, "millisecond" => Millisecond, "microsecond" => Microsecond,
-        "dayofweek" => DayOfWeek, "weekday" => DayOfWeek, "isodow" => IsoDayOfWeek,
-        "dayofyear" => DayOfYear, "week" => Week, "weekofyear" => Week, "quarter" => Quarter,
-        "isoyear" => IsoYear, "yearweek" => YearWeek, "decade" => Decade, "century" => Century,
-        "millennium" => Millennium,
-    }
     connection.register_scalar_function::<Name<DayName>>("dayname")?;
     connection.register_scalar_function::<Name<MonthName>>("monthname")
 }
@@ -112,6 +89,12 @@ fn zoned(array: ArrayRef) -> ArrayRef {
     Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("UTC"))
 }
 
+fn zone(name: &str) -> Fallible<TimeZone> {
+    TimeZone::get(name).map_err(|_| {
+        format!("Unknown TimeZone '{name}': use an IANA name such as 'America/New_York' or 'UTC'").into()
+    })
+}
+
 /// Looks zones up once per batch.
 #[derive(Default)]
 struct Zones(HashMap<String, TimeZone>);
@@ -121,9 +104,7 @@ impl Zones {
         if let Some(zone) = self.0.get(name) {
             return Ok(zone.clone());
         }
-        let zone = TimeZone::get(name).map_err(|_| {
-            format!("unknown time zone '{name}': use an IANA name such as 'America/New_York' or 'UTC'")
-        })?;
+        let zone = zone(name)?;
         self.0.insert(name.to_owned(), zone.clone());
         Ok(zone)
     }
@@ -141,7 +122,7 @@ impl VArrowScalar for AtTimeZone {
 
     fn invoke(_: &(), input: RecordBatch) -> Fallible<ArrayRef> {
         let names = input.column(0).as_string::<i32>();
-        let times = input.column(1);
+        let times = &midnights(input.column(1));
         let to_instant = matches!(times.data_type(), DataType::Timestamp(_, None));
         let mut zones = Zones::default();
         let times = nulled(times, names);
@@ -159,9 +140,21 @@ impl VArrowScalar for AtTimeZone {
     fn signatures() -> Vec<ArrowFunctionSignature> {
         vec![
             signature(vec![DataType::Utf8, timestamp()], timestamptz()),
+            signature(vec![DataType::Utf8, DataType::Date32], timestamptz()),
             signature(vec![DataType::Utf8, timestamptz()], timestamp()),
         ]
     }
+}
+
+/// Days as their first moments; times as they are.
+fn midnights(times: &ArrayRef) -> ArrayRef {
+    let Some(days) = times.as_primitive_opt::<Date32Type>() else { return times.clone() };
+    let start = |day: i32| match day {
+        i32::MAX => i64::MAX,
+        day if day == -i32::MAX => -i64::MAX,
+        day => i64::from(day) * 86_400_000_000,
+    };
+    Arc::new(days.iter().map(|day| day.map(start)).collect::<TimestampMicrosecondArray>())
 }
 
 /// `times`, NULL also where `other` is NULL.
@@ -173,166 +166,6 @@ fn nulled(times: &ArrayRef, other: &dyn Array) -> ArrayRef {
     let values =
         (0..times.len()).map(|row| (times.is_valid(row) && other.is_valid(row)).then(|| times.value(row)));
     Arc::new(values.collect::<TimestampMicrosecondArray>())
-}
-
-struct DateTrunc;
-
-impl VArrowScalar for DateTrunc {
-    type State = ();
-
-    fn invoke(_: &(), input: RecordBatch) -> Fallible<ArrayRef> {
-        let parts = input.column(0).as_string::<i32>();
-        let times = nulled(input.column(1), parts);
-        Ok(zoned(map_instants(times.as_ref(), |row, value| truncate(parts.value(row), value))?))
-    }
-
-    fn signatures() -> Vec<ArrowFunctionSignature> {
-        vec![signature(vec![DataType::Utf8, timestamptz()], timestamptz())]
-    }
-}
-
-fn truncate(part: &str, value: i64) -> Fallible<i64> {
-    let floor = |unit: i64| value - value.rem_euclid(unit);
-    let date = civil(value)?.date();
-    let year_start = |year: i16| -> Fallible<Date> { Ok(Date::new(year, 1, 1)?) };
-    let start = match part_name(part)? {
-        "microseconds" => return Ok(value),
-        "milliseconds" => return Ok(floor(1000)),
-        "second" => return Ok(floor(1_000_000)),
-        "minute" => return Ok(floor(60_000_000)),
-        "hour" => return Ok(floor(3_600_000_000)),
-        "day" | "dow" | "isodow" | "doy" => date,
-        "week" | "yearweek" => date.checked_sub(Span::new().days(date.weekday().to_monday_zero_offset()))?,
-        "month" => date.first_of_month(),
-        "quarter" => Date::new(date.year(), (date.month() - 1) / 3 * 3 + 1, 1)?,
-        "year" => year_start(date.year())?,
-        "isoyear" => {
-            jiff::civil::ISOWeekDate::new(date.iso_week_date().year(), 1, jiff::civil::Weekday::Monday)?
-                .date()
-        }
-        "decade" => year_start(date.year() / 10 * 10)?,
-        "century" => year_start(date.year() / 100 * 100)?,
-        "millennium" => year_start(date.year() / 1000 * 1000)?,
-        other => return Err(format!("date_trunc does not know the part '{other}' of a TIMESTAMPTZ").into()),
-    };
-    micros(start.at(0, 0, 0, 0))
-}
-
-/// DuckDB's spellings of a part, folded into one.
-fn part_name(part: &str) -> Fallible<&'static str> {
-    Ok(match part.to_ascii_lowercase().as_str() {
-        "microseconds" | "microsecond" | "us" | "usec" | "usecs" | "usecond" | "useconds" => "microseconds",
-        "milliseconds" | "millisecond" | "ms" | "msec" | "msecs" => "milliseconds",
-        "second" | "seconds" | "sec" | "secs" | "s" => "second",
-        "minute" | "minutes" | "min" | "mins" | "m" => "minute",
-        "hour" | "hours" | "hr" | "hrs" | "h" => "hour",
-        "day" | "days" | "d" | "dayofmonth" => "day",
-        "week" | "weeks" | "w" | "weekofyear" => "week",
-        "month" | "months" | "mon" | "mons" => "month",
-        "quarter" | "quarters" => "quarter",
-        "year" | "years" | "yr" | "yrs" | "y" => "year",
-        "decade" | "decades" | "dec" | "decs" => "decade",
-        "century" | "centuries" | "cent" | "c" => "century",
-        "millennium" | "millennia" | "millenium" | "mil" | "mils" => "millennium",
-        "dow" | "dayofweek" | "weekday" => "dow",
-        "isodow" => "isodow",
-        "doy" | "dayofyear" => "doy",
-        "isoyear" => "isoyear",
-        "yearweek" => "yearweek",
-        "epoch" => "epoch",
-        "era" => "era",
-        "timezone" | "timezone_hour" | "timezone_minute" => "timezone",
-        other => return Err(format!("unknown date part '{other}'").into()),
-    })
-}
-
-fn part_of(part: &str, value: i64) -> Fallible<i64> {
-    let civil = civil(value)?;
-    let (date, time) = (civil.date(), civil.time());
-    let second_micros = i64::from(time.second()) * 1_000_000 + i64::from(time.subsec_nanosecond() / 1000);
-    let iso = date.iso_week_date();
-    let year = i64::from(date.year());
-    Ok(match part_name(part)? {
-        "microseconds" => second_micros,
-        "milliseconds" => second_micros / 1000,
-        "second" => time.second().into(),
-        "minute" => time.minute().into(),
-        "hour" => time.hour().into(),
-        "day" => date.day().into(),
-        "week" => iso.week().into(),
-        "month" => date.month().into(),
-        "quarter" => ((date.month() - 1) / 3 + 1).into(),
-        "year" => year,
-        "decade" => year / 10,
-        "century" => (year - 1) / 100 + 1,
-        "millennium" => (year - 1) / 1000 + 1,
-        "dow" => date.weekday().to_sunday_zero_offset().into(),
-        "isodow" => date.weekday().to_monday_one_offset().into(),
-        "doy" => date.day_of_year().into(),
-        "isoyear" => iso.year().into(),
-        "yearweek" => i64::from(iso.year()) * 100 + i64::from(iso.week()),
-        "epoch" => value.div_euclid(1_000_000),
-        "era" => 1,
-        _ => 0, // the offset of UTC
-    })
-}
-
-fn map_to_integers(times: &dyn Array, mut f: impl FnMut(usize, i64) -> Fallible<i64>) -> Fallible<ArrayRef> {
-    let times = times.as_primitive::<TimestampMicrosecondType>();
-    let mut out = Vec::with_capacity(times.len());
-    for row in 0..times.len() {
-        let present = times.is_valid(row) && !is_infinite(times.value(row));
-        out.push(if present { Some(f(row, times.value(row))?) } else { None });
-    }
-    Ok(Arc::new(Int64Array::from(out)))
-}
-
-struct DatePart;
-
-impl VArrowScalar for DatePart {
-    type State = ();
-
-    fn invoke(_: &(), input: RecordBatch) -> Fallible<ArrayRef> {
-        let parts = input.column(0).as_string::<i32>();
-        let times = nulled(input.column(1), parts);
-        map_to_integers(times.as_ref(), |row, value| part_of(parts.value(row), value))
-    }
-
-    fn signatures() -> Vec<ArrowFunctionSignature> {
-        vec![signature(vec![DataType::Utf8, timestamptz()], DataType::Int64)]
-    }
-}
-
-/// A part that has a function of its own: `year(t)`.
-trait PartKind: Send + Sync + 'static {
-    const PART: &'static str;
-}
-
-macro_rules! part_kinds {
-    ($($kind:ident = $part:literal),* $(,)?) => {
-        $(struct $kind; impl PartKind for $kind { const PART: &'static str = $part; })*
-    };
-}
-
-part_kinds! {
-    Year = "year", Month = "month", Day = "day", Hour = "hour", Minute = "minute", Second = "second",
-    Millisecond = "milliseconds", Microsecond = "microseconds", DayOfWeek = "dow", IsoDayOfWeek = "isodow",
-    DayOfYear = "doy", Week = "week", Quarter = "quarter", IsoYear = "isoyear", YearWeek = "yearweek",
-    Decade = "decade", Century = "century", Millennium = "millennium",
-}
-
-struct Part<K>(std::marker::PhantomData<K>);
-
-impl<K: PartKind> VArrowScalar for Part<K> {
-    type State = ();
-
-    fn invoke(_: &(), input: RecordBatch) -> Fallible<ArrayRef> {
-        map_to_integers(input.column(0).as_ref(), |_, value| part_of(K::PART, value))
-    }
-
-    fn signatures() -> Vec<ArrowFunctionSignature> {
-        vec![signature(vec![timestamptz()], DataType::Int64)]
-    }
 }
 
 /// Calls `f` for each present instant and collects texts.
@@ -388,10 +221,7 @@ impl VArrowScalar for Strftime {
         };
         let formats = formats.as_string::<i32>();
         let times = nulled(times, formats);
-        map_to_text(times.as_ref(), |row, value| {
-            let zoned = Timestamp::from_microsecond(value)?.to_zoned(TimeZone::UTC);
-            Ok(jiff::fmt::strtime::format(formats.value(row).as_bytes(), &zoned)?)
-        })
+        map_to_text(times.as_ref(), |row, value| format::strftime(formats.value(row), civil(value)?))
     }
 
     fn signatures() -> Vec<ArrowFunctionSignature> {
@@ -400,41 +230,4 @@ impl VArrowScalar for Strftime {
             signature(vec![DataType::Utf8, timestamptz()], DataType::Utf8),
         ]
     }
-}
-
-struct DateDiff;
-
-impl VArrowScalar for DateDiff {
-    type State = ();
-
-    fn invoke(_: &(), input: RecordBatch) -> Fallible<ArrayRef> {
-        let parts = input.column(0).as_string::<i32>();
-        let starts = nulled(input.column(1), parts);
-        let starts = nulled(&starts, input.column(2));
-        let ends = input.column(2).as_primitive::<TimestampMicrosecondType>();
-        map_to_integers(starts.as_ref(), |row, start| boundaries(parts.value(row), start, ends.value(row)))
-    }
-
-    fn signatures() -> Vec<ArrowFunctionSignature> {
-        vec![signature(vec![DataType::Utf8, timestamptz(), timestamptz()], DataType::Int64)]
-    }
-}
-
-/// How many borders of `part` lie between two instants.
-fn boundaries(part: &str, start: i64, end: i64) -> Fallible<i64> {
-    let units = |unit: i64| end.div_euclid(unit) - start.div_euclid(unit);
-    let year = |value| -> Fallible<i64> { part_of("year", value) };
-    Ok(match part_name(part)? {
-        "microseconds" => end - start,
-        "milliseconds" => units(1000),
-        "second" | "epoch" => units(1_000_000),
-        "minute" => units(60_000_000),
-        "hour" => units(3_600_000_000),
-        "day" | "dow" | "isodow" | "doy" => units(86_400_000_000),
-        "week" | "yearweek" => (truncate("week", end)? - truncate("week", start)?) / (7 * 86_400_000_000),
-        "month" => (year(end)? - year(start)?) * 12 + part_of("month", end)? - part_of("month", start)?,
-        "quarter" => (year(end)? - year(start)?) * 4 + part_of("quarter", end)? - part_of("quarter", start)?,
-        "year" => year(end)? - year(start)?,
-        other => part_of(other, end)? - part_of(other, start)?,
-    })
 }
