@@ -7,6 +7,7 @@
 use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::Property;
+use super::exact::exact_text;
 use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 
@@ -198,8 +199,9 @@ pub(crate) fn create_flat_view(table: &str, kind: TableKind, properties: &[Prope
 pub(crate) fn from_text(property: &Property) -> String {
     let path = literal(&json_pointer(&property.name));
     match property.kind {
-        ColumnKind::Varchar | ColumnKind::Mixed => format!("(properties->>{path})"),
-        ColumnKind::Json => format!("(properties->{path})"),
+        ColumnKind::Varchar => format!("(properties->>{path})"),
+        ColumnKind::Mixed => format!("({})", exact_text(&property.name, true)),
+        ColumnKind::Json => format!("CAST({} AS JSON)", exact_text(&property.name, false)),
         kind => format!("TRY_CAST(properties->>{path} AS {})", kind.sql_type()),
     }
 }
@@ -207,7 +209,7 @@ pub(crate) fn from_text(property: &Property) -> String {
 /// A JSON pointer (RFC 6901) to a top-level key. DuckDB reads a path that
 /// starts with a slash as a pointer; in it no character but `~` and `/` needs
 /// an escape, unlike in its `$.` paths.
-fn json_pointer(name: &str) -> String {
+pub(super) fn json_pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

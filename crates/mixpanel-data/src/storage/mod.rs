@@ -12,6 +12,7 @@ mod dedup;
 mod definition;
 mod duckdb_file;
 mod engine;
+mod exact;
 #[cfg(feature = "duckdb")]
 mod feed;
 mod filling;

@@ -8,12 +8,14 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::catalog::Catalog;
 use super::connection::SqlConnection;
 use super::ddl;
 use super::guard::Guard;
 use super::mode::MemoryOptions;
 use super::snapshot::Taking;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::TableKind;
 use crate::value::Value;
 
 /// Makes connections to databases: the DuckDB of this crate, or a caller's own.
@@ -254,10 +256,22 @@ fn connect(
 fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
     if !check_format(connection, path)? {
         connection.execute(ddl::FORMAT)?;
+        make_typed_views_again(connection)?;
     }
     // What a process that was killed had still to do. If it cannot be done now,
     // the data is there all the same, and the next chunk begins with it.
     let _ = super::held::exchange(connection);
+    Ok(())
+}
+
+/// Older versions computed some properties in another way.
+fn make_typed_views_again(connection: &mut dyn SqlConnection) -> Result<()> {
+    for row in connection.rows("SELECT table_name, type FROM _tables", &[])? {
+        let (table, kind) = (row[0].to_text(), row[1].to_text());
+        let Some(kind) = TableKind::from_str(&kind) else { continue };
+        let catalog = Catalog::load(connection, &table, kind)?;
+        connection.execute(&ddl::create_flat_view(&table, kind, &catalog.by_frequency()))?;
+    }
     Ok(())
 }
 

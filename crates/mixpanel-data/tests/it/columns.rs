@@ -219,31 +219,101 @@ fn the_catalog_counts_what_was_seen() {
     });
 }
 
-/// Any property values, in any split into calls: the typed view says what the
-/// text says.
+/// As many properties as there may be columns, so that no other gets one.
+fn all_columns() -> String {
+    let names: Vec<String> = (0..100).map(|n| format!("\"filler_{n}\":1")).collect();
+    format!("{{{}}}", names.join(","))
+}
+
+/// What a value's text says, with or without a column of its own.
 #[test]
-fn the_typed_view_agrees_with_the_text() {
-    let value = prop_oneof![
+fn a_computed_property_is_the_same_as_a_column() {
+    let texts = [
+        r#"{"p":1.10,"q":{"a" : 1.10},"r":1,"s":"x"}"#,
+        r#"{"p":12345678901234567890.50,"q":["caf\u00e9", 1E5 , -0.0],"r":2.50}"#,
+        r#"{"n":{"p":1.1,"q":1},"p":1.100,"q":[]}"#,
+        r#"{ "x" : [ {"p":3} , "}]" ] , "p" : "caf\u00e9 \"p\":1.1," , "q" : {"q":[1 , {"b":"]"}]} }"#,
+        r#"{"\u0070":1.20,"p":9,"q":{},"z":"\"q\":{\"a\":1}"}"#,
+        r#"{"p":true,"q":{"é":"\n"}}"#,
+        r#"{"p":null,"q":null}"#,
+        r#"{"p":1e400,"q":[[[[[1.0]]]]]}"#,
+        "{}",
+        r#"{"p":"","q":[null]}"#,
+    ];
+    let mut seen: Vec<Vec<Vec<Value>>> = Vec::new();
+    for promoted in [true, false] {
+        let storage = StorageEngine::memory().unwrap();
+        create(&storage, &[]);
+        if !promoted {
+            append(&storage, 900, &[&all_columns(), &all_columns()]);
+        }
+        append(&storage, 0, &texts);
+        storage.execute("DELETE FROM _events WHERE insert_id >= '000900'").unwrap();
+        let sql = "SELECT bool_and(promoted), bool_or(promoted) FROM _properties WHERE name IN ('p', 'q', 'r', 's')";
+        assert_eq!(storage.execute_rows(sql, &[]).unwrap().rows, [vec![Value::Boolean(promoted); 2]]);
+        for (name, sql_type) in [("p", "VARCHAR"), ("q", "JSON"), ("r", "DOUBLE"), ("s", "VARCHAR")] {
+            assert_eq!(
+                type_of(&storage, "events_flat", name).as_deref(),
+                Some(sql_type),
+                "{name} {promoted}"
+            );
+        }
+        seen.push(["p", "q", "r", "s"].iter().map(|name| column(&storage, name)).collect());
+    }
+    assert_eq!(seen[0], seen[1]);
+    let p = ["1.10", "12345678901234567890.50", "1.100", "caf\u{e9} \"p\":1.1,", "1.20", "true"].map(text);
+    assert_eq!(seen[1][0][..6], p);
+    assert_eq!(seen[1][0][6..], [Value::Null, text("1e400"), Value::Null, text("")]);
+    let q = [r#"{"a" : 1.10}"#, r#"["caf\u00e9", 1E5 , -0.0]"#, "[]", r#"{"q":[1 , {"b":"]"}]}"#].map(text);
+    assert_eq!(seen[1][1][..4], q);
+}
+
+/// A JSON value of any type, as somebody may write it.
+fn any_value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
         Just("null".to_owned()),
         any::<i64>().prop_map(|n| n.to_string()),
         (-1000i64..1000).prop_map(|n| format!("{n}.50")),
         any::<bool>().prop_map(|b| b.to_string()),
-        "[a-zé🙂\"\\\\ ]{0,8}".prop_map(|t| serde_json::to_string(&t).unwrap()),
+        "[a-zé🙂\"\\\\{}\\[\\],: ]{0,8}".prop_map(|t| serde_json::to_string(&t).unwrap()),
         Just("123456789012345678901234567890".to_owned()),
-        Just(r#"{"k": [1, 2]}"#.to_owned()),
+        Just("12345678901234567890.50".to_owned()),
+        Just("1E400".to_owned()),
+        Just(r#""\u00e9\/""#.to_owned()),
     ];
+    leaf.prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(" , "))),
+            (inner.clone(), inner).prop_map(|(a, b)| format!("{{\"p\" : {a},\"k\":{b}}}")),
+        ]
+    })
+}
+
+/// Any property values, in any split into calls, with a column or without: the
+/// typed view says what the text says.
+#[test]
+fn the_typed_view_agrees_with_the_text() {
+    let value = any_value();
     let call = prop::collection::vec(prop::option::of(value), 1..6);
     let calls = prop::collection::vec(call, 1..5);
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     runner
-        .run(&calls, |calls| {
+        .run(&(calls, any::<bool>()), |(calls, promoted)| {
             let storage = StorageEngine::memory().unwrap();
             create(&storage, &[]);
+            if !promoted {
+                append(&storage, 900_000, &[&all_columns(), &all_columns()]);
+                storage.execute("DELETE FROM _events").unwrap();
+            }
             let mut expected = Vec::new();
             for call in &calls {
                 let texts: Vec<String> = call
                     .iter()
-                    .map(|value| value.as_ref().map_or("{}".into(), |value| format!("{{\"p\":{value}}}")))
+                    .map(|value| {
+                        value
+                            .as_ref()
+                            .map_or("{}".into(), |value| format!("{{\"before\":[{value}],\"p\": {value} }}"))
+                    })
                     .collect();
                 append(&storage, expected.len(), &texts.iter().map(String::as_str).collect::<Vec<_>>());
                 expected.extend(call.iter().cloned());
@@ -251,8 +321,11 @@ fn the_typed_view_agrees_with_the_text() {
             if expected.iter().flatten().all(|value| value == "null") {
                 return Ok(());
             }
-            let kind =
-                storage.execute_scalar("SELECT kind FROM _properties WHERE name = 'p'").unwrap().to_text();
+            let of_p = |what: &str| {
+                storage.execute_scalar(&format!("SELECT {what} FROM _properties WHERE name = 'p'")).unwrap()
+            };
+            prop_assert_eq!(of_p("promoted"), Value::Boolean(promoted));
+            let kind = of_p("kind").to_text();
             for (stored, sent) in column(&storage, "p").iter().zip(&expected) {
                 let sent = sent.as_deref().filter(|sent| *sent != "null");
                 let right = match (stored, sent) {

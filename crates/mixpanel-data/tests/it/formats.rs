@@ -179,3 +179,22 @@ fn rows_of_older_files_survive_and_tables_they_lacked_are_there() {
         assert_eq!(gone, [[Value::Text("user_1".into())], [Value::Text("user_2".into())]]);
     }
 }
+
+/// A view says how a property without a column is read, and older versions read some otherwise.
+#[test]
+fn typed_views_of_older_files_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.duckdb");
+    let storage = StorageEngine::open(&path).unwrap();
+    let people = [profile("user_1", r#"{"plan":"pro"}"#)];
+    storage.create_profiles_table("people", people.to_vec(), &profiles_metadata(), None).unwrap();
+    drop(storage);
+    let connection = duckdb::Connection::open(&path).unwrap();
+    connection
+        .execute_batch("CREATE OR REPLACE VIEW people_flat AS SELECT distinct_id FROM _people; UPDATE _format SET version = 2")
+        .unwrap();
+    drop(connection);
+    let storage = StorageEngine::open(&path).unwrap();
+    let plan = storage.execute_scalar("SELECT plan FROM people_flat").unwrap();
+    assert_eq!(plan, Value::Text("pro".into()));
+}

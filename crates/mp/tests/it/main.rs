@@ -23,3 +23,4 @@ mod streams;
 mod support;
 mod sync;
 mod terminal;
+mod values;
