@@ -69,7 +69,8 @@ pub(crate) fn stream_events(
     in_memory: bool,
 ) -> PyResult<Stream> {
     let days = ExportRequest::days(date("from_date", from_date)?, date("to_date", to_date)?);
-    let request = ExportRequest { events, where_, limit, ..days };
+    // What is raw is as Mixpanel's own default has it.
+    let request = ExportRequest { events, where_, limit, time_in_ms: !raw, ..days };
     let (project, cancel) = project.for_call()?;
     let opened = project.stream_events(&request, &buffer(in_memory), Timestamp::now());
     stream(py, opened, raw, cancel)

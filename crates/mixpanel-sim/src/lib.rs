@@ -83,6 +83,7 @@ mod query;
 mod random;
 mod recorded;
 mod server;
+mod times;
 mod world;
 
 pub use app::RequestLog;

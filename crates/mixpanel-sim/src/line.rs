@@ -48,10 +48,12 @@ impl<'a> Line<'a> {
         serde_json::from_slice::<Outer<'a>>(line).map(|outer| outer.event)
     }
 
-    /// By what Mixpanel tells events apart.
-    pub(crate) fn identity(&self) -> (&str, &str, &str, &str) {
+    /// By what Mixpanel tells events apart: the four together. An event that came without an insert
+    /// id takes no part in that, and has none.
+    pub(crate) fn identity(&self) -> Option<(&str, &str, &str, &str)> {
         let text = |value: Option<&'a RawValue>| value.map_or("", RawValue::get);
-        (&self.event, text(self.time), text(self.distinct_id), text(self.insert_id))
+        let id = self.insert_id.map(RawValue::get).filter(|id| !matches!(*id, "null" | "\"\""))?;
+        Some((&self.event, text(self.time), text(self.distinct_id), id))
     }
 
     /// The date of the event's time, read as UTC; seconds or milliseconds.

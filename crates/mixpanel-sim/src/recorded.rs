@@ -20,6 +20,7 @@ struct Day {
     lines: Vec<u8>,
     rows: u64,
     seen: HashSet<u64>,
+    without_identity: u64,
 }
 
 /// Reads a folder; days between the first and the last that have no lines become empty days.
@@ -38,8 +39,12 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<DayData>, SimError> {
             day.lines.extend_from_slice(line);
             day.lines.push(b'\n');
             day.rows += 1;
+            let Some(identity) = event.identity() else {
+                day.without_identity += 1;
+                continue;
+            };
             let mut hasher = DefaultHasher::new();
-            event.identity().hash(&mut hasher);
+            identity.hash(&mut hasher);
             day.seen.insert(hasher.finish());
         }
     }
@@ -48,7 +53,7 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<DayData>, SimError> {
     };
     let filled = dates(first, last).map(|date| {
         let day = days.remove(&date).unwrap_or_default();
-        DayData::recorded(date, day.rows, day.seen.len() as u64, day.lines.into())
+        DayData::recorded(date, day.rows, day.seen.len() as u64 + day.without_identity, day.lines.into())
     });
     Ok(filled.collect())
 }

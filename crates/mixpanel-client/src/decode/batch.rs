@@ -34,7 +34,7 @@ pub struct DecodedBatch {
 
 /// An event that may be the same as an earlier one of its export, by
 /// [`event_key`](crate::export::event_key); rarely, it only looks so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeldEvent {
     /// The number of its line, as given by the caller.
     pub line: u64,
@@ -46,6 +46,8 @@ pub struct HeldEvent {
     pub distinct_id: String,
     /// What tells it from others.
     pub insert_id: String,
+    /// Whether the insert id was made here: then the event is no repeat, but a twin.
+    pub made: bool,
     /// The text of the properties object.
     pub properties: String,
     /// When Mixpanel took it in, in milliseconds since 1970, UTC.

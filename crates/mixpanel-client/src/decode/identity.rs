@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::names::{NameTable, PROCESSED};
+use super::names::NameTable;
 use super::object::Slot;
 
 /// A 64-bit hash (XXH3) of Mixpanel's identity of an event: its name, time, user and insert id.
@@ -38,9 +38,10 @@ pub(crate) fn key(
 
 /// The insert id of an event that was exported without one: always the same for the same event.
 ///
-/// It is a hash of the event's name and its properties in the order of their names, with their
-/// exact texts. When Mixpanel processed the event is left out, so that a repeated import of the
-/// same event keeps its id.
+/// It is a hash of the event's name and all its properties in the order of their names, with their
+/// exact texts. That includes when Mixpanel processed the event: events without an insert id take
+/// no part in Mixpanel's deduplication, so two that were sent are two. What is equal to the last
+/// byte is told apart by counting, where rows are stored.
 #[cold]
 pub(crate) fn made_insert_id(
     event_name: &[u8],
@@ -49,11 +50,8 @@ pub(crate) fn made_insert_id(
     names: &NameTable,
     scratch: &mut Vec<u8>,
 ) -> String {
-    let mut members: Vec<(&str, &[u8])> = slots
-        .iter()
-        .filter(|slot| slot.property != PROCESSED)
-        .map(|slot| (names.name(slot.property), slot.exact(scanned)))
-        .collect();
+    let mut members: Vec<(&str, &[u8])> =
+        slots.iter().map(|slot| (names.name(slot.property), slot.exact(scanned))).collect();
     members.sort_unstable();
     scratch.clear();
     let mut part = |bytes: &[u8]| {

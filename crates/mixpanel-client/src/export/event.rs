@@ -86,6 +86,13 @@ struct Event {
     properties: (usize, usize),
 }
 
+/// When an event happened, as an instant and as exported, and when Mixpanel processed it.
+struct Times {
+    utc_us: i64,
+    exported_us: i64,
+    processed: Option<Value>,
+}
+
 /// From here on a time is in milliseconds: as seconds it would be the year 5138.
 const FIRST_MILLISECOND: u64 = 100_000_000_000;
 
@@ -147,6 +154,7 @@ impl EventDecoder {
         }
         self.fixed.event_name.push(record.event_name.as_bytes());
         self.fixed.distinct_id.push(record.distinct_id.as_bytes());
+        let made = record.insert_id.is_none();
         match record.insert_id {
             Some(id) => self.fixed.insert_id.push(id.as_bytes()),
             None => {
@@ -157,7 +165,8 @@ impl EventDecoder {
         }
         let processed = self.reader.slots.iter().find(|slot| slot.property == PROCESSED);
         let processed = processed.map(|slot| slot.value);
-        self.finish_row(&text[start..end], record.time_us, record.time_us, processed, text);
+        let times = Times { utc_us: record.time_us, exported_us: record.time_us, processed };
+        self.finish_row(&text[start..end], &times, made, text);
         Ok(())
     }
 
@@ -263,12 +272,14 @@ impl EventDecoder {
         let row = self.rows();
         let name = &line[event.name.start..event.name.end];
         self.fixed.event_name.push_literal(name, event.name.escaped);
+        let mut made = false;
         match insert.map(|slot| (slot.value, slot.text(line))) {
             Some((Value::String { escaped }, text)) if !text.is_empty() => {
                 self.fixed.insert_id.push_literal(text, escaped);
             }
             Some((Value::Number(_), text)) => self.fixed.insert_id.push(text),
             _ => {
+                made = true;
                 let name = self.fixed.event_name.get(row);
                 let Reader { names, slots, scratch } = &mut self.reader;
                 let id = made_insert_id(name, slots, line, names, scratch);
@@ -276,35 +287,32 @@ impl EventDecoder {
             }
         }
         let texts = &line[event.properties.0..event.properties.1];
-        self.finish_row(texts, time_us, exported_us, processed.map(|slot| slot.value), line);
+        let times = Times { utc_us: time_us, exported_us, processed: processed.map(|slot| slot.value) };
+        self.finish_row(texts, &times, made, line);
         Ok(())
     }
 
     /// Adds what follows from the names and ids that were just appended. `scanned` is what `slots`
     /// point into.
     #[inline]
-    fn finish_row(
-        &mut self,
-        properties: &[u8],
-        time_us: i64,
-        exported_us: i64,
-        processed: Option<Value>,
-        scanned: &[u8],
-    ) {
+    fn finish_row(&mut self, properties: &[u8], times: &Times, made: bool, scanned: &[u8]) {
+        let time_us = times.utc_us;
         let row = self.rows();
         let key = key(
             self.fixed.event_name.get(row),
-            exported_us,
+            times.exported_us,
             self.fixed.distinct_id.get(row),
             self.fixed.insert_id.get(row),
             &mut self.reader.scratch,
         );
-        let processed_ms = match processed {
+        let processed_ms = match times.processed {
             Some(Value::Number(Number::Integer(ms))) => Some(ms),
             _ => None,
         };
         if self.repeats.as_mut().is_some_and(|repeats| repeats.note(key)) {
-            return self.hold(properties, time_us, processed_ms, key);
+            let held =
+                HeldEvent { line: 0, event_time: time_us, made, processed_ms, key, ..HeldEvent::default() };
+            return self.hold(properties, held);
         }
         self.fixed.event_time.push(time_us);
         self.fixed.properties.push(properties);
@@ -316,17 +324,14 @@ impl EventDecoder {
 
     /// Takes the names and ids that were just appended off again.
     #[cold]
-    fn hold(&mut self, properties: &[u8], event_time: i64, processed_ms: Option<i64>, key: u64) {
+    fn hold(&mut self, properties: &[u8], held: HeldEvent) {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the scanner checks that");
         self.held.push(HeldEvent {
-            line: 0,
             event_name: text(self.fixed.event_name.pop()),
-            event_time,
             distinct_id: text(self.fixed.distinct_id.pop()),
             insert_id: text(self.fixed.insert_id.pop()),
             properties: text(properties.to_vec()),
-            processed_ms,
-            key,
+            ..held
         });
     }
 }

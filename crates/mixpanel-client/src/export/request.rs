@@ -19,7 +19,8 @@ pub struct ExportRequest {
     pub where_: Option<String>,
     /// The most events wanted, 1 to 100,000. There is no way to ask for the rest.
     pub limit: Option<u32>,
-    /// Asks for `time` in milliseconds rather than whole seconds.
+    /// Asks for `time` in milliseconds, as Mixpanel keeps it: the order within a second, and two
+    /// events of one second, are lost otherwise. Mixpanel's own default is whole seconds.
     pub time_in_ms: bool,
 }
 
@@ -29,7 +30,7 @@ impl ExportRequest {
 
     /// Asks for all events of a range of days.
     pub fn days(from: Date, to: Date) -> Self {
-        Self { from, to, events: Vec::new(), where_: None, limit: None, time_in_ms: false }
+        Self { from, to, events: Vec::new(), where_: None, limit: None, time_in_ms: true }
     }
 
     /// Checks what can be checked without asking Mixpanel.
@@ -73,11 +74,17 @@ mod tests {
     }
 
     #[test]
-    fn plain_request_has_two_dates() {
-        let dates = [("from_date", "2024-01-01".to_owned()), ("to_date", "2024-01-31".to_owned())];
-        assert_eq!(january().query_pairs(), dates);
+    fn plain_request_has_two_dates_and_asks_for_milliseconds() {
+        let mut pairs = vec![
+            ("from_date", "2024-01-01".to_owned()),
+            ("to_date", "2024-01-31".to_owned()),
+            ("time_in_ms", "true".to_owned()),
+        ];
+        assert_eq!(january().query_pairs(), pairs);
         let blank = ExportRequest { where_: Some(" ".into()), ..january() };
-        assert_eq!(blank.query_pairs(), dates);
+        assert_eq!(blank.query_pairs(), pairs);
+        pairs.pop();
+        assert_eq!(ExportRequest { time_in_ms: false, ..january() }.query_pairs(), pairs);
     }
 
     #[test]

@@ -227,11 +227,17 @@ proptest! {
             format!(r#"{{"event":"e","properties":{{"time":5,"mp_processing_time_ms":{processed}{members}}}}}"#)
                 .into_bytes()
         };
-        let lines = [line(&members.0, processed[0]), line(&members.1, processed[1])];
+        let lines = [
+            line(&members.0, processed[0]),
+            line(&members.1, processed[0]),
+            line(&members.1, processed[1]),
+        ];
         let batch = decode(&lines, ColumnPlan::all());
-        prop_assert_eq!(batch.rows.num_rows(), 2);
-        prop_assert_eq!(text(&batch, 3)[0], text(&batch, 3)[1]);
+        prop_assert_eq!(batch.rows.num_rows(), 3);
+        let ids = text(&batch, 3);
+        prop_assert_eq!(&ids[0], &ids[1]);
         prop_assert_eq!(batch.keys[0], batch.keys[1]);
+        prop_assert_eq!(ids[0] == ids[2], processed[0] == processed[1]);
     }
 }
 

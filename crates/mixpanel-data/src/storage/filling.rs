@@ -17,7 +17,7 @@ use super::catalog::Catalog;
 use super::chunk::{ChunkSpec, DayRange, OnReject, Present, Scope, Written, start_of};
 use super::connection::{SqlConnection, Target};
 use super::ddl::{self, ident, physical};
-use super::dedup::remove_duplicates;
+use super::dedup::{number_twins, remove_duplicates};
 use super::held;
 use super::layout::Layout;
 use super::ledger::{self, DayCount};
@@ -31,6 +31,9 @@ use crate::types::TableKind;
 /// Refused lines and possible repeats are written down when there are this many
 /// bytes of them: between two `INSERT`s of one transaction.
 const MAX_WAITING_BYTES: usize = 8 << 20;
+
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
 
 /// The state of one transaction.
 pub(super) struct Filling<'a> {
@@ -51,10 +54,10 @@ pub(super) struct Filling<'a> {
     /// Earliest and latest event time among the new rows, microseconds UTC.
     span: Option<(i64, i64)>,
     days: BTreeMap<Date, DayCount>,
-    /// Of fetched profiles: the counts, the last row of those that were there, and what became of
-    /// them.
-    profiles: DayCount,
+    /// The last row of those that were there, where they stay.
     last_row: i64,
+    /// Of fetched profiles: the counts, and what became of them.
+    profiles: DayCount,
     replaced: profiles::Replaced,
     appended: u64,
     lines: u64,
@@ -85,8 +88,8 @@ impl<'a> Filling<'a> {
             last_reject: -1,
             span: None,
             days: BTreeMap::new(),
-            profiles: DayCount::default(),
             last_row: -1,
+            profiles: DayCount::default(),
             replaced: profiles::Replaced::default(),
             appended: 0,
             lines: 0,
@@ -130,7 +133,10 @@ impl<'a> Filling<'a> {
                 connection.execute(&format!("DELETE FROM {table}{}", within(range.bounds())))
             }
             Scope::Everything(_) => connection.execute(&format!("DELETE FROM {table}")),
-            Scope::Add(_) => Ok(()),
+            Scope::Add(_) => {
+                self.last_row = profiles::last_row(connection, table)?;
+                Ok(())
+            }
             // They go when it is known who came.
             Scope::Profiles(_) => {
                 self.last_row = profiles::last_row(connection, table)?;
@@ -324,9 +330,15 @@ impl<'a> Filling<'a> {
         }
         let meets = match self.span {
             _ if self.kind == TableKind::Profiles => String::new(),
-            Some((low, high)) => within((low, high + 1)),
+            // Whole seconds: a row may be less precise than the one that it repeats.
+            Some((low, high)) => {
+                within((low - low.rem_euclid(SECOND), high - high.rem_euclid(SECOND) + SECOND))
+            }
             None => return Ok(0),
         };
+        if self.kind == TableKind::Events {
+            number_twins(connection, table, self.last_row)?;
+        }
         let removed = remove_duplicates(connection, self.spec, &self.catalog, table, &meets)?;
         if let Some(range) = self.spec.scope.days() {
             for time in removed.iter().flatten() {

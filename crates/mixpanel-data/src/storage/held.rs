@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use mixpanel_client::export::{DecodeOptions, EventDecoder, HeldEvent, RecordParts};
 
 use super::catalog::Catalog;
@@ -44,8 +44,9 @@ pub(super) fn processed(catalog: &Catalog) -> String {
 
 /// Makes room for the held events of a chunk.
 pub(super) fn prepare(connection: &mut dyn SqlConnection) -> Result<()> {
-    connection
-        .execute(&format!("CREATE OR REPLACE TEMP TABLE mp_held AS SELECT {COLUMNS} FROM _held LIMIT 0"))
+    connection.execute(&format!(
+        "CREATE OR REPLACE TEMP TABLE mp_held AS SELECT {COLUMNS}, false AS made FROM _held LIMIT 0"
+    ))
 }
 
 /// Puts held events aside.
@@ -78,6 +79,11 @@ pub(super) fn store(connection: &mut dyn SqlConnection, events: &[HeldEvent]) ->
             Arc::new(events.iter().map(|event| event.processed_ms).collect::<Int64Array>()),
             true,
         ),
+        (
+            "made",
+            Arc::new(events.iter().map(|event| Some(event.made)).collect::<BooleanArray>()) as ArrayRef,
+            true,
+        ),
     ])
     .expect("columns of one length");
     connection.append(Target::Temporary("mp_held"), batch)?;
@@ -99,12 +105,17 @@ pub(super) fn compare(
         "CREATE OR REPLACE TEMP TABLE mp_compared AS
          SELECT held.*, there.row, there.processed
          FROM (SELECT *, row_number() OVER (PARTITION BY {KEY} ORDER BY processed_ms DESC NULLS LAST, line) AS position
-               FROM temp.mp_held) AS held
+               FROM temp.mp_held WHERE NOT made) AS held
          LEFT JOIN (SELECT rowid AS row, {KEY}, {} AS processed FROM {rows}{within}) AS there USING ({KEY})
          WHERE position = 1",
         processed(catalog),
     ))?;
-    let (fresh, changed) = insert_all(connection, table, catalog, "FROM temp.mp_compared WHERE row IS NULL")?;
+    let (mut fresh, changed) =
+        insert_all(connection, table, catalog, "FROM temp.mp_compared WHERE row IS NULL")?;
+    let (twins, changed_too) = insert_twins(connection, table, catalog, within)?;
+    for (time, count) in twins {
+        *fresh.entry(time).or_insert(0) += count;
+    }
     connection.execute(&format!(
         "INSERT INTO _held SELECT {}, {COLUMNS} FROM
              (FROM temp.mp_compared WHERE row IS NOT NULL
@@ -114,7 +125,37 @@ pub(super) fn compare(
          DROP TABLE temp.mp_held;",
         literal(table),
     ))?;
-    Ok((fresh, changed))
+    Ok((fresh, changed || changed_too))
+}
+
+/// Inserts the held events without an insert id: equal to one that is there, but events of their
+/// own. Each gets its number behind the id that it shares.
+fn insert_twins(
+    connection: &mut dyn SqlConnection,
+    table: &str,
+    catalog: &mut Catalog,
+    within: &str,
+) -> Result<(BTreeMap<i64, u64>, bool)> {
+    if connection.scalar("SELECT count(*) FROM temp.mp_held WHERE made", &[])? == Value::Integer(0) {
+        return Ok((BTreeMap::new(), false));
+    }
+    let rows = ident(&physical(table));
+    let id = numbered("number");
+    connection.execute(&format!(
+        "CREATE OR REPLACE TEMP TABLE mp_twins AS
+         SELECT * REPLACE ({id} AS insert_id) FROM (
+             SELECT held.*, row_number() OVER (PARTITION BY {KEY} ORDER BY line) + coalesce(there.one, 0) AS number
+             FROM (FROM temp.mp_held WHERE made) AS held
+             LEFT JOIN (SELECT DISTINCT {KEY}, 1 AS one FROM {rows}{within}) AS there USING ({KEY}))"
+    ))?;
+    let inserted = insert_all(connection, table, catalog, "FROM temp.mp_twins")?;
+    connection.execute("DROP TABLE temp.mp_twins")?;
+    Ok(inserted)
+}
+
+/// SQL for the insert id of the event with this `number` among those that share it.
+pub(super) fn numbered(number: &str) -> String {
+    format!("CASE WHEN {number} = 1 THEN insert_id ELSE concat(insert_id, '-', {number}) END")
 }
 
 /// Exchanges rows for the newer versions in `_held`, in a transaction of its own.
@@ -170,7 +211,7 @@ fn read(connection: &mut dyn SqlConnection, from: &str) -> Result<Vec<HeldEvent>
         insert_id: text(&row[4]),
         properties: text(&row[5]),
         processed_ms: row[6].as_i64(),
-        key: 0,
+        ..HeldEvent::default()
     });
     Ok(events.collect())
 }

@@ -44,7 +44,7 @@ fn a_bad_day_for_the_network_ends_in_the_same_table() {
 
     // One fault for one request after the other, whichever day it is for.
     let first_line = |index: usize| {
-        let text: &[u8] = days[index].jsonl();
+        let text = days[index].jsonl_in_ms();
         text.split(|&byte| byte == b'\n').next().unwrap().to_vec()
     };
     let soon = || Some("1".to_owned());

@@ -338,7 +338,7 @@ fn an_old_projects_times_become_utc_and_its_days_stay_its_own() {
     // The exported number is the local wall clock; the column is the instant.
     let wrong = "SELECT count(*) FROM events WHERE
                  event_time AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York'
-                 <> make_timestamp(CAST(properties->>'$.time' AS BIGINT) * 1000000)";
+                 <> make_timestamp(CAST(properties->>'$.time' AS BIGINT) * 1000)";
     assert_eq!(count(&workspace, wrong), 0);
     let before = fingerprint(workspace.storage(), "events");
     let middle = all.from.checked_add(3.days()).unwrap();

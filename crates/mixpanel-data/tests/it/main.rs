@@ -13,6 +13,7 @@ mod definition;
 mod faults;
 mod fetch;
 mod formats;
+mod identity;
 mod inspect;
 mod live;
 mod no_files;

@@ -143,7 +143,8 @@ struct Builder<'a> {
     texts: Vec<&'a str>,
     pairs: Vec<(u32, u32)>,
     drafts: Vec<Draft>,
-    seen: HashMap<[u32; 4], u32>,
+    /// Name, time in milliseconds, user and insert id.
+    seen: HashMap<(u32, i64, u32, u32), u32>,
 }
 
 /// Texts in the order in which they were met.
@@ -171,13 +172,13 @@ impl<'a> Builder<'a> {
         let Ok(Row { event, properties }) = serde_json::from_slice::<Row<'a>>(line) else { return };
         let first = self.pairs.len() as u32;
         let (mut time, mut processed) = (None, 0);
-        let (mut time_value, mut user, mut insert_id) = (ABSENT, ABSENT, ABSENT);
+        let (mut user, mut insert_id) = (ABSENT, ABSENT);
         for (name, value) in properties.0 {
             let value_id = self.value(value.get());
             match name.as_ref() {
-                "time" => (time, time_value) = (milliseconds(value.get()), value_id),
+                "time" => time = milliseconds(value.get()),
                 "distinct_id" => user = value_id,
-                "$insert_id" => insert_id = value_id,
+                "$insert_id" if !matches!(value.get(), "null" | "\"\"") => insert_id = value_id,
                 "mp_processing_time_ms" => processed = value.get().parse().unwrap_or(0),
                 _ => {}
             }
@@ -189,8 +190,12 @@ impl<'a> Builder<'a> {
         let count = self.pairs.len() as u32 - first;
         let draft = Draft { time, processed, name, user, first, count };
         let next = self.drafts.len() as u32;
-        let key = [name, time_value, user, insert_id];
-        let at = *self.seen.entry(key).or_insert(next);
+        // Mixpanel's page on deduplication: the four together are the event, by the millisecond;
+        // one that was sent without an insert id takes no part.
+        let at = match insert_id {
+            ABSENT => next,
+            _ => *self.seen.entry((name, time, user, insert_id)).or_insert(next),
+        };
         if at == next {
             self.drafts.push(draft);
         } else if self.drafts[at as usize].processed < processed {

@@ -163,7 +163,7 @@ fn encode(app: &App, params: &Params, gzip: bool, fault: Option<&Fault>) -> Resu
     let cached = params.is_whole() && !app.events.added.any(params.from, params.to);
     if gzip && cached && !changes_text {
         let days = app.events.world.range(params.from, params.to);
-        let segments = app.events.world.segments(days);
+        let segments = app.events.world.segments(days, params.time_in_ms);
         let plain_len: u64 = segments.iter().map(|segment| segment.plain_len()).sum();
         if plain_len > GZIP_ABOVE as u64 {
             return Ok(Encoded { gzip, parts: gzip::stream(segments), fault });

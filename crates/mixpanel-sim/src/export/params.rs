@@ -77,7 +77,7 @@ impl Params {
 
     /// Whether every row of the range is wanted, unchanged.
     pub(crate) fn is_whole(&self) -> bool {
-        self.limit.is_none() && self.events.is_none() && self.filter.is_none() && !self.time_in_ms
+        self.limit.is_none() && self.events.is_none() && self.filter.is_none()
     }
 }
 

@@ -7,11 +7,8 @@ use super::params::Params;
 use crate::events::Events;
 use crate::expr::{Context, ExprError};
 use crate::line::Line;
-use crate::random::mix;
+use crate::times::{push_in_ms, retimed};
 use crate::world::{DayData, World, in_parallel};
-
-/// Times from here on are milliseconds.
-const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
 /// The text of the answer, in parts. Days without a filter are shared, not copied.
 pub(crate) fn select(events: &Events, params: &Params) -> Result<Vec<Bytes>, ExprError> {
@@ -21,7 +18,11 @@ pub(crate) fn select(events: &Events, params: &Params) -> Result<Vec<Bytes>, Exp
     let added: Vec<Bytes> = added.map(|(_, text)| retimed(&text, params.time_in_ms)).collect();
     let added = added.iter();
     if params.is_whole() {
-        let mut parts = in_parallel(days, |day| day.jsonl().clone());
+        let mut parts = if params.time_in_ms {
+            in_parallel(days, |day| day.jsonl_in_ms())
+        } else {
+            in_parallel(days, |day| day.jsonl().clone())
+        };
         parts.extend(added.cloned());
         return Ok(parts);
     }
@@ -82,47 +83,4 @@ fn wanted(world: &World, line: &[u8], params: &Params) -> Result<bool, ExprError
         _ => None,
     };
     filter.keeps(&Context::new(&event.event, &properties).with_profile(profile.as_ref()))
-}
-
-/// Lines that were sent in, with their times in seconds or milliseconds. Other than those of the world, they are
-/// kept as precise as they came.
-fn retimed(text: &Bytes, in_ms: bool) -> Bytes {
-    let mut out = Vec::with_capacity(text.len());
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        let event = Line::parse(line).ok();
-        let text = event.as_ref().and_then(|event| event.time).map(|time| time.get());
-        let time = text.and_then(|text| text.parse::<i64>().ok());
-        match text.zip(time) {
-            Some((text, time)) if in_ms && time.abs() < MILLISECONDS_FROM => {
-                push_with_time(&mut out, line, text, time * 1000);
-            }
-            Some((text, time)) if !in_ms && time.abs() >= MILLISECONDS_FROM => {
-                push_with_time(&mut out, line, text, time.div_euclid(1000));
-            }
-            _ => out.extend_from_slice(line),
-        }
-    }
-    out.into()
-}
-
-/// Appends a line with another time. `time` is the part of the line where the old one is.
-fn push_with_time(out: &mut Vec<u8>, line: &[u8], time: &str, new: i64) {
-    // `time` borrows from `line`, so their addresses tell where it is.
-    let start = time.as_ptr() as usize - line.as_ptr() as usize;
-    out.extend_from_slice(&line[..start]);
-    out.extend_from_slice(new.to_string().as_bytes());
-    out.extend_from_slice(&line[start + time.len()..]);
-}
-
-/// Appends a line with its time in milliseconds. The stored millisecond follows from `$insert_id`, so that
-/// repeated rows agree on it.
-fn push_in_ms(out: &mut Vec<u8>, line: &[u8]) {
-    let event = Line::parse(line).ok();
-    let time = event.as_ref().and_then(|event| event.time).map(|time| time.get());
-    let seconds =
-        time.and_then(|time| time.parse::<i64>().ok()).filter(|seconds| seconds.abs() < MILLISECONDS_FROM);
-    let (Some(time), Some(seconds)) = (time, seconds) else { return out.extend_from_slice(line) };
-    let id = event.and_then(|event| event.insert_id).map_or("", |id| id.get());
-    let millisecond = id.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte))) % 1000;
-    push_with_time(out, line, time, seconds * 1000 + millisecond as i64);
 }

@@ -26,6 +26,7 @@ use crate::error::SimError;
 use crate::gzip::{self, Segment};
 use crate::profiles::{Profiles, Subject};
 use crate::random::Random;
+use crate::times::in_milliseconds;
 use calendar::Planned;
 use day::{DayClock, DayWriter, epoch_second};
 use journey::Setting;
@@ -67,6 +68,8 @@ pub struct DayData {
     generator: Option<(Arc<Generator>, usize)>,
     plain: OnceLock<Bytes>,
     segment: OnceLock<Segment>,
+    /// The same with times in milliseconds.
+    segment_in_ms: OnceLock<Segment>,
 }
 
 impl World {
@@ -100,6 +103,7 @@ impl World {
             generator: Some((Arc::clone(&generator), index)),
             plain: OnceLock::new(),
             segment: OnceLock::new(),
+            segment_in_ms: OnceLock::new(),
         });
         let seeded = |kind| Seeded::new(Some(&generator), kind);
         let profiles = Profiles::new(seeded(Kind::People), seeded(Kind::Companies));
@@ -148,21 +152,21 @@ impl World {
     pub fn prepare(&self, from: Date, to: Date) {
         in_parallel(self.range(from, to), |day| {
             day.jsonl();
-            day.segment(self.gzip_level);
+            day.segment(self.gzip_level, false);
         });
     }
 
     /// The days of a range as one gzip stream: byte for byte what an export of them sends.
     pub fn gzip(&self, from: Date, to: Date) -> Vec<Bytes> {
-        gzip::stream(self.segments(self.range(from, to)))
+        gzip::stream(self.segments(self.range(from, to), false))
     }
 
     /// The days as compressed segments, made now if need be.
-    pub(crate) fn segments<'a>(&self, days: &'a [DayData]) -> Vec<&'a Segment> {
+    pub(crate) fn segments<'a>(&self, days: &'a [DayData], in_ms: bool) -> Vec<&'a Segment> {
         in_parallel(days, |day| {
-            day.segment(self.gzip_level);
+            day.segment(self.gzip_level, in_ms);
         });
-        days.iter().map(|day| day.segment(self.gzip_level)).collect()
+        days.iter().map(|day| day.segment(self.gzip_level, in_ms)).collect()
     }
 
     /// All profiles.
@@ -202,8 +206,15 @@ pub(crate) fn in_parallel<T: Sync, R: Send + Sync>(items: &[T], work: impl Fn(&T
 impl DayData {
     /// A day whose lines are there already.
     pub(crate) fn recorded(date: Date, rows: u64, unique: u64, plain: Bytes) -> DayData {
-        let segment = OnceLock::new();
-        DayData { date, rows, unique, generator: None, plain: OnceLock::from(plain), segment }
+        DayData {
+            date,
+            rows,
+            unique,
+            generator: None,
+            plain: OnceLock::from(plain),
+            segment: OnceLock::new(),
+            segment_in_ms: OnceLock::new(),
+        }
     }
 
     /// The date.
@@ -226,6 +237,11 @@ impl DayData {
         self.plain.get_or_init(|| self.write())
     }
 
+    /// The same lines as an export with `time_in_ms` has them.
+    pub fn jsonl_in_ms(&self) -> Bytes {
+        in_milliseconds(self.jsonl()).into()
+    }
+
     /// The day's exported lines, kept only if something else has kept them already.
     pub(crate) fn text(&self) -> Bytes {
         self.plain.get().cloned().unwrap_or_else(|| self.write())
@@ -236,7 +252,11 @@ impl DayData {
     }
 
     /// The compressed day. The text is not kept if nothing else has asked for it.
-    pub(crate) fn segment(&self, level: u32) -> &Segment {
+    pub(crate) fn segment(&self, level: u32, in_ms: bool) -> &Segment {
+        if in_ms {
+            let compress = || Segment::compress(&in_milliseconds(&self.text()), level);
+            return self.segment_in_ms.get_or_init(compress);
+        }
         self.segment.get_or_init(|| Segment::compress(&self.text(), level))
     }
 

@@ -88,3 +88,34 @@ fn what_cannot_be_served_is_an_error_at_the_start() {
     let zone = SimConfig { timezone: "Mars/Olympus".to_owned(), ..small() };
     assert!(matches!(Simulator::start(zone), Err(SimError::Config(_))));
 }
+
+/// Mixpanel's page on deduplication: by name, time, user and insert id together; an event that was
+/// sent without an insert id takes no part.
+#[test]
+fn only_events_with_an_insert_id_are_counted_once() {
+    let folder = Folder::new("identity");
+    let time = 1_754_006_400_u64;
+    let without = format!(r#"{{"event":"bare","properties":{{"distinct_id":"u","time":{time},"n":1}}}}"#);
+    let processed = without.replace(r#""n":1"#, r#""n":1,"mp_processing_time_ms":7"#);
+    let lines = [
+        line("a", time, "1", ""),
+        line("a", time, "1", r#","mp_processing_time_ms":9"#),
+        line("a", time * 1000 + 1, "1", ""),
+        line("a", time * 1000 + 2, "1", ""),
+        without.clone(),
+        without.clone(),
+        processed,
+        without.replace(r#""n":1"#, r#""$insert_id":null"#),
+        without.replace(r#""n":1"#, r#""$insert_id":"""#),
+    ];
+    fs::write(folder.0.join("1.jsonl"), lines.join("\n")).unwrap();
+    let simulator = Simulator::start(folder.config()).unwrap();
+    let day = date(2025, 8, 1);
+    assert_eq!(simulator.world().event_count(day, day), 9);
+    assert_eq!(simulator.world().unique_count(day, day), 3 + 5);
+    for (name, expected) in [("a", 3), ("bare", 5)] {
+        let asked = [("event", name), ("from_date", "2025-08-01"), ("to_date", "2025-08-01")];
+        let answer = ask(&simulator, "segmentation", &asked).json();
+        assert_eq!(answer["data"]["values"][name]["2025-08-01"], expected, "{name}");
+    }
+}

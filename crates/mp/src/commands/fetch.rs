@@ -1,7 +1,7 @@
 //! `mp fetch events`: days of raw events into a table.
 
 use jiff::Timestamp;
-use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, StorageEngine, Workspace};
+use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Shape, StorageEngine, Workspace};
 
 use super::fetch_stream;
 use crate::args;
@@ -25,6 +25,8 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
             events: events(),
             where_: args.where_.clone(),
             limit: args.limit,
+            // What is raw is as Mixpanel's own default has it.
+            time_in_ms: !matches!(args.stream.shape(), Shape::Raw),
             ..ExportRequest::days(from, to)
         };
         let stream = project.stream_events(&request, &args.stream.buffer(), now)?;
