@@ -16,6 +16,9 @@ use crate::workspace::Project;
 /// Stands before the mark of a project secret where no project id is known.
 const MARK: &str = "secret:";
 
+/// What exports of events are asked for, see `ExportRequest::time_in_ms`.
+const MILLISECONDS: &str = "ms";
+
 /// What a table is a copy of. `None` is what is not known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Definition {
@@ -29,7 +32,8 @@ pub(crate) struct Definition {
     pub(crate) data_view: Option<String>,
     /// What the exported times mean; of events.
     pub(crate) clock: Option<Clock>,
-    /// The precision that times were asked for with; `None` is whole seconds.
+    /// The precision that times are asked for with; `None` is whole seconds. Rows from before keep
+    /// theirs: the `time` in their properties shows it.
     pub(crate) time_unit: Option<String>,
 }
 
@@ -47,7 +51,11 @@ pub(crate) const COLUMNS: [&str; 6] =
 impl Definition {
     /// What fetches from this project bring: events, so that the clock matters.
     pub(crate) fn of_events(project: &Project) -> Self {
-        Definition { clock: Some(Clock::of(&project.clock)), ..Definition::of_profiles(project) }
+        Definition {
+            clock: Some(Clock::of(&project.clock)),
+            time_unit: Some(MILLISECONDS.to_owned()),
+            ..Definition::of_profiles(project)
+        }
     }
 
     /// The same of profiles, which have no days.
