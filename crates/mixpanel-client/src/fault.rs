@@ -42,7 +42,8 @@ pub enum Truncation {
     MissingGzipTrailer,
     /// The connection ended before the length or the last chunk that HTTP promised.
     Connection,
-    /// Nothing says where the body ends: no length, no chunks, no compression.
+    /// Nothing says where the body ends: no length, no chunks. Compression is no proof, because a gzip
+    /// stream may have several members and be cut between two of them.
     Unprovable,
 }
 
@@ -53,7 +54,7 @@ impl fmt::Display for Truncation {
             Self::MidLine => "the last line has no end",
             Self::MissingGzipTrailer => "the gzip trailer is missing",
             Self::Connection => "the connection was lost",
-            Self::Unprovable => "neither a length, chunks nor compression prove its end",
+            Self::Unprovable => "neither a length nor chunks prove its end",
         })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, TRANSFER_ENCODING};
-use reqwest::{Response, Version};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -83,8 +83,17 @@ impl ExportBody {
 
     /// Decompresses this body and splits it into lines.
     pub fn into_lines(self) -> Lines<Decompressed<Self>> {
+        self.into_lines_through(|blocks| blocks)
+    }
+
+    /// The same, with the decompressed blocks passing through an iterator of the caller's, such as
+    /// one that holds them back for a while.
+    pub fn into_lines_through<I: Iterator<Item = Result<Bytes>>>(
+        self,
+        through: impl FnOnce(Decompressed<Self>) -> I,
+    ) -> Lines<I> {
         let scrubber = self.scrubber.clone();
-        Lines::decode(self.encoding, self).with_scrubber(scrubber)
+        Lines::new(through(Decompressed::new(self.encoding, self))).with_scrubber(scrubber)
     }
 }
 
@@ -141,7 +150,7 @@ impl Opening {
         after: Duration,
         scrubber: &Scrubber,
     ) -> Result<Self> {
-        let encoding = check_headers(response.version(), response.headers())?;
+        let encoding = check_headers(response.headers())?;
         let request_id = header(response.headers(), "x-request-id").map(|id| shown_text(&id));
         let date = server_date(response.headers());
         let mut first = next_block(&mut response, 0, deadline, Phase::FirstByte, after).await?;
@@ -249,24 +258,38 @@ pub(crate) async fn next_block(
 }
 
 /// Decides from the headers whether the body can be an export whose end can be proven.
-fn check_headers(version: Version, headers: &HeaderMap) -> Result<ContentEncoding> {
+///
+/// Only a length or chunks prove it. Compression alone does not: a gzip stream may have any number
+/// of members, and one that is cut between two of them looks whole.
+fn check_headers(headers: &HeaderMap) -> Result<ContentEncoding> {
     let encoding = ContentEncoding::from_header(header(headers, CONTENT_ENCODING.as_str()).as_deref())?;
-    let length = header(headers, CONTENT_LENGTH.as_str());
-    let chunked = version >= Version::HTTP_11
-        && header(headers, TRANSFER_ENCODING.as_str()).is_some_and(|value| {
-            value.to_ascii_lowercase().split(',').any(|coding| coding.trim() == "chunked")
-        });
-    match (encoding, length.as_deref().map(str::trim)) {
+    match framing(headers) {
         // An empty answer is an empty export, even if the server names the encoding that it
         // would have used.
-        (_, Some("0")) if !chunked => Ok(ContentEncoding::Identity),
-        (ContentEncoding::Gzip, _) => Ok(encoding),
-        (ContentEncoding::Identity, Some(_)) => Ok(encoding),
-        (ContentEncoding::Identity, None) if chunked => Ok(encoding),
-        (ContentEncoding::Identity, None) => {
-            Err(ErrorKind::Truncated { what: Truncation::Unprovable, bytes: 0 }.into())
-        }
+        Framing::Length(0) => Ok(ContentEncoding::Identity),
+        Framing::Length(_) | Framing::Chunks => Ok(encoding),
+        Framing::UntilClose => Err(ErrorKind::Truncated { what: Truncation::Unprovable, bytes: 0 }.into()),
     }
+}
+
+/// What ends a body (RFC 9112, 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunks,
+    UntilClose,
+}
+
+/// A transfer coding comes before a length, and only as the last one do chunks end a body.
+fn framing(headers: &HeaderMap) -> Framing {
+    let codings =
+        headers.get_all(TRANSFER_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    if let Some(codings) = codings.reduce(|all, more| format!("{all},{more}").into()) {
+        let last = codings.rsplit(',').next().unwrap_or_default().trim();
+        return if last.eq_ignore_ascii_case("chunked") { Framing::Chunks } else { Framing::UntilClose };
+    }
+    let length = header(headers, CONTENT_LENGTH.as_str()).and_then(|length| length.trim().parse().ok());
+    length.map_or(Framing::UntilClose, Framing::Length)
 }
 
 pub(crate) fn is_html(content_type: &str) -> bool {
