@@ -35,6 +35,7 @@
 //! ```
 
 mod api;
+mod channel;
 mod error;
 mod fetch;
 pub mod inspect;

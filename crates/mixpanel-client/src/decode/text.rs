@@ -61,8 +61,13 @@ impl Default for TextColumn {
     }
 }
 
+/// No more is reserved for a column that is as long as the last one: that one may have held a single
+/// value of any size.
+const MOST_RESERVED: usize = 8 << 20;
+
 impl TextColumn {
     pub(crate) fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let bytes = bytes.min(MOST_RESERVED);
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         Self { offsets, data: Vec::with_capacity(bytes) }

@@ -66,6 +66,11 @@ impl Page {
         self.body.len() as u64
     }
 
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.body.len() + self.results.len() * size_of::<(usize, usize)>()
+    }
+
     /// Cuts an answer into its results.
     pub(crate) fn read(body: Bytes) -> Result<Self, NoPage> {
         let mut page = Self {

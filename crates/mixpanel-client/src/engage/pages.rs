@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Plan};
 use super::page::{NoPage, Page};
 use super::request::{EngageRequest, Fields};
 use crate::api::{ApiRequest, refused};
@@ -16,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The page size that Mixpanel uses when it does not say.
 const USUAL_PAGE_SIZE: u64 = 1_000;
+
+/// Bytes of pages that may wait or be on their way beside the one that is wanted.
+const AHEAD_BYTES: usize = 64 << 20;
 
 impl Client {
     /// Asks for profiles, and returns when the first page is here. The others are fetched by up to
@@ -90,6 +93,8 @@ struct Query {
     first: Option<Page>,
     page_size: u64,
     total: Option<u64>,
+    /// The memory that the first page takes.
+    largest: usize,
     /// How many results and pages were taken.
     received: u64,
     taken: u64,
@@ -135,6 +140,7 @@ impl ProfilePages {
             session: page.session_id.clone(),
             page_size: page.page_size.filter(|size| *size > 0).unwrap_or(asked),
             total: page.total,
+            largest: page.memory(),
             first: Some(page),
             received: 0,
             taken: 0,
@@ -212,10 +218,18 @@ impl Query {
             // Without a total, as many pages as there are threads are tried beyond the last one.
             let pages = self.total.map_or(u64::MAX, |total| total.div_ceil(self.page_size));
             let threads = concurrency.min(pages.saturating_sub(self.taken).max(1) as usize);
+            let plan = Plan {
+                first: self.taken,
+                end: pages,
+                threads,
+                capacity: AHEAD_BYTES,
+                expected: self.largest,
+                size: |page: &Result<Page>| page.as_ref().map_or(0, Page::memory),
+            };
             let cancel = client.retrier().cancel.child();
             let (client, fields) = (client.with_cancel(cancel.clone()), self.fields.clone());
             let fetch = move |number| fetch(&client, &fields, Some((&*session, number)));
-            self.ahead = Some(Ahead::start(self.taken, pages, threads, cancel, fetch));
+            self.ahead = Some(Ahead::start(plan, cancel, fetch));
         }
         let ahead = self.ahead.as_ref().expect("it was just made");
         ahead.take(self.taken).unwrap_or_else(|| Err(ErrorKind::Cancelled.into()))

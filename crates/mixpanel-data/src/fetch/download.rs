@@ -2,7 +2,7 @@
 //! threads of its own, into a bounded channel.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -14,12 +14,14 @@ use mixpanel_client::export::{ColumnPlan, DecodeOptions, DecodedBatch, ExportReq
 use mixpanel_client::time::ProjectClock;
 
 use super::planner::PlannedChunk;
-use super::source::ExportSource;
+use super::source::{ExportSource, Turn};
+use crate::channel::{self, Receiver, channel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::chunk::{BatchSource, start_of};
+use crate::storage::chunk::{BatchSource, memory_of, start_of};
 
-/// How many batches of a download wait for the writer. More made nothing faster (measured with 16).
-const WAITING: usize = 2;
+/// Bytes of batches that wait for the writer, or one batch. More made nothing faster (measured with 16
+/// batches).
+const WAITING_BYTES: usize = 12 << 20;
 
 /// What a download says to the writer.
 pub(super) enum News {
@@ -80,6 +82,8 @@ pub(super) struct BatchStream {
     /// Bytes received and decoded so far.
     pub(super) bytes: (u64, u64),
     ended: bool,
+    /// Until the first batch is asked for, the download does not run far ahead.
+    turn: Turn,
     /// The download ended before its end.
     pub(super) broken: bool,
 }
@@ -89,17 +93,18 @@ impl BatchSource for BatchStream {
         if self.ended {
             return Ok(None);
         }
+        self.turn.begin();
         match self.receiver.recv() {
-            Ok(Item::Batch(batch, bytes)) => {
+            Some(Item::Batch(batch, bytes)) => {
                 self.bytes = bytes;
                 Ok(Some(batch))
             }
-            Ok(Item::End(bytes)) => {
+            Some(Item::End(bytes)) => {
                 (self.bytes, self.ended) = (bytes, true);
                 Ok(None)
             }
             // The download broke off, and says why by itself.
-            Err(_) => {
+            None => {
                 self.broken = true;
                 Err(ErrorKind::Cancelled.into())
             }
@@ -141,7 +146,8 @@ impl Downloader<'_> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         let request = ExportRequest { from: chunk.from, to: chunk.to, ..self.request.clone() };
         let body = self.client.export(&request)?;
-        let (sender, receiver) = sync_channel(WAITING);
+        let (sender, receiver) = channel(WAITING_BYTES);
+        let turn = Turn::default();
         let opened = Opened {
             chunk: chunk.clone(),
             request_id: body.request_id().map(str::to_owned),
@@ -153,6 +159,7 @@ impl Downloader<'_> {
                 plan: self.plan.clone(),
                 bytes: (0, 0),
                 ended: false,
+                turn: turn.clone(),
                 broken: false,
             },
         };
@@ -166,7 +173,7 @@ impl Downloader<'_> {
             );
             let options =
                 DecodeOptions { clock: self.clock.clone(), plan: ColumnPlan::all(), within: Some(within) };
-            let source = ExportSource::begin(threads, body, options, self.hold_repeats);
+            let source = ExportSource::begin(threads, body, turn, options, self.hold_repeats);
             self.decode(source, &sender)
         })
     }
@@ -174,7 +181,7 @@ impl Downloader<'_> {
     fn decode(
         &self,
         mut source: ExportSource,
-        sender: &SyncSender<Item>,
+        sender: &channel::Sender<Item>,
     ) -> Result<(), mixpanel_client::Error> {
         let (mut version, mut told) = (0, (0, 0));
         loop {
@@ -182,20 +189,33 @@ impl Downloader<'_> {
                 version = newer;
                 source.set_plan(plan);
             }
-            let batch = source.next_batch()?;
+            // None is made while others wait to be taken.
+            let batch = if sender.wait_for_room() { source.next_batch()? } else { return Err(given_up()) };
             let bytes = source.bytes();
             self.traffic.received.fetch_add(bytes.0 - told.0, Ordering::Relaxed);
             self.traffic.decoded.fetch_add(bytes.1 - told.1, Ordering::Relaxed);
             told = bytes;
             let Some(batch) = batch else {
-                let _ = sender.send(Item::End(bytes));
+                let _ = sender.send(Item::End(bytes), 0);
                 return Ok(());
             };
-            if sender.send(Item::Batch(batch, bytes)).is_err() {
-                // The writer has given the chunk up, and knows why.
-                return Err(mixpanel_client::ErrorKind::Cancelled.into());
+            let memory = memory_of(&batch);
+            if !sender.send(Item::Batch(batch, bytes), memory) {
+                return Err(given_up());
             }
         }
+    }
+}
+
+/// The writer has given the chunk up, and knows why.
+fn given_up() -> mixpanel_client::Error {
+    mixpanel_client::ErrorKind::Cancelled.into()
+}
+
+impl Drop for BatchStream {
+    /// A download that nobody reads must not wait for its turn.
+    fn drop(&mut self) {
+        self.turn.begin();
     }
 }
 

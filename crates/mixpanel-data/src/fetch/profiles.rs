@@ -16,9 +16,7 @@ use super::download::api_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::chunk::{Arrival, BatchSource, ChunkSpec, Create, OnReject, Scope, Written};
 use crate::storage::filters::{Filters, output_properties};
-use crate::storage::{
-    BATCH_BYTES, BATCH_ROWS, DEFAULT_MAX_COLUMNS, Definition, StorageEngine, check_table_name,
-};
+use crate::storage::{DEFAULT_MAX_COLUMNS, Definition, StorageEngine, check_table_name, is_full};
 use crate::types::{TableKind, TableMetadata};
 use crate::workspace::Project;
 
@@ -291,10 +289,6 @@ impl<'a> ProfileSource<'a> {
         ProfileSource { pages, decoder, rest: None, failure: None, progress, started, on_progress }
     }
 
-    fn is_full(&self) -> bool {
-        self.decoder.rows() >= BATCH_ROWS || self.decoder.bytes() >= BATCH_BYTES
-    }
-
     /// The next page; `None` when all are here, and proven so.
     fn next_page(&mut self) -> Result<Option<Page>> {
         match self.pages.next() {
@@ -315,31 +309,31 @@ impl<'a> ProfileSource<'a> {
         }
     }
 
-    /// Decodes results of a page until the batch is full; keeps what is left.
-    fn decode(&mut self, page: Page, done: usize) {
-        let mut at = done;
-        for (number, result) in page.results().skip(done) {
-            self.decoder.push(result, number);
-            at += 1;
-            if self.is_full() {
-                break;
+    /// Decodes results of a page until the batch is full; keeps what is left. Whether it is full.
+    fn decode(&mut self, page: Page, done: usize) -> bool {
+        for (at, (number, result)) in page.results().enumerate().skip(done) {
+            if is_full(self.decoder.rows(), self.decoder.bytes(), result.len()) {
+                self.rest = Some((page.clone(), at));
+                return true;
             }
+            self.decoder.push(result, number);
         }
-        if at < page.len() {
-            self.rest = Some((page, at));
-        }
+        false
     }
 }
 
 impl BatchSource for ProfileSource<'_> {
     fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
-        while !self.is_full() {
-            match self.rest.take() {
-                Some((page, done)) => self.decode(page, done),
+        loop {
+            let (page, done) = match self.rest.take() {
+                Some(rest) => rest,
                 None => match self.next_page()? {
-                    Some(page) => self.decode(page, 0),
+                    Some(page) => (page, 0),
                     None => break,
                 },
+            };
+            if self.decode(page, done) {
+                break;
             }
         }
         let batch = self.decoder.finish_batch();

@@ -1,18 +1,62 @@
 //! A running export as a source of decoded batches. One thread decompresses and
 //! splits into lines, another one decodes: each is about a core's worth.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Scope;
 
 use mixpanel_client::Result;
 use mixpanel_client::export::{
-    ColumnPlan, DecodeOptions, DecodedBatch, EventDecoder, ExportBody, Line, LineBlock, Reject, RejectReason,
+    ColumnPlan, DecodeOptions, DecodedBatch, Decompressed, EventDecoder, ExportBody, Line, LineBlock, Reject,
+    RejectReason,
 };
 
-use crate::storage::{BATCH_BYTES, BATCH_ROWS};
+use crate::channel::{Receiver, channel};
+use crate::storage::is_full;
 
-/// How many blocks of lines, half a megabyte each, wait for decoding.
-const WAITING: usize = 8;
+/// Bytes of lines that wait for decoding, or one block of lines, which is half a megabyte unless a
+/// line is longer.
+const WAITING_BYTES: usize = 4 << 20;
+
+/// Bytes of text that a download runs ahead before it is its turn to be written: several run side by
+/// side, and only one of them is written.
+const AHEAD_BYTES: u64 = 4 << 20;
+
+/// Whether it is a download's turn to be written. Clones are one.
+#[derive(Clone, Default)]
+pub(super) struct Turn(Arc<(Mutex<bool>, Condvar)>);
+
+impl Turn {
+    /// It is, from now on.
+    pub(super) fn begin(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let begun = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.0.1.wait_while(begun, |begun| !*begun).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Plain blocks, of which only the first come before it is their turn.
+struct Paced {
+    blocks: Decompressed<ExportBody>,
+    passed: u64,
+    turn: Turn,
+}
+
+impl Iterator for Paced {
+    type Item = <Decompressed<ExportBody> as Iterator>::Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.passed >= AHEAD_BYTES {
+            self.turn.wait();
+        }
+        let block = self.blocks.next();
+        self.passed += block.iter().flatten().map(|block| block.len() as u64).sum::<u64>();
+        block
+    }
+}
 
 /// Lines, with the bytes received and decompressed up to them.
 type Block = Result<(Option<LineBlock>, (u64, u64))>;
@@ -36,6 +80,7 @@ impl ExportSource {
     pub(super) fn begin<'scope>(
         threads: &'scope Scope<'scope, '_>,
         body: ExportBody,
+        turn: Turn,
         options: DecodeOptions,
         hold_repeats: bool,
     ) -> Self {
@@ -43,14 +88,16 @@ impl ExportSource {
         if hold_repeats {
             decoder.hold_repeats();
         }
-        let (sender, blocks) = sync_channel(WAITING);
+        let (sender, blocks) = channel(WAITING_BYTES);
         threads.spawn(move || {
-            let mut lines = body.into_lines();
-            loop {
+            let mut lines = body.into_lines_through(|blocks| Paced { blocks, passed: 0, turn });
+            // None is made while others wait to be taken.
+            while sender.wait_for_room() {
                 let block = lines.next().transpose();
-                let bytes = (lines.get_ref().get_ref().bytes_received(), lines.bytes_seen());
+                let bytes = (lines.get_ref().blocks.get_ref().bytes_received(), lines.bytes_seen());
+                let size = block.iter().flatten().map(LineBlock::bytes).sum::<u64>();
                 let last = !matches!(block, Ok(Some(_)));
-                if sender.send(block.map(|block| (block, bytes))).is_err() || last {
+                if !sender.send(block.map(|block| (block, bytes)), size as usize) || last {
                     return;
                 }
             }
@@ -70,7 +117,7 @@ impl ExportSource {
         }
         // A thread that ends without a word has panicked.
         let (block, bytes) =
-            self.blocks.recv().unwrap_or_else(|_| Err(mixpanel_client::ErrorKind::Cancelled.into()))?;
+            self.blocks.recv().unwrap_or_else(|| Err(mixpanel_client::ErrorKind::Cancelled.into()))?;
         self.bytes = bytes;
         self.ended = block.is_none();
         Ok(block)
@@ -82,13 +129,16 @@ impl ExportSource {
 
     /// The next batch; `None` when the body is complete, and proven so.
     pub(super) fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
-        while !self.is_full() {
-            match self.rest.take() {
-                Some((block, done)) => self.decode(block, done),
+        loop {
+            let (block, done) = match self.rest.take() {
+                Some(rest) => rest,
                 None => match self.next_block()? {
-                    Some(block) => self.decode(block, 0),
+                    Some(block) => (block, 0),
                     None => break,
                 },
+            };
+            if self.decode(block, done) {
+                break;
             }
         }
         let batch = self.decoder.finish_batch();
@@ -108,24 +158,20 @@ impl ExportSource {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.decoder.rows() >= BATCH_ROWS || self.decoder.bytes() >= BATCH_BYTES
-    }
-
-    /// Decodes lines of a block until the batch is full; keeps what is left.
-    fn decode(&mut self, block: LineBlock, done: usize) {
-        let mut at = done;
-        for (number, line) in block.lines().skip(done) {
+    /// Decodes lines of a block until the batch is full; keeps what is left. Whether it is full.
+    fn decode(&mut self, block: LineBlock, done: usize) -> bool {
+        for (at, (number, line)) in block.lines().enumerate().skip(done) {
+            let size = if let Line::Data(line) = line { line.len() } else { 0 };
+            if is_full(self.decoder.rows(), self.decoder.bytes(), size) {
+                self.rest = Some((block.clone(), at));
+                return true;
+            }
             match line {
                 Line::Data(line) => self.decoder.push(line, number),
                 Line::Oversized { head, .. } => self.decoder.reject(number, RejectReason::TooLong, head),
             }
-            at += 1;
-            if self.is_full() {
-                self.rest = Some((block.clone(), at));
-                return;
-            }
         }
+        false
     }
 }
 

@@ -1,10 +1,12 @@
 //! Columns: summaries and statistics.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::scope::{count, percent};
 use crate::error::{Error, Result};
-use crate::storage::ident;
+use crate::storage::{ident, literal};
 use crate::types::TableInfo;
 use crate::value::Value;
 use crate::workspace::Workspace;
@@ -89,6 +91,15 @@ pub struct ValueCount {
     pub count: u64,
 }
 
+/// Text that one question reads at a time for all of its computed columns, in bytes.
+const SLICE_BYTES: usize = 128 << 20;
+
+/// Rows that DuckDB handles at a time.
+const VECTOR_ROWS: usize = 2_048;
+
+/// Columns that one question has at most.
+const MAX_SLICE: usize = 64;
+
 /// Types that figures can be computed of.
 const NUMERIC: [&str; 13] = [
     "TINYINT",
@@ -119,14 +130,57 @@ impl Workspace {
     /// [`TableNotFound`](crate::ErrorKind::TableNotFound).
     pub fn summarize(&self, table: &str) -> Result<Summary> {
         let (info, flat) = self.flat_of(table)?;
+        let mut summary = Summary { table: info.name.clone(), row_count: 0, columns: Vec::new() };
+        for slice in self.slices(&info.name)? {
+            self.summarize_columns(&flat, &slice, &mut summary)?;
+        }
+        Ok(summary)
+    }
+
+    /// How many computed columns may be asked for in one question. DuckDB reads the texts anew for each,
+    /// as many rows as it handles at a time, with memory that its limit does not count.
+    pub(super) fn computed_at_once(&self, table: &str) -> Result<usize> {
+        let some = format!(
+            "SELECT avg(strlen(properties)) FROM (SELECT properties FROM {} LIMIT 20000)",
+            ident(table)
+        );
+        let text = self.storage().execute_scalar(&some)?.as_f64().unwrap_or(0.0) as usize;
+        Ok((SLICE_BYTES / (VECTOR_ROWS * text.max(1))).clamp(1, MAX_SLICE))
+    }
+
+    /// The columns of a typed view, quoted, in groups that may be asked for in one question.
+    fn slices(&self, table: &str) -> Result<Vec<Vec<String>>> {
+        let name = literal(table);
+        let computed =
+            format!("SELECT column_name FROM _properties WHERE table_name = {name} AND NOT promoted");
+        let computed = self.storage().execute_rows(&computed, &[])?.rows;
+        let computed: HashSet<String> = computed.iter().map(|row| row[0].to_text()).collect();
+        let at_once = self.computed_at_once(table)?;
+        let schema = self.storage().get_schema(&format!("{table}_flat"))?;
+        let mut slices: Vec<Vec<String>> = Vec::new();
+        let mut room = 0;
+        for column in &schema.columns {
+            // A stored column weighs next to nothing.
+            let weight = if computed.contains(&column.name) { MAX_SLICE / at_once } else { 1 };
+            if weight > room {
+                slices.push(Vec::new());
+                room = MAX_SLICE;
+            }
+            room = room.saturating_sub(weight);
+            slices.last_mut().expect("one was begun").push(ident(&column.name));
+        }
+        Ok(slices)
+    }
+
+    fn summarize_columns(&self, flat: &str, columns: &[String], summary: &mut Summary) -> Result<()> {
         let sql = format!(
             "SELECT column_name, column_type, min, max, approx_unique, avg, std, q25, q50, q75
-             FROM (SUMMARIZE SELECT * FROM {flat})"
+             FROM (SUMMARIZE SELECT {} FROM {flat})",
+            columns.join(", ")
         );
         let rows = self.storage().execute_rows(&sql, &[])?.rows;
         // DuckDB's own count is that of all rows, and its percentage is rounded.
-        let counts: Vec<String> =
-            rows.iter().map(|row| format!(", count({})", ident(&row[0].to_text()))).collect();
+        let counts: Vec<String> = columns.iter().map(|column| format!(", count({column})")).collect();
         let counts = format!("SELECT count(*){} FROM {flat}", counts.concat());
         let counts: Vec<u64> =
             self.storage().execute_rows(&counts, &[])?.rows.swap_remove(0).iter().map(count).collect();
@@ -144,10 +198,11 @@ impl Workspace {
             q50: text(&row[8]),
             q75: text(&row[9]),
             count: *count,
-            null_percentage: percent(counts[0] - count, counts[0]),
+            null_percentage: percent(counts[0].saturating_sub(*count), counts[0]),
         };
-        let columns = rows.iter().zip(&counts[1..]).map(column).collect();
-        Ok(Summary { table: info.name, row_count: counts[0], columns })
+        summary.row_count = counts[0];
+        summary.columns.extend(rows.iter().zip(&counts[1..]).map(column));
+        Ok(())
     }
 
     /// One column of a table's typed view in figures; or any SQL expression over its columns, which

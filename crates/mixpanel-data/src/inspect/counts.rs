@@ -286,20 +286,22 @@ impl Workspace {
             return Err(Error::argument("properties", "none is named"));
         }
         let rows = self.rows(scope, &[event])?;
-        let mut figures = "count(*)".to_owned();
-        for property in properties {
-            figures += &format!(", count({})", self.property_column(&rows.table, property)?);
+        let (mut total_events, mut coverage) = (0, Vec::new());
+        for slice in properties.chunks(self.computed_at_once(&rows.table)?) {
+            let mut figures = "count(*)".to_owned();
+            for property in slice {
+                figures += &format!(", count({})", self.property_column(&rows.table, property)?);
+            }
+            let sql = format!("SELECT {figures} FROM {} WHERE {}", rows.flat, rows.conditions);
+            let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
+            total_events = count(&found[0]);
+            coverage.extend(slice.iter().zip(&found[1..]).map(|(property, defined)| PropertyCoverage {
+                property: (*property).to_owned(),
+                defined_count: count(defined),
+                null_count: total_events.saturating_sub(count(defined)),
+                coverage_percentage: percent(count(defined), total_events),
+            }));
         }
-        let sql = format!("SELECT {figures} FROM {} WHERE {}", rows.flat, rows.conditions);
-        let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
-        let total_events = count(&found[0]);
-        let coverage = properties.iter().zip(&found[1..]).map(|(property, defined)| PropertyCoverage {
-            property: (*property).to_owned(),
-            defined_count: count(defined),
-            null_count: total_events - count(defined),
-            coverage_percentage: percent(count(defined), total_events),
-        });
-        let coverage = coverage.collect();
         Ok(PropertyCoverageResult { event: event.to_owned(), total_events, coverage })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::Array;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::export::{ColumnPlan, DecodedBatch};
@@ -19,6 +20,14 @@ pub(crate) trait BatchSource {
     fn next_batch(&mut self) -> Result<Option<DecodedBatch>>;
     /// Which properties to build columns for, as soon as that can be.
     fn set_plan(&mut self, plan: ColumnPlan);
+}
+
+/// About how much memory a batch takes, in bytes.
+pub(crate) fn memory_of(batch: &DecodedBatch) -> usize {
+    let columns = batch.columns.iter().map(|column| column.values.get_array_memory_size());
+    let rejects = batch.rejects.iter().map(|reject| reject.bytes.len() + 64);
+    let held = batch.held.iter().map(|event| event.properties.len() + 256);
+    batch.rows.get_array_memory_size() + columns.chain(rejects).chain(held).sum::<usize>()
 }
 
 /// What to do with the rows that are there.

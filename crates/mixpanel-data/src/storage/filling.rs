@@ -198,6 +198,11 @@ impl<'a> Filling<'a> {
                 self.appended += batch.rows.num_rows() as u64;
                 progress(self.appended);
             }
+            // None is made, or held, while others wait to be taken.
+            drop(batch);
+            if !sender.wait_for_room() {
+                return Ok(Stop::Closed);
+            }
             next = self.take(batches)?;
         }
     }

@@ -21,7 +21,7 @@ use super::catalog::Catalog;
 use super::connection::{SqlConnection, Target};
 use super::ddl::{create_flat_view, ident, literal, physical};
 use super::layout::Layout;
-use super::records::BATCH_ROWS;
+use super::records::{BATCH_BYTES, BATCH_ROWS};
 use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 use crate::value::Value;
@@ -225,17 +225,21 @@ fn insert_all(
     from: &str,
 ) -> Result<(BTreeMap<i64, u64>, bool)> {
     let (mut times, mut changed, mut at) = (BTreeMap::new(), false, 0);
+    // A page is bounded in bytes, too.
+    let longest = connection.scalar(&format!("SELECT max(strlen(properties)) {from}"), &[])?;
+    let longest = longest.as_i64().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+    let rows = (BATCH_BYTES / longest.max(1)).clamp(1, BATCH_ROWS);
     loop {
-        let page = format!("FROM ({from} ORDER BY rowid LIMIT {BATCH_ROWS} OFFSET {at})");
+        let page = format!("FROM ({from} ORDER BY rowid LIMIT {rows} OFFSET {at})");
         let events = read(connection, &page)?;
         changed |= insert(connection, table, catalog, &events)?;
         for event in &events {
             *times.entry(event.event_time).or_insert(0) += 1;
         }
-        if events.len() < BATCH_ROWS {
+        if events.len() < rows {
             return Ok((times, changed));
         }
-        at += BATCH_ROWS;
+        at += rows;
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
 pub(crate) use ddl::{check_table_name, ident, literal};
 pub(crate) use definition::Definition;
 pub(crate) use ledger::DayState;
-pub(crate) use records::{BATCH_BYTES, BATCH_ROWS};
+pub(crate) use records::is_full;
 
 /// Opens databases with the DuckDB of this crate.
 #[cfg(feature = "duckdb")]

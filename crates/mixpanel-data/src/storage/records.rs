@@ -13,8 +13,14 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// So many rows, or bytes of text, make a batch. Larger batches decode slower:
 /// they leave the processor's caches (measured, see the client's decode bench).
-pub(crate) const BATCH_ROWS: usize = 2_048;
-pub(crate) const BATCH_BYTES: usize = 8 << 20;
+pub(super) const BATCH_ROWS: usize = 2_048;
+pub(super) const BATCH_BYTES: usize = 8 << 20;
+
+/// Whether a batch of so many rows and bytes of text is full before a text of `next` bytes. An empty
+/// one takes a text of any size.
+pub(crate) fn is_full(rows: usize, bytes: usize, next: usize) -> bool {
+    rows >= BATCH_ROWS || bytes >= BATCH_BYTES || (rows > 0 && bytes + next > BATCH_BYTES)
+}
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,19 +264,18 @@ impl<'a, R: Record + 'a> RecordSource<'a, R> {
     pub(crate) fn new(rows: Rows<'a, R>) -> Self {
         let records: Box<dyn Iterator<Item = Result<R>> + 'a> = match rows.0 {
             Kind::Records(records) => records,
-            Kind::Batches(batches) => {
-                Box::new(batches.flat_map(|batch| records_of(batch).unwrap_or_else(|error| vec![Err(error)])))
-            }
+            Kind::Batches(batches) => Box::new(batches.flat_map(records_of)),
         };
         RecordSource { records, decoder: R::Decoder::begin(), taken: 0 }
     }
 }
 
-/// The records of a caller's batch.
-fn records_of<R: Record>(batch: Result<RecordBatch>) -> Result<Vec<Result<R>>> {
-    let batch = batch?;
-    let columns = find_columns::<R>(&batch)?;
-    Ok((0..batch.num_rows()).map(|row| R::from_batch(&columns, row)).collect())
+/// The records of a caller's batch, made one by one: the batch may be all that there is.
+fn records_of<'a, R: Record + 'a>(batch: Result<RecordBatch>) -> Box<dyn Iterator<Item = Result<R>> + 'a> {
+    match batch.and_then(|batch| Ok((batch.num_rows(), find_columns::<R>(&batch)?))) {
+        Ok((rows, columns)) => Box::new((0..rows).map(move |row| R::from_batch(&columns, row))),
+        Err(error) => Box::new(std::iter::once(Err(error))),
+    }
 }
 
 fn find_columns<R: Record>(batch: &RecordBatch) -> Result<Columns> {
@@ -288,7 +293,7 @@ fn find_columns<R: Record>(batch: &RecordBatch) -> Result<Columns> {
 impl<R: Record> BatchSource for RecordSource<'_, R> {
     fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
         let before = self.taken;
-        while self.decoder.rows() < BATCH_ROWS && self.decoder.bytes() < BATCH_BYTES {
+        while !is_full(self.decoder.rows(), self.decoder.bytes(), 0) {
             let Some(record) = self.records.next().transpose()? else { break };
             self.taken += 1;
             record.push(&mut self.decoder, self.taken);

@@ -1,16 +1,15 @@
 //! A bounded channel of batches, from the thread that makes them to the
 //! `INSERT` that takes them.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
+use crate::channel::{Receiver, Sender, channel};
 use crate::error::{Error, ErrorKind};
 
-/// How many batches wait at most.
-const WAITING: usize = 2;
+/// Bytes of batches that wait at most, or one batch.
+const WAITING_BYTES: usize = 16 << 20;
 
 enum Item {
     Batch(RecordBatch),
@@ -20,21 +19,27 @@ enum Item {
 
 /// Makes a channel for batches of one schema.
 pub(super) fn stream(schema: SchemaRef) -> (BatchSender, BatchReader) {
-    let (sender, receiver) = sync_channel(WAITING);
+    let (sender, receiver) = channel(WAITING_BYTES);
     (BatchSender(sender), BatchReader { schema, receiver, ended: false })
 }
 
-pub(super) struct BatchSender(SyncSender<Item>);
+pub(super) struct BatchSender(Sender<Item>);
 
 impl BatchSender {
+    /// Waits for some room, before the next batch is made. False when nobody takes batches any more.
+    pub(super) fn wait_for_room(&self) -> bool {
+        self.0.wait_for_room()
+    }
+
     /// Waits for room. False when nobody takes batches any more.
     pub(super) fn send(&self, batch: RecordBatch) -> bool {
-        self.0.send(Item::Batch(batch)).is_ok()
+        let bytes = batch.get_array_memory_size();
+        self.0.send(Item::Batch(batch), bytes)
     }
 
     /// Says that this was all. Dropping the sender instead makes the `INSERT` fail.
     pub(super) fn finish(self) -> bool {
-        self.0.send(Item::End).is_ok()
+        self.0.send(Item::End, 0)
     }
 }
 
@@ -52,12 +57,12 @@ impl Iterator for BatchReader {
             return None;
         }
         match self.receiver.recv() {
-            Ok(Item::Batch(batch)) => Some(Ok(batch)),
-            Ok(Item::End) => {
+            Some(Item::Batch(batch)) => Some(Ok(batch)),
+            Some(Item::End) => {
                 self.ended = true;
                 None
             }
-            Err(_) => {
+            None => {
                 self.ended = true;
                 // Whoever dropped the sender knows why, and tells it.
                 let broken = Error::new(ErrorKind::Cancelled);

@@ -12,7 +12,7 @@ use mixpanel_client::export::{DecodedBatch, PropertyStats};
 use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::Catalog;
-use super::chunk::{BatchSource, ChunkSpec, Create, Written};
+use super::chunk::{BatchSource, ChunkSpec, Create, Written, memory_of};
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, physical};
 use super::definition::Definition;
@@ -28,6 +28,9 @@ const LOOK_AHEAD_ROWS: usize = 32_768;
 
 /// The same for a table that has its columns: only new properties are to be seen.
 const LOOK_AHEAD_MORE: usize = 8_192;
+
+/// And so many bytes at most, as rows may be of any size.
+const LOOK_AHEAD_BYTES: usize = 48 << 20;
 
 /// Columns of so many rows are made anew in less than a second.
 const CHEAP_ROWS: i64 = 250_000;
@@ -55,13 +58,14 @@ pub(crate) fn write_chunk(
     }
     source.set_plan(catalog.plan(spec.max_columns));
     let mut ahead = VecDeque::new();
-    let mut rows = 0;
+    let (mut rows, mut bytes) = (0, 0);
     let mut done = false;
     let enough = if create { LOOK_AHEAD_ROWS } else { LOOK_AHEAD_MORE };
-    while rows < enough && !done {
+    while rows < enough && bytes < LOOK_AHEAD_BYTES && !done {
         match source.next_batch()? {
             Some(batch) => {
                 rows += batch.rows.num_rows();
+                bytes += memory_of(&batch);
                 ahead.push_back(batch);
             }
             None => done = true,

@@ -16,6 +16,7 @@ mod formats;
 mod identity;
 mod inspect;
 mod live;
+mod memory;
 mod no_files;
 mod odd_lines;
 mod plan;
