@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderValue;
-use reqwest::{Certificate, Method, Proxy, Response};
+use reqwest::{Certificate, Method, NoProxy, Proxy, Response};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::api::{Answer, ApiRequest};
-use crate::budget::{ApiFamily, RequestBudget, Ticket};
+use crate::budget::{ApiFamily, Departure, Departures, RequestBudget};
 use crate::cancel::CancelToken;
 use crate::credentials::{Credentials, Scrubber, Secret};
 use crate::discovery::Cache;
@@ -43,6 +43,9 @@ pub struct ClientOptions {
     /// The address of an HTTP proxy. It is a secret because it may contain a password. The
     /// environment is not consulted.
     pub proxy: Option<Secret>,
+    /// Hosts that are reached without the proxy, separated by commas: names, which stand for what is
+    /// below them too, addresses, networks such as `10.0.0.0/8`, or `*`.
+    pub no_proxy: Option<String>,
     /// Certificates (PEM) of authorities to trust besides those of the system.
     pub root_certificates: Option<Vec<u8>>,
     /// Limit for a connection and its TLS handshake.
@@ -88,6 +91,7 @@ impl ClientOptions {
             base_urls: BaseUrls::default(),
             user_agent: None,
             proxy: None,
+            no_proxy: None,
             root_certificates: None,
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(600),
@@ -124,11 +128,14 @@ impl ClientOptions {
             .no_deflate()
             .no_zstd()
             .no_proxy()
-            .connect_timeout(self.connect_timeout)
+            // Instead of a limit of its own: the layer has it.
+            .connector_layer(Departures { connect: self.connect_timeout })
             .user_agent(self.user_agent.as_deref().unwrap_or(USER_AGENT));
         if let Some(proxy) = &self.proxy {
             // The cause is dropped: it might repeat the address.
-            builder = builder.proxy(Proxy::all(proxy.expose()).map_err(|_| setup("proxy address"))?);
+            let proxy = Proxy::all(proxy.expose()).map_err(|_| setup("proxy address"))?;
+            let without = self.no_proxy.as_deref().and_then(NoProxy::from_string);
+            builder = builder.proxy(proxy.no_proxy(without));
         }
         if let Some(pem) = &self.root_certificates {
             let roots = Certificate::from_pem_bundle(pem)
@@ -358,21 +365,58 @@ impl Client {
         &self,
         outgoing: &Outgoing,
         label: &RedactedUrl,
+        read: impl Fn(Arc<Http>, Response, Instant) -> R + Clone + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        R: Future<Output = Result<T>> + Send,
+    {
+        loop {
+            let departure = self.take_from_budget(outgoing)?;
+            self.http.sent.fetch_add(1, Ordering::Relaxed);
+            let started = self.http.clock.monotonic();
+            let outcome = self.exchange(outgoing, departure.clone(), read.clone());
+            if let Some(departure) = &departure {
+                if departure.is_missed() && !self.retrier.cancel.is_cancelled() {
+                    // It never left: it takes its turn again.
+                    departure.budget.give_back(&departure.ticket);
+                    self.http.sent.fetch_sub(1, Ordering::Relaxed);
+                    continue;
+                }
+                match &outcome {
+                    Ok(_) => departure.ticket.end(),
+                    // No connection, no request: nobody has counted it.
+                    Err(_) if !departure.has_left() => departure.budget.give_back(&departure.ticket),
+                    Err(error) => departure.budget.failed(&departure.ticket, error.kind()),
+                }
+            }
+            let outcome =
+                outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()));
+            if let Some(observer) = &self.http.observer {
+                let elapsed = self.http.clock.monotonic().saturating_sub(started);
+                let (method, error) = (outgoing.method.as_str(), outcome.as_ref().err());
+                observer.tell(RequestNotice { method, url: label, elapsed, error });
+            }
+            return outcome;
+        }
+    }
+
+    /// Sends and reads on the network's threads, until it is done or cancelled.
+    fn exchange<T, R>(
+        &self,
+        outgoing: &Outgoing,
+        departure: Option<Arc<Departure>>,
         read: impl FnOnce(Arc<Http>, Response, Instant) -> R + Send + 'static,
     ) -> Result<T>
     where
         T: Send + 'static,
         R: Future<Output = Result<T>> + Send,
     {
-        let ticket = self.take_from_budget(outgoing.family)?;
-        self.http.sent.fetch_add(1, Ordering::Relaxed);
-        let started = self.http.clock.monotonic();
-        let method = outgoing.method.clone();
         let (http, outgoing, cancel) = (self.http.clone(), outgoing.clone(), self.retrier.cancel.clone());
-        let outcome = self.runtime.wait(async move {
+        self.runtime.wait(async move {
             let deadline = Instant::now() + outgoing.patience;
             let exchange = async {
-                let response = http.send(&outgoing, deadline).await?;
+                let response = http.send(&outgoing, departure.as_ref(), deadline).await?;
                 read(http.clone(), response, deadline).await
             };
             tokio::select! {
@@ -380,30 +424,21 @@ impl Client {
                 () = cancel.cancelled() => Err(Error::from(ErrorKind::Cancelled)),
                 outcome = exchange => outcome,
             }
-        });
-        if let (Err(error), Some(budget), Some(ticket)) = (&outcome, &self.http.budget, ticket) {
-            budget.refused(ticket, error.kind());
-        }
-        let outcome = outcome.map_err(|error| self.http.scrubber.scrub_error(error).with_url(label.clone()));
-        if let Some(observer) = &self.http.observer {
-            let elapsed = self.http.clock.monotonic().saturating_sub(started);
-            let error = outcome.as_ref().err();
-            observer.tell(RequestNotice { method: method.as_str(), url: label, elapsed, error });
-        }
-        outcome
+        })
     }
 
     /// Takes a request out of the budget. The observer is told of waits.
-    fn take_from_budget(&self, family: Option<ApiFamily>) -> Result<Option<Ticket>> {
-        let (Some(budget), Some(family)) = (&self.http.budget, family) else { return Ok(None) };
+    fn take_from_budget(&self, outgoing: &Outgoing) -> Result<Option<Arc<Departure>>> {
+        let (Some(budget), Some(family)) = (&self.http.budget, outgoing.family) else { return Ok(None) };
         let Retrier { clock, cancel, observer, .. } = &self.retrier;
         let started = clock.monotonic();
-        let ticket = budget.take(family, &**clock, cancel, self.http.max_budget_wait, |wait, why| {
+        let (lasts, patience) = (outgoing.patience, self.http.max_budget_wait);
+        let ticket = budget.take(family, lasts, &**clock, cancel, patience, |wait, why| {
             if let Some(observer) = observer {
                 observer.tell(&ErrorKind::BudgetExhausted { wait, why }.into(), 0, wait);
             }
         });
         crate::retry::waited_for_turn(clock.monotonic().saturating_sub(started));
-        ticket.map(Some)
+        ticket.map(|ticket| Some(Departure::new(budget.clone(), ticket, clock.clone(), cancel.clone())))
     }
 }

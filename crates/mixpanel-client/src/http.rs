@@ -17,7 +17,7 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
-use crate::budget::{ApiFamily, RequestBudget, Said};
+use crate::budget::{ApiFamily, Departure, RequestBudget, Said};
 use crate::client::Timeouts;
 use crate::credentials::Scrubber;
 use crate::error::{Error, ErrorKind, Phase, Result, Truncation};
@@ -92,7 +92,12 @@ impl Http {
 
     /// Sends one request and gives the response if its status is 200. Every request of this
     /// crate goes through here.
-    pub(crate) async fn send(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Response> {
+    pub(crate) async fn send(
+        &self,
+        outgoing: &Outgoing,
+        departure: Option<&Arc<Departure>>,
+        deadline: Instant,
+    ) -> Result<Response> {
         let host = host_of(&outgoing.url);
         let mut request = self
             .client
@@ -102,7 +107,7 @@ impl Http {
         if let Some((content_type, bytes)) = &outgoing.body {
             request = request.header(CONTENT_TYPE, *content_type).body(bytes.clone());
         }
-        let mut response = match timeout_at(deadline, request.send()).await {
+        let mut response = match timeout_at(deadline, Departure::with(departure, request.send())).await {
             Err(_) => {
                 return Err(ErrorKind::Timeout { phase: Phase::FirstByte, after: outgoing.patience }.into());
             }
@@ -120,7 +125,7 @@ impl Http {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let asked = retry_after.filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
             let said = Said::new(asked, header("ratelimit"), header("ratelimit-policy"));
-            budget.heard(family, &said, self.clock.now());
+            budget.heard(family, &said, &*self.clock);
         }
         if status == StatusCode::OK {
             return Ok(response);

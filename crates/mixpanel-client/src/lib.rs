@@ -51,6 +51,7 @@ pub mod expression;
 mod fault;
 mod http;
 pub mod live;
+pub mod network;
 mod observe;
 mod redact;
 mod region;

@@ -6,12 +6,12 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::cancel::CancelToken;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Phase, Result};
 
 /// How often and how long to try again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl RetryPolicy {
         if retries >= self.max_retries || !error.is_retryable() {
             return None;
         }
+        // Who was silent for as long as we would wait gets one more chance, not one for each retry.
+        if let ErrorKind::Timeout { phase: Phase::FirstByte, after } = error.kind()
+            && elapsed >= after.mul_f64(1.5)
+        {
+            return None;
+        }
         // An answer of 0 or a date in the past says nothing about when to come back.
         let wait = match error.retry_after().filter(|wait| !wait.is_zero()) {
             Some(asked) if asked > self.max_retry_after => return None,
@@ -93,6 +99,20 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn monotonic(&self) -> Duration;
     /// Waits, or returns early when `cancel` is cancelled.
     fn sleep(&self, duration: Duration, cancel: &CancelToken);
+    /// How long the machine has been running, asleep or not: time that goes on when the time of day
+    /// is set, and is the same for all processes. `None` where that is not known.
+    fn uptime(&self) -> Option<Uptime> {
+        None
+    }
+}
+
+/// How long a machine has been running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uptime {
+    /// Tells this run of the machine from others.
+    pub run: u64,
+    /// How long it lasts so far.
+    pub since: Duration,
 }
 
 /// The computer's own clock.
@@ -125,6 +145,15 @@ impl Clock for SystemClock {
 
     fn sleep(&self, duration: Duration, cancel: &CancelToken) {
         cancel.wait(duration);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn uptime(&self) -> Option<Uptime> {
+        static RUN: OnceLock<Option<u64>> = OnceLock::new();
+        let name = || std::fs::read("/proc/sys/kernel/random/boot_id").ok();
+        let run = (*RUN.get_or_init(|| name().map(|name| xxhash_rust::xxh3::xxh3_64(&name))))?;
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Some(Uptime { run, since: since.try_into().ok()? })
     }
 }
 
@@ -319,6 +348,25 @@ mod tests {
             Ok(turns)
         });
         assert_eq!(outcome.unwrap(), 2);
+    }
+
+    /// Ten minutes of silence are waited for twice, not six times.
+    #[test]
+    fn silence_is_waited_for_once_more() {
+        let (retrier, clock) = retrier(RetryPolicy::default());
+        let after = Duration::from_secs(600);
+        let mut attempts = 0;
+        let outcome: Result<()> = retrier.run(|| {
+            attempts += 1;
+            // A refusal that comes at once takes nothing from it.
+            if attempts == 1 {
+                return Err(server());
+            }
+            clock.sleep(after, &CancelToken::new());
+            Err(ErrorKind::Timeout { phase: Phase::FirstByte, after }.into())
+        });
+        assert_eq!((attempts, outcome.unwrap_err().attempts()), (3, 3));
+        assert!(clock.monotonic() < Duration::from_secs(1_210));
     }
 
     #[test]

@@ -1,73 +1,55 @@
-//! Where the books of one family are kept: in this process, or in a file that all processes of a
+//! Where the records of one family are kept: in this process, or in a file that all processes of a
 //! user share.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::ApiFamily;
 use super::log::Log;
+use super::places::{Full, Place, Running};
+
+/// No file of ours is longer, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) enum Store {
     Memory {
         log: Mutex<Log>,
-        running: Arc<AtomicU32>,
+        running: Running,
     },
     /// The file, and the one whose lock guards it.
     Shared {
-        family: ApiFamily,
         file: PathBuf,
         lock: PathBuf,
     },
 }
 
-/// A request's right to run beside others; it ends when this is dropped. The system ends it, too,
-/// when the process dies, because it is the lock on a file.
-#[derive(Debug)]
-pub(super) enum Slot {
-    Memory(Arc<AtomicU32>),
-    Shared(#[expect(dead_code, reason = "held for its lock")] File),
-    /// Nobody counts.
-    Free,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Self::Memory(running) = self {
-            running.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-}
-
 impl Store {
-    pub(super) fn in_memory(family: ApiFamily) -> Self {
-        Self::Memory { log: Mutex::new(Log::new(family)), running: Arc::default() }
+    pub(super) fn in_memory() -> Self {
+        Self::Memory { log: Mutex::default(), running: Running::default() }
     }
 
     /// `project` stands in the names of the files.
     pub(super) fn in_folder(folder: &Path, project: &str, family: ApiFamily) -> Self {
         let file = folder.join(format!("{}-{project}.json", family.name()));
         let lock = file.with_extension("lock");
-        Self::Shared { family, file, lock }
+        Self::Shared { file, lock }
     }
 
     /// Reads, changes and writes the log, alone.
-    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Log) -> T) -> std::io::Result<T> {
-        let (family, file, lock) = match self {
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Log) -> T) -> io::Result<T> {
+        let (file, lock) = match self {
             Self::Memory { log, .. } => {
                 return Ok(change(&mut log.lock().unwrap_or_else(PoisonError::into_inner)));
             }
-            Self::Shared { family, file, lock } => (*family, file, lock),
+            Self::Shared { file, lock } => (file, lock),
         };
         let guard = private().open(lock)?;
         guard.lock()?;
-        // A damaged file is one that knows nothing.
-        let read = fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let mut log = read.unwrap_or_else(|| Log::new(family));
+        let mut log = read(file);
         let result = change(&mut log);
         // Replaced as a whole: a process that is killed leaves the old or the new.
         let draft = file.with_extension("draft");
@@ -78,30 +60,37 @@ impl Store {
         Ok(result)
     }
 
-    /// Takes one of `places`, if one is free.
-    pub(super) fn slot(&self, places: u32) -> Option<Slot> {
+    /// The log as it is. Nothing is written.
+    pub(super) fn look(&self) -> Log {
         match self {
-            Self::Memory { running, .. } => {
-                let more = |now: u32| (now < places).then_some(now + 1);
-                running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok()?;
-                Some(Slot::Memory(running.clone()))
-            }
+            Self::Memory { log, .. } => log.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            // It is replaced as a whole, so it needs no lock.
+            Self::Shared { file, .. } => read(file),
+        }
+    }
+
+    /// Takes one of `places` until `until`, if one is free.
+    pub(super) fn place(&self, places: u32, now: u64, until: u64) -> Result<Place, Full> {
+        match self {
+            Self::Memory { running, .. } => Place::in_memory(running, places, now, until),
             Self::Shared { file, .. } => {
-                for place in 0..places {
-                    // A folder that cannot be used any more stops nobody.
-                    let Ok(slot) = private().open(file.with_extension(format!("slot{place}"))) else {
-                        return Some(Slot::Free);
-                    };
-                    match slot.try_lock() {
-                        Ok(()) => return Some(Slot::Shared(slot)),
-                        Err(fs::TryLockError::WouldBlock) => {}
-                        Err(fs::TryLockError::Error(_)) => return Some(Slot::Free),
-                    }
-                }
-                None
+                let name = |place: u32| file.with_extension(format!("slot{place}"));
+                Place::in_files(name, places, now, until)
             }
         }
     }
+}
+
+/// What the file says; one that is damaged, or no file of ours, says nothing.
+fn read(path: &Path) -> Log {
+    let said = || -> Option<Log> {
+        // Neither a pipe nor a device is opened.
+        fs::symlink_metadata(path).ok().filter(|found| found.is_file() && found.len() <= LONGEST_FILE)?;
+        let mut text = Vec::new();
+        File::open(path).ok()?.take(LONGEST_FILE).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
+    };
+    said().unwrap_or_default()
 }
 
 fn private() -> OpenOptions {
