@@ -101,6 +101,7 @@ class Project:
         clock_mode: str = "utc",
         budget_folder: str | os.PathLike[str] | None = None,
         retries: int | None = None,
+        network: dict[str, str] | None = None,
     ) -> Project: ...
     def clear_discovery_cache(self) -> None: ...
 

@@ -30,8 +30,7 @@ def reporting(
         progress = kind(**state)
         if bar is not None:
             if isinstance(progress, FetchProgress):
-                bar.n = progress.days_done
-                bar.set_postfix_str(f"{progress.rows:,} rows", refresh=False)
+                _show(bar, progress)
             else:
                 bar.n, bar.total = progress.results, progress.total
             bar.refresh()
@@ -43,6 +42,19 @@ def reporting(
     finally:
         if bar is not None:
             bar.close()
+
+
+def _show(bar: Any, progress: FetchProgress) -> None:
+    """By rows where their number can be told: days are of any size."""
+    if progress.rows_expected is None:
+        bar.n = progress.days_done
+        bar.set_postfix_str(f"{progress.rows:,} rows", refresh=False)
+        return
+    bar.unit, bar.unit_scale = "row", True
+    bar.n, bar.total = progress.rows, max(progress.rows_expected, progress.rows)
+    left = progress.remaining_seconds
+    days = f"{progress.days_done} {'day' if progress.days_done == 1 else 'days'} stored"
+    bar.set_postfix_str(days if left is None else f"{days}, {bar.format_interval(left)} left", refresh=False)
 
 
 def _bar(total: int | None, unit: str) -> Any:

@@ -21,6 +21,22 @@ __all__ = ["AccountInfo", "ConfigManager", "Credentials"]
 
 REGIONS = ("us", "eu", "in")
 
+#: The variables that say how Mixpanel is reached, as `mp help environment` explains them.
+_NETWORK = (
+    "MP_PROXY",
+    "MP_NO_PROXY",
+    "MP_CA_FILE",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+)
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -144,6 +160,19 @@ class ConfigManager:
         """Where requests are counted, for all processes of this user."""
         return self._base("XDG_STATE_HOME", ".local/state") / "mixpanel_data"
 
+    def network(self) -> dict[str, str]:
+        """What is said about proxies and certificates.
+
+        Variables of the environment, with a dollar before their names, and ``proxy``,
+        ``no_proxy`` and ``ca_file`` of the file's ``[settings]``.
+        """
+        variables = {f"${name}": value for name in _NETWORK if (value := self._environ.get(name))}
+        settings = self._content().get("settings", {})
+        named = settings if isinstance(settings, dict) else {}
+        return variables | {
+            key: value for key in ("proxy", "no_proxy", "ca_file") if isinstance(value := named.get(key), str)
+        }
+
     def setting(self, name: str) -> str | None:
         """``MP_REGION``, ``MP_TIMEZONE``, ``MP_CLOCK_MODE``, ``MP_BASE_URL``, ``MP_DB``."""
         return self._environ.get(name) or None
@@ -172,7 +201,7 @@ class ConfigManager:
             raise ConfigError(f"credentials are incomplete: {', '.join(missing)} not set")
         return Credentials(username or "", secret or "", project_id, region)
 
-    def _read(self) -> tuple[dict[str, dict[str, Any]], str | None]:
+    def _content(self) -> dict[str, Any]:
         if sys.version_info >= (3, 11):
             import tomllib
         else:
@@ -181,14 +210,17 @@ class ConfigManager:
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return {}, None
+            return {}
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {path}: {error}") from None
         try:
-            content = tomllib.loads(text)
+            return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             # Its message has a line number, and no text of the line, which may be a secret.
             raise ConfigError(f"{path}: {error}") from None
+
+    def _read(self) -> tuple[dict[str, dict[str, Any]], str | None]:
+        content, path = self._content(), self.config_path
         accounts = content.get("accounts", {})
         default = content.get("default")
         if not isinstance(accounts, dict) or not all(isinstance(item, dict) for item in accounts.values()):

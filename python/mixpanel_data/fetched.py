@@ -41,6 +41,9 @@ class FetchProgress(Plain):
         days_done: Days that are in the database, for good.
         elapsed_seconds: Time since the fetch began.
         attempt: Which attempt this is, from 1.
+        rows_stored: Rows of those days: what stays whatever happens to the rest.
+        rows_expected: Rows that there will be, as far as the days that are known tell.
+        remaining_seconds: How long the rest takes at the rate of the last half minute.
 
     """
 
@@ -51,6 +54,9 @@ class FetchProgress(Plain):
     days_done: int
     elapsed_seconds: float
     attempt: int
+    rows_stored: int = 0
+    rows_expected: int | None = None
+    remaining_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -330,6 +336,8 @@ class SyncPlan(Plain, Tabular):
     from_date: str
     to_date: str
     requests: list[PlannedRequest]
+    #: As rows came when the table was fetched last; None when that was not measured yet.
+    rows_per_second: float | None = None
 
     @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> SyncPlan:
@@ -337,7 +345,7 @@ class SyncPlan(Plain, Tabular):
             PlannedRequest(item["from"], item["to"], item["reason"], item["rows"], item["bytes"])
             for item in raw["requests"]
         ]
-        return cls(raw["table"], raw["from"], raw["to"], requests)
+        return cls(raw["table"], raw["from"], raw["to"], requests, raw["rows_per_second"])
 
     def _columns(self) -> dict[str, list[Any]]:
         names = [item.name for item in fields(PlannedRequest)]

@@ -444,6 +444,7 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
                 timezone=self._timezone,
                 clock_mode=self._clock_mode,
                 budget_folder=manager.state_folder() / "budget",
+                network=manager.network(),
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None

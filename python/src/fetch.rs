@@ -143,6 +143,9 @@ fn described<'py>(py: Python<'py>, state: &FetchProgress) -> PyResult<Bound<'py,
     fields.set_item("bytes_decoded", state.bytes_decoded)?;
     fields.set_item("day", state.day.map(|day| day.to_string()))?;
     fields.set_item("days_done", state.days_done)?;
+    fields.set_item("rows_stored", state.rows_stored)?;
+    fields.set_item("rows_expected", state.rows_expected)?;
+    fields.set_item("remaining_seconds", state.remaining.map(|left| left.as_secs_f64()))?;
     fields.set_item("elapsed_seconds", state.elapsed.as_secs_f64())?;
     fields.set_item("attempt", state.attempt)?;
     Ok(fields)

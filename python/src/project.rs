@@ -1,13 +1,15 @@
 //! A project to fetch from: credentials and addresses, as a client.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use mixpanel_client::budget::RequestBudget;
+use mixpanel_client::network::{Network, NetworkSettings};
 use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::{ClockMode, ProjectClock};
-use mixpanel_client::{BaseUrls, CancelToken, Client, ClientOptions, Credentials, Region};
+use mixpanel_client::{BaseUrls, CancelToken, Client, ClientOptions, Credentials, Region, Secret};
 use mixpanel_data::Project;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -25,7 +27,7 @@ pub(crate) struct PyProject {
 impl PyProject {
     #[new]
     #[pyo3(signature = (*, username=None, secret, project_id=None, region, base_url=None, account=None,
-                        timezone="UTC", clock_mode="utc", budget_folder=None, retries=None))]
+                        timezone="UTC", clock_mode="utc", budget_folder=None, retries=None, network=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
     fn new(
         py: Python<'_>,
@@ -39,6 +41,7 @@ impl PyProject {
         clock_mode: &str,
         budget_folder: Option<PathBuf>,
         retries: Option<u32>,
+        network: Option<HashMap<String, String>>,
     ) -> PyResult<Self> {
         let invalid = |error: mixpanel_client::Error| PyValueError::new_err(error.to_string());
         let region: Region = region.parse().map_err(invalid)?;
@@ -51,6 +54,7 @@ impl PyProject {
         options.project_id = project_id;
         // Another server, such as the simulator, has limits of its own.
         options.base_urls = base_url.map_or_else(|| BaseUrls::for_region(region), BaseUrls::single_host);
+        way(&options.base_urls, &network.unwrap_or_default()).map_err(invalid)?.apply(&mut options);
         if base_url.is_none() {
             options.budget = Some(Arc::new(RequestBudget::of_project(budget_folder.as_deref(), &options)));
         }
@@ -89,6 +93,19 @@ impl PyProject {
             Project { client: self.project.client.with_cancel(cancel.clone()), ..self.project.clone() };
         Ok((project, cancel))
     }
+}
+
+/// The way to these addresses. `words` are variables of the environment, such as `$HTTPS_PROXY`, and
+/// what the configuration file has as `proxy`, `no_proxy` and `ca_file`.
+fn way(urls: &BaseUrls, words: &HashMap<String, String>) -> mixpanel_client::Result<Network> {
+    let settings = NetworkSettings {
+        proxy: words.get("proxy").cloned().map(Secret::new),
+        no_proxy: words.get("no_proxy").cloned(),
+        ca_file: words.get("ca_file").map(PathBuf::from),
+    };
+    // `no_proxy` is a setting and a variable: variables come with a dollar before them.
+    let variable = |name: &str| words.get(&format!("${name}")).cloned();
+    Network::resolve(urls, &settings, variable)
 }
 
 /// What a project's times mean.

@@ -3,6 +3,7 @@
 pub(crate) mod coverage;
 mod download;
 mod events;
+mod pace;
 pub(crate) mod planner;
 mod profiles;
 mod report;
@@ -107,6 +108,12 @@ pub struct FetchProgress {
     pub day: Option<Date>,
     /// Days that are in the database, for good.
     pub days_done: u32,
+    /// Rows of theirs, duplicates included: what stays whatever happens to the rest.
+    pub rows_stored: u64,
+    /// Rows that there will be, as far as the days that are known tell.
+    pub rows_expected: Option<u64>,
+    /// How long the rest takes at the rate of the last half minute; nothing while nothing comes.
+    pub remaining: Option<Duration>,
     /// Time since the fetch began.
     pub elapsed: Duration,
     /// Which attempt this is, from 1: an interrupted download starts again.

@@ -63,6 +63,14 @@ pub(crate) struct PlanOptions {
     pub(crate) fixed_days: Option<u32>,
 }
 
+/// A request of several days should take about so long, as it is lost as a whole when somebody stops
+/// it or it breaks off.
+const SECONDS: f64 = 10.0;
+/// But all that is left should not take more requests than this for that reason: they are scarce.
+const MOST_FOR_TIME: u64 = 20;
+/// And fewer rows than this are not worth a request of their own.
+const FEWEST_ROWS: u64 = 10_000;
+
 impl Default for PlanOptions {
     fn default() -> Self {
         // Rows: what an interruption costs at most; with fewer than two full row
@@ -125,6 +133,11 @@ pub(crate) struct Planner {
     options: PlanOptions,
     /// Days of unknown size that are on their way.
     outstanding: BTreeSet<Date>,
+    /// Days that are not in the database yet, handed out or not.
+    missing: BTreeSet<Date>,
+    /// Rows per second, as far as that is known, and the most rows that were left so far.
+    pace: Option<f64>,
+    whole: u64,
 }
 
 impl Planner {
@@ -133,8 +146,35 @@ impl Planner {
         history: History,
         options: PlanOptions,
     ) -> Self {
-        let days = days.into_iter().collect();
-        Planner { days, halves: VecDeque::new(), history, options, outstanding: BTreeSet::new() }
+        let days: BTreeMap<Date, DayReason> = days.into_iter().collect();
+        let missing = days.keys().copied().collect();
+        let (halves, outstanding) = (VecDeque::new(), BTreeSet::new());
+        Planner { days, halves, history, options, outstanding, missing, pace: None, whole: 0 }
+    }
+
+    /// Learns how many rows come in a second.
+    pub(crate) fn set_pace(&mut self, rows_per_second: Option<f64>) {
+        self.pace = rows_per_second.filter(|pace| pace.is_finite() && *pace > 0.0);
+    }
+
+    /// Rows that a request of several days should have at most.
+    fn target_rows(&mut self) -> u64 {
+        let most = self.options.target_rows;
+        let Some(pace) = self.pace else { return most };
+        let left = self.days.keys().filter_map(|day| self.history.estimate(*day));
+        let left: u64 = left.map(|(rows, _)| rows).fold(0, u64::saturating_add);
+        self.whole = self.whole.max(left);
+        ((pace * SECONDS) as u64).max(self.whole / MOST_FOR_TIME).max(FEWEST_ROWS).min(most)
+    }
+
+    /// Rows that are still to come, as far as can be told: `None` when nothing is known.
+    pub(crate) fn rows_to_come(&self) -> Option<u64> {
+        self.missing.iter().map(|day| self.history.estimate(*day).map(|(rows, _)| rows)).sum()
+    }
+
+    /// Days that are in the database now.
+    pub(crate) fn stored(&mut self, from: Date, to: Date) {
+        self.missing.retain(|day| *day < from || *day > to);
     }
 
     /// The next request; `None` when all days are handed out, or when more must
@@ -152,13 +192,13 @@ impl Planner {
             return None;
         }
         let (mut from, mut count) = (to, 0);
-        let mut sum = (0, 0);
+        let (mut sum, target_rows) = ((0, 0), self.target_rows());
         for (day, _) in self.days.iter().rev() {
             let day = *day;
             let (rows, bytes) = self.history.estimate(day).unwrap_or_default();
             let with = (sum.0 + rows, sum.1 + bytes);
             let fits = self.options.fixed_days.is_some()
-                || (with.0 <= self.options.target_rows && with.1 <= self.options.target_bytes);
+                || (with.0 <= target_rows && with.1 <= self.options.target_bytes);
             let next_to_it = count == 0 || day.tomorrow().ok() == Some(from);
             if count > 0 && (count == most || !fits || !next_to_it) {
                 break;
@@ -203,6 +243,7 @@ impl Planner {
     /// Days that were handed out and will not come.
     pub(crate) fn lost(&mut self, chunk: &PlannedChunk) {
         self.outstanding.retain(|day| *day < chunk.from || *day > chunk.to);
+        self.stored(chunk.from, chunk.to);
     }
 
     /// Ranges that were not handed out, newest first.
@@ -240,6 +281,7 @@ impl Planner {
 
     /// Drops days before `first`; returns them.
     pub(crate) fn give_up_before(&mut self, first: Date) -> Vec<Date> {
+        self.missing = self.missing.split_off(&first);
         let later = self.days.split_off(&first);
         std::mem::replace(&mut self.days, later).into_keys().collect()
     }
@@ -248,6 +290,7 @@ impl Planner {
     pub(crate) fn put_back(&mut self, days: impl IntoIterator<Item = Date>, reason: DayReason) {
         for day in days {
             self.outstanding.remove(&day);
+            self.missing.insert(day);
             self.days.insert(day, reason);
         }
     }

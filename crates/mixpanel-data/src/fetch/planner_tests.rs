@@ -45,6 +45,43 @@ fn days_known(count: i64, rows: u64) -> BTreeMap<Date, (u64, u64)> {
     days(count).map(|day| (day, (rows, rows * 1_000))).collect()
 }
 
+/// A line that brings 2,000 rows a second: 72 days in one request were two minutes that an
+/// interruption threw away.
+#[test]
+fn what_is_slow_comes_in_smaller_requests() {
+    let history = || History(days_known(9, 3_500));
+    let most = |pace: f64, count: i64| {
+        let mut plan = planner(count, history());
+        plan.set_pace(Some(pace));
+        let chunks = run(&mut plan, 4, |_| 3_500);
+        (chunks.len(), chunks.iter().filter_map(|chunk| chunk.rows).max().unwrap())
+    };
+    let (requests, rows) = most(2_000.0, 72);
+    assert!(rows <= 20_000 && requests <= 20, "{requests} requests of up to {rows} rows");
+    // What is fast comes as before, and a year is not cut into more requests than an hour allows.
+    assert_eq!(most(100_000.0, 72).1, 72 * 3_500);
+    let (requests, rows) = most(2_000.0, 365);
+    assert!(requests <= 25 && rows < 100_000, "{requests} requests of up to {rows} rows");
+    // A rate that makes no sense is none.
+    for odd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(most(odd, 72).1, 72 * 3_500, "{odd}");
+    }
+}
+
+#[test]
+fn rows_to_come_are_those_of_days_that_are_not_stored() {
+    let mut plan = planner(10, History::default());
+    assert_eq!(plan.rows_to_come(), None);
+    let first = plan.next().unwrap();
+    plan.observe(&BTreeMap::from([(first.from, 100)]), 1);
+    assert_eq!(plan.rows_to_come(), Some(1_000), "on its way is not here");
+    plan.stored(first.from, first.to);
+    assert_eq!(plan.rows_to_come(), Some(900));
+    let next = plan.next().unwrap();
+    plan.lost(&next);
+    assert_eq!(plan.rows_to_come(), Some(100));
+}
+
 #[test]
 fn big_days_stand_alone_and_nothing_is_asked_blindly() {
     let chunks = run(&mut planner(30, History::default()), 4, |_| 5_000_000);

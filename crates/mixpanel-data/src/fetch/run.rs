@@ -19,6 +19,7 @@ use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::ProjectClock;
 
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
+use super::pace::{self, Pace, Recent};
 use super::planner::{PlannedChunk, Planner};
 use super::report::{FailedRange, RunOutcome, report};
 use super::{FetchProgress, OnProgress};
@@ -107,7 +108,8 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         traffic: &traffic,
         news: sender,
     };
-    let (result, mut outcome) = thread::scope(|threads| {
+    planner.set_pace(pace::measured(job.storage, job.table));
+    let (result, (mut outcome, pace)) = thread::scope(|threads| {
         let mut run = Run {
             job,
             threads,
@@ -123,6 +125,8 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
             once: &once,
             stopped: false,
             progress: FetchProgress::default(),
+            pace: Pace::default(),
+            recent: Recent::default(),
             committed: 0,
             started: Instant::now(),
             told: None,
@@ -133,11 +137,12 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
         // With it go the streams that nobody will read: their senders end.
         drop(news);
         run.tell(true);
-        (result, run.outcome)
+        (result, (run.outcome, run.pace))
     });
     if result.is_ok() && !outcome.chunks.is_empty() {
         // The rows are in: what fails here only costs speed or space.
         let _ = job.storage.finish(job.table, TableKind::Events);
+        let _ = pace::keep(job.storage, job.table, &pace);
     }
     if !outcome.unavailable.is_empty() && job.storage.table_exists(job.table)? {
         let filters = Filters::new(Some(job.events), job.filter);
@@ -171,6 +176,9 @@ struct Run<'r, 'p, 's> {
     /// No further downloads are begun.
     stopped: bool,
     progress: FetchProgress,
+    /// How fast rows come, over the whole run and lately.
+    pace: Pace,
+    recent: Recent,
     /// Rows of chunks that are in.
     committed: u64,
     started: Instant,
@@ -289,6 +297,7 @@ impl<'r> Run<'r, '_, '_> {
             now: present.time(),
         };
         self.progress.attempt = opened.attempt;
+        let began = Instant::now();
         let mut source = Watched { run: self, inner: &mut opened, rows: 0 };
         let written = job.storage.write(&spec, &mut source, &mut |_| {});
         match written {
@@ -297,6 +306,12 @@ impl<'r> Run<'r, '_, '_> {
                 self.failures = 0;
                 self.committed += report.lines;
                 self.progress.rows = self.committed;
+                self.progress.rows_stored = self.committed;
+                self.pace.add(report.lines, began.elapsed());
+                if let Some(pace) = self.pace.rows_per_second() {
+                    self.planner.set_pace(Some(pace));
+                }
+                self.planner.stored(range.from, range.to);
                 self.progress.days_done += report.rows_by_day.len() as u32;
                 self.planner.observe(&report.rows_by_day, report.bytes_decoded);
                 self.outcome.total_rows = written.total_rows;
@@ -378,7 +393,22 @@ impl<'r> Run<'r, '_, '_> {
         self.progress.bytes_received = self.traffic.received.load(Ordering::Relaxed);
         self.progress.bytes_decoded = self.traffic.decoded.load(Ordering::Relaxed);
         self.progress.elapsed = self.started.elapsed();
+        self.look_ahead();
         (self.on_progress)(&self.progress);
+    }
+}
+
+impl Run<'_, '_, '_> {
+    /// How many rows there will be, and how long that takes.
+    fn look_ahead(&mut self) {
+        let FetchProgress { elapsed, rows, .. } = self.progress;
+        self.recent.note(elapsed, rows);
+        let expected = self.planner.rows_to_come().map(|rows| self.committed.saturating_add(rows));
+        // More may come than days that are alike had.
+        let expected = expected.map(|expected| expected.max(rows));
+        self.progress.rows_expected = expected;
+        self.progress.remaining =
+            expected.and_then(|expected| self.recent.time_for(elapsed, rows, expected - rows));
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::OnProgress;
 use super::coverage::{Coverage, DayStatus, Freshness, coverage, ledger_history};
+use super::pace;
 use super::planner::{DayReason, PlanOptions, PlannedChunk, Planner};
 use super::report::{ChunkReport, FailedRange};
 use super::run::{Job, Placement, run};
@@ -69,7 +70,7 @@ impl Default for SyncOptions {
 }
 
 /// What a sync would fetch, before anything is spent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SyncPlan {
     /// The table.
     pub table: String,
@@ -80,6 +81,9 @@ pub struct SyncPlan {
     /// The requests, newest days first. Those whose `rows` are unknown may
     /// become more when the days turn out to be big.
     pub requests: Vec<PlannedChunk>,
+    /// Rows per second, as they came when the table was fetched last; `None` when that was not
+    /// measured yet.
+    pub rows_per_second: Option<f64>,
 }
 
 impl SyncPlan {
@@ -238,8 +242,12 @@ pub(crate) fn plan(
     options: &SyncOptions,
 ) -> Result<SyncPlan> {
     let target = target(storage, &Definition::of_clock(clock), clock, now, options)?;
-    let requests = planner(storage, clock, now, &target, options)?.preview();
-    Ok(SyncPlan { table: target.table, from: target.days.0, to: target.days.1, requests })
+    let rows_per_second = pace::measured(storage, &target.table);
+    let mut planner = planner(storage, clock, now, &target, options)?;
+    planner.set_pace(rows_per_second);
+    let requests = planner.preview();
+    let (from, to) = target.days;
+    Ok(SyncPlan { table: target.table, from, to, requests, rows_per_second })
 }
 
 /// Brings a table up to date.

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
+use mixpanel_client::network::Network;
 use mixpanel_client::{BaseUrls, Credentials, Region};
 use mixpanel_data::{
     Error as DataError, ErrorKind, FetchEvents, FetchResult, SqlResult, StorageMode, Value, Workspace,
@@ -67,6 +68,7 @@ fn connection(simulator: &Simulator) -> Connection {
         clock: Default::default(),
         has_timezone: true,
         budget: None,
+        network: Network::default(),
     }
 }
 

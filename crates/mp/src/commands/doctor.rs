@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use mixpanel_client::BaseUrls;
 use mixpanel_data::{ErrorKind, Value};
 
 use super::{Reader, shell_word};
 use crate::args;
 use crate::config::settings::{Key, Settings};
-use crate::config::{data_folder, existing_database, state_folder};
+use crate::config::{self, data_folder, existing_database, state_folder};
 use crate::error::{self, Error};
 use crate::output::{self, Column, List};
 
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &args::Doctor, reader: Reader<'_>) -> Result<(), Error> 
     if findings.iter().all(|finding| finding.state != State::Wrong) {
         findings.push(credentials(reader));
         findings.push(project(reader));
+        findings.push(network(reader));
         findings.push(database(args, reader));
     }
     findings.push(folder("data folder", data_folder(reader.env).ok().as_deref()));
@@ -128,6 +130,23 @@ fn project(reader: Reader<'_>) -> Finding {
             "Mixpanel shows it under Project Settings",
         ),
         Some(id) => ok(check, format!("{id}, region {}", region.value.as_deref().unwrap_or("us (default)"))),
+    }
+}
+
+/// How Mixpanel is reached: proxies and certificates. Nothing is sent.
+fn network(reader: Reader<'_>) -> Finding {
+    let check = "network";
+    let urls = Settings::of(reader.env).map(|settings| {
+        let region = settings.find(Key::Region, None).value.and_then(|region| region.trim().parse().ok());
+        let base = settings.find(Key::BaseUrl, None).value;
+        base.map_or_else(
+            || BaseUrls::for_region(region.unwrap_or_default()),
+            |base| BaseUrls::single_host(&base),
+        )
+    });
+    match urls.and_then(|urls| config::network(&urls, reader.env)) {
+        Ok(network) => ok(check, network.to_string()),
+        Err(error) => failed(check, &error),
     }
 }
 

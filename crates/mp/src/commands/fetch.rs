@@ -1,9 +1,10 @@
 //! `mp fetch events`: days of raw events into a table.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Shape, StorageEngine, Workspace};
 
-use super::fetch_stream;
+use super::{fetch_stream, shell_word};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let unrecorded = is_unrecorded(&workspace, &args.name)?;
     let result = workspace.fetch_events_with(&fetch, &mut |now| progress.update(now));
     progress.finish();
-    let result = result?;
+    let result = result.map_err(|error| progress.ended(error, || how_to_go_on(args, from, to)))?;
     chunks(ui, &result.chunks);
     adopted(ui, &workspace, &result.table, unrecorded)?;
     refused(ui, workspace.storage(), &result.table, result.rejects)?;
@@ -98,6 +99,13 @@ pub(super) fn refused(ui: &Ui, storage: &StorageEngine, table: &str, count: u64)
         ));
     }
     Ok(())
+}
+
+/// The command that fetches the days that are missing, and no others.
+fn how_to_go_on(args: &args::FetchEvents, from: Date, to: Date) -> String {
+    let db =
+        args.home.database.db.as_ref().map(|db| format!(" --db {}", shell_word(&db.display().to_string())));
+    format!("mp sync {} --from {from} --to {to}{} fetches the other days", args.name, db.unwrap_or_default())
 }
 
 /// For those who asked for more: what came of the requests, chunk by chunk.

@@ -16,8 +16,9 @@ use crate::ui::{Ui, thousands};
 
 /// Mixpanel's export limit (rate-limits reference).
 const REQUESTS_PER_HOUR: u64 = 60;
-/// What `mp` stores on two cores, as measured (docs/performance.md).
-const ROWS_PER_SECOND: u64 = 100_000;
+/// What `mp` stores on two cores, as measured (docs/performance.md): for a table that was not fetched
+/// on this machine yet.
+const ROWS_PER_SECOND: f64 = 100_000.0;
 
 pub(crate) fn run(args: &args::Days, reading: &args::Reading, reader: Reader<'_>) -> Result<(), Error> {
     let clock = Connection::clock(&args.home.connection, reader.env)?;
@@ -72,13 +73,18 @@ struct Shown<'a> {
     rows: Option<u64>,
     bytes: Option<u64>,
     eta_seconds: Option<u64>,
+    rows_per_second: f64,
+    /// Whether that is how fast the table came when it was fetched last.
+    rate_is_measured: bool,
     chunks: &'a [PlannedChunk],
 }
 
 /// How long it takes: requests beyond the first hour's wait for theirs, and rows take their time.
 fn eta(plan: &SyncPlan) -> Option<Duration> {
     let hours = (plan.requests.len() as u64).saturating_sub(1) / REQUESTS_PER_HOUR;
-    Some(Duration::from_secs(hours * 3600 + plan.rows()? / ROWS_PER_SECOND + plan.requests.len() as u64))
+    let rows = plan.rows()? as f64 / plan.rows_per_second.unwrap_or(ROWS_PER_SECOND);
+    let rows = Duration::try_from_secs_f64(rows).ok()?;
+    Some(rows + Duration::from_secs(hours * 3600 + plan.requests.len() as u64))
 }
 
 /// Bytes in the unit that suits them.
@@ -102,6 +108,8 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
         rows: plan.rows(),
         bytes: plan.bytes(),
         eta_seconds: eta.map(|eta| eta.as_secs()),
+        rows_per_second: plan.rows_per_second.unwrap_or(ROWS_PER_SECOND).round(),
+        rate_is_measured: plan.rows_per_second.is_some(),
         chunks: &plan.requests,
     };
     let unknown = || "unknown until the first day is here".to_owned();
@@ -138,7 +146,11 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
         (
             "time",
             eta.map_or_else(unknown, |eta| {
-                format!("about {} s, at {} rows/s", eta.as_secs(), thousands(ROWS_PER_SECOND))
+                let (rate, why) = match plan.rows_per_second {
+                    Some(rate) => (rate, "as measured when it was fetched last"),
+                    None => (ROWS_PER_SECOND, "which is a guess until it has been fetched"),
+                };
+                format!("about {} s, at {} rows/s, {why}", eta.as_secs(), thousands(rate.round() as u64))
             }),
         ),
     ];

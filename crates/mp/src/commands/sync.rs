@@ -44,7 +44,8 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     progress.watch(&client);
     let result = workspace.sync_with(&options, &mut |now| progress.update(now));
     progress.finish();
-    let result = result?;
+    let again = || "the same command goes on from there".to_owned();
+    let result = result.map_err(|error| progress.ended(error, again))?;
     fetch::chunks(ui, &result.chunks);
     fetch::adopted(ui, &workspace, &result.table, unrecorded)?;
     fetch::refused(ui, workspace.storage(), &result.table, rejects(&result))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mixpanel_client::budget::RequestBudget;
 use mixpanel_client::discovery::{RegionFound, probe_region};
+use mixpanel_client::network::{Network, NetworkSettings};
 use mixpanel_client::retry::RetryObserver;
 use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_client::{BaseUrls, CancelToken, Client, ClientOptions, Credentials, Region, RequestObserver};
@@ -32,6 +33,7 @@ pub(crate) struct Connection {
     pub(crate) has_timezone: bool,
     /// Whether requests are counted, and where, for all processes of this user.
     pub(crate) budget: Option<Option<PathBuf>>,
+    pub(crate) network: Network,
 }
 
 impl Connection {
@@ -46,6 +48,7 @@ impl Connection {
             Some(base) => (BaseUrls::single_host(&base), None),
             None => (BaseUrls::for_region(region), Some(state_folder(env))),
         };
+        let network = network(&base_urls, env)?;
         let has_timezone = settings.find(Key::Timezone, args.timezone.as_deref()).value.is_some();
         let account = settings.account_in_use().map(str::to_owned);
         let credentials = settings.credentials(project_id.is_some())?;
@@ -53,7 +56,18 @@ impl Connection {
             Credentials::ServiceAccount { secret, .. } | Credentials::ProjectSecret { secret } => secret,
             _ => return Err(Error::NoCredentials { missing: vec!["MP_USERNAME", "MP_SECRET"] }),
         });
-        Ok(Connection { credentials, account, project_id, region, base_urls, clock, has_timezone, budget })
+        let connection = Connection {
+            credentials,
+            account,
+            project_id,
+            region,
+            base_urls,
+            clock,
+            has_timezone,
+            budget,
+            network,
+        };
+        Ok(connection)
     }
 
     /// What the project's times and days are; needs no credentials.
@@ -90,6 +104,7 @@ impl Connection {
         let mut options = ClientOptions::new(self.credentials.clone());
         options.project_id = self.project_id;
         options.base_urls = self.base_urls.clone();
+        self.network.apply(&mut options);
         options.cancel = cancel;
         let budget = self.budget.as_ref().map(|folder| folder.as_ref().map(|folder| folder.join("budget")));
         options.budget =
@@ -100,6 +115,24 @@ impl Connection {
         options.seed = u64::from(std::process::id()) ^ Timestamp::now().as_microsecond().unsigned_abs();
         options
     }
+}
+
+/// The way to these addresses, by the environment and the user's file.
+pub(crate) fn network(urls: &BaseUrls, env: Env<'_>) -> Result<Network, Error> {
+    let settings = &env.files()?.user.settings;
+    let configured = NetworkSettings {
+        proxy: settings.proxy.clone(),
+        no_proxy: settings.no_proxy.clone(),
+        ca_file: settings.ca_file.clone(),
+    };
+    let network = Network::resolve(urls, &configured, |name| env.get(name)).map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Error::setting(format!("{error}{cause}"), "mp help environment")
+    })?;
+    if let Some(proxy) = network.proxy() {
+        env.mask().hide(proxy);
+    }
+    Ok(network)
 }
 
 pub(super) fn project_id(found: Found) -> Result<Option<u64>, Error> {
@@ -168,6 +201,7 @@ mod tests {
             clock: ProjectClock::default(),
             has_timezone: false,
             budget: None,
+            network: Network::default(),
         };
         let find = |connection: Connection| {
             connection.elsewhere(CancelToken::new(), &Ui::silent(), addresses).map(|found| found.region)

@@ -76,6 +76,11 @@ pub(crate) struct Settings {
     pub(crate) region: Option<String>,
     pub(crate) timezone: Option<String>,
     pub(crate) clock_mode: Option<String>,
+    /// It may hold a password.
+    #[serde(default, deserialize_with = "secret")]
+    pub(crate) proxy: Option<Secret>,
+    pub(crate) no_proxy: Option<String>,
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {

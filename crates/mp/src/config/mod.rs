@@ -13,7 +13,7 @@ mod secret;
 pub(crate) mod settings;
 mod surroundings;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, network};
 pub(crate) use database::{existing_database, local_database, max_copy, target_database};
 pub(crate) use file::{Account, File, accounts, put};
 pub(crate) use places::{data_folder, queries_folder, state_folder};

@@ -37,8 +37,18 @@ struct Raw {
     db: Option<PathBuf>,
 }
 
-const FORBIDDEN: [&str; 7] =
-    ["base_url", "username", "secret", "secret_file", "secret_command", "keyring", "accounts"];
+const FORBIDDEN: [&str; 10] = [
+    "base_url",
+    "proxy",
+    "no_proxy",
+    "ca_file",
+    "username",
+    "secret",
+    "secret_file",
+    "secret_command",
+    "keyring",
+    "accounts",
+];
 
 impl ProjectFile {
     /// Finds the file in a folder or above it, up to the home folder or the root of a repository.

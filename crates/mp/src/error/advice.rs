@@ -120,6 +120,7 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::Unwell { .. } => of("DOCTOR", 1).hint("the column `fix` says how to mend each"),
         Error::Filter { .. } => of("FILTER_FAILED", 3).hint("a jq filter, for instance '.[].event_name'"),
         Error::Setting { hint, .. } => of("USAGE", 2).hint(hint),
+        Error::Stopped { next, .. } => of("INTERRUPTED", 130).hint(next.as_str()),
         Error::Partial { .. } => of("PARTIAL", 11).hint("`mp sync` again: it fetches only what is missing"),
         Error::NoDatabase { .. } => {
             of("DATABASE_NOT_FOUND", 4).hint("`mp fetch events --from DAY --to DAY`, `mp demo`, or --db PATH")
@@ -282,10 +283,12 @@ fn of_api(kind: &Api) -> Advice {
             of("RATE_LIMITED", 5).hint(format!("again later; Mixpanel allows {HOURLY}"))
         }
         Api::Connect { .. } | Api::Timeout { .. } => {
-            of("NETWORK", 10).hint("check the network, and MP_BASE_URL if it is set")
+            of("NETWORK", 10).hint("check the network, and MP_BASE_URL if it is set; `mp doctor` says which proxy is used")
         }
         Api::Tls { .. } => {
-            of("TLS", 10).hint("check MP_BASE_URL, the clock of this computer, and its certificates")
+            of("TLS", 10).hint(
+                "check MP_BASE_URL and the clock of this computer; a company's own certificates are named by MP_CA_FILE",
+            )
         }
         Api::Server { .. } | Api::InBand { .. } => {
             of("SERVER_ERROR", 10).hint("again later; nothing incomplete was stored")

@@ -81,6 +81,9 @@ pub(crate) enum Error {
     Unwell { count: usize },
     #[error("the filter `{filter}` does not work: {why}")]
     Filter { filter: String, why: String },
+    /// By the user; it says what is kept, and how to go on.
+    #[error("interrupted: {what}")]
+    Stopped { what: String, next: String },
     #[error("{what} could not be fetched; everything else is stored")]
     Partial { what: String, source: mixpanel_data::Error },
     #[error("there is no database in {}", .folder.display())]
@@ -113,6 +116,7 @@ impl Error {
         match self {
             Error::Data(error) => matches!(error.kind(), Data::Cancelled),
             Error::Client(error) => matches!(error.kind(), Api::Cancelled),
+            Error::Stopped { .. } => true,
             _ => false,
         }
     }
@@ -134,7 +138,13 @@ pub(crate) fn report(error: &Error, ui: &Ui, signal: Option<i32>) -> u8 {
     }
     if let Some(signal) = signal.filter(|_| error.is_cancelled()) {
         let exit = u8::try_from(128 + signal).unwrap_or(1);
-        tell(ui, Advice::new("INTERRUPTED", exit), "interrupted", None, None);
+        let advice = Advice::new("INTERRUPTED", exit);
+        match error {
+            Error::Stopped { next, .. } => {
+                tell(ui, advice.hint(next.as_str()), &error.to_string(), None, None);
+            }
+            _ => tell(ui, advice, "interrupted", None, None),
+        }
         return exit;
     }
     let advice = advice(error);

@@ -9,10 +9,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar}
 use jiff::civil::Date;
 use mixpanel_client::Client;
 use mixpanel_client::budget::{ApiFamily, BudgetState};
-use mixpanel_data::FetchProgress;
+use mixpanel_data::{ErrorKind, FetchProgress};
 use serde_json::json;
 
 use super::{ProgressMode, Ui, megabytes, rate, thousands};
+use crate::error::Error;
 
 /// Between two lines of JSON, and of text.
 const JSON_EVERY: Duration = Duration::from_millis(500);
@@ -88,6 +89,7 @@ impl Progress {
     }
 
     pub(crate) fn update(&self, progress: &FetchProgress) {
+        self.shared().latest = *progress;
         let every = match self.mode {
             ProgressMode::None => return,
             ProgressMode::Auto => return self.draw(progress),
@@ -95,7 +97,6 @@ impl Progress {
             ProgressMode::Json => JSON_EVERY,
         };
         let mut shared = self.shared();
-        shared.latest = *progress;
         if shared.said.is_none_or(|said| said.elapsed() >= every) {
             shared.said = Some(Instant::now());
             drop(shared);
@@ -104,19 +105,28 @@ impl Progress {
     }
 
     fn draw(&self, progress: &FetchProgress) {
-        self.bar.set_position(self.done(progress));
+        // By rows where their number can be told: days are of any size.
+        match progress.rows_expected {
+            Some(rows) => {
+                self.bar.set_length(rows.max(1));
+                self.bar.set_position(progress.rows);
+            }
+            None => self.bar.set_position(self.done(progress)),
+        }
         self.bar.set_message(summary(progress));
-        let eta = self.eta(progress).map(|left| format!("ETA {}", time(left)));
+        let eta = progress.remaining.map(|left| format!("ETA {}", time(left)));
         let budget = self.budget().map(|budget| said(&budget));
         self.bar.set_prefix([eta, budget].into_iter().flatten().collect::<Vec<_>>().join("  "));
     }
 
     fn line(&self, progress: &FetchProgress, finished: bool) {
-        let (done, eta, budget) = (self.done(progress), self.eta(progress), self.budget());
+        let (done, budget) = (self.done(progress), self.budget());
         let text = if self.mode == ProgressMode::Json {
             json!({"progress": {
                 "finished": finished,
                 "rows": progress.rows,
+                "rows_stored": progress.rows_stored,
+                "rows_expected": progress.rows_expected,
                 "bytes_received": progress.bytes_received,
                 "bytes_decoded": progress.bytes_decoded,
                 "rows_per_second": rate(progress.rows as f64, progress.elapsed).round(),
@@ -125,7 +135,7 @@ impl Progress {
                 "day": progress.day,
                 "attempt": progress.attempt,
                 "elapsed_seconds": progress.elapsed.as_secs_f64(),
-                "eta_seconds": eta.map(|eta| eta.as_secs()),
+                "eta_seconds": progress.remaining.map(|left| left.as_secs()),
                 "budget": budget.map(|budget| json!({
                     "used": budget.used,
                     "limit": budget.limit,
@@ -134,7 +144,8 @@ impl Progress {
             }})
             .to_string()
         } else {
-            format!("{done} of {} days  {}", self.days, summary(progress))
+            let left = progress.remaining.map(|left| format!("  {} left", time(left)));
+            format!("{done} of {} days  {}{}", self.days, summary(progress), left.unwrap_or_default())
         };
         self.ui.write(&text);
     }
@@ -151,9 +162,21 @@ impl Progress {
         u64::from(progress.days_done).min(self.days)
     }
 
-    fn eta(&self, progress: &FetchProgress) -> Option<Duration> {
-        let done = self.done(progress);
-        (done > 0).then(|| progress.elapsed.mul_f64((self.days - done) as f64 / done as f64))
+    /// The end of a fetch that failed; of one that the user stopped, with what is kept of it.
+    /// `next` says how to go on when something is.
+    pub(crate) fn ended(&self, error: mixpanel_data::Error, next: impl FnOnce() -> String) -> Error {
+        if !matches!(error.kind(), ErrorKind::Cancelled) {
+            return error.into();
+        }
+        let latest = self.shared().latest;
+        let done = self.done(&latest);
+        if done == 0 {
+            let what = "nothing of it is stored yet".to_owned();
+            return Error::Stopped { what, next: "the same command begins again".to_owned() };
+        }
+        let rows = thousands(latest.rows_stored);
+        let what = format!("{done} of {} are stored, with {rows} rows", count(self.days, "day"));
+        Error::Stopped { what, next: next() }
     }
 
     fn budget(&self) -> Option<BudgetState> {
@@ -173,6 +196,11 @@ fn summary(progress: &FetchProgress) -> String {
         megabytes(progress.bytes_received),
         rate(progress.bytes_decoded as f64 / 1e6, progress.elapsed),
     )
+}
+
+/// A number with its noun.
+fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
 fn said(budget: &BudgetState) -> String {

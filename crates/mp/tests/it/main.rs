@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod fetch;
 mod live;
+mod network;
 mod output;
 mod profiles;
 mod program;

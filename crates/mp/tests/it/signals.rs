@@ -26,7 +26,8 @@ fn a_stopped_fetch_leaves_the_database_as_it_was() {
         child.signal(stop);
         let run = child.end();
         assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{run:?}");
-        assert_eq!(run.stderr, "error: interrupted\n");
+        let told = "error: interrupted: nothing of it is stored yet\n  try: the same command begins again\n";
+        assert_eq!(run.stderr, told);
         assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
         assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&small));
         // And it can go on from there.
@@ -69,6 +70,12 @@ fn a_stopped_sync_keeps_what_is_in_and_asks_for_the_rest_only() {
     assert!((1..19).contains(&there), "{there}");
     let oldest = to.checked_sub(jiff::Span::new().days(there - 1)).unwrap();
     assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), days.unique_count(oldest, to));
+    // The last words say what is kept, and how to go on.
+    let kept = format!("error: interrupted: {there} of 19 days are stored, with ");
+    assert!(
+        run.stderr.contains(&kept) && run.stderr.ends_with("the same command goes on from there\n"),
+        "{run:?}"
+    );
     let before = world.requests().len();
     place.ok(sync);
     let asked = world.requests()[before..].iter().map(|request| request.target.clone()).collect::<Vec<_>>();

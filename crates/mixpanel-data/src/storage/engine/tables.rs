@@ -16,7 +16,7 @@ use crate::storage::ledger;
 use crate::storage::open;
 use crate::storage::pin::{Pin, checkpoint, compact};
 use crate::storage::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
-use crate::storage::refill::refill;
+use crate::storage::refill::{in_transaction, refill};
 use crate::storage::writer::write_chunk;
 use crate::types::{TableKind, TableMetadata};
 
@@ -183,6 +183,22 @@ impl StorageEngine {
                 let _ = connection.execute("ROLLBACK");
             }
             result
+        })
+    }
+
+    /// Keeps how fast a table was fetched. It is a measurement and no part of what is stored, so it
+    /// has a table of its own.
+    pub(crate) fn record_pace(&self, table: &str, rows_per_second: f64) -> Result<()> {
+        let name = literal(table);
+        self.with_writer(|connection| {
+            in_transaction(
+                connection,
+                &format!(
+                    "CREATE TABLE IF NOT EXISTS _pace (table_name VARCHAR NOT NULL, rows_per_second DOUBLE NOT NULL);
+                     DELETE FROM _pace WHERE table_name = {name};
+                     INSERT INTO _pace VALUES ({name}, {rows_per_second});"
+                ),
+            )
         })
     }
 

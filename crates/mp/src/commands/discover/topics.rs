@@ -33,10 +33,13 @@ its owner only; `mp auth login` makes it so.
   region = \"eu\"
   timezone = \"UTC\"
   clock_mode = \"utc\"
+  # proxy = \"http://proxy.example:3128\"     # or \"none\"
+  # no_proxy = \"intranet.example, 10.0.0.0/8\"
+  # ca_file = \"/etc/ssl/company.pem\"        # certificates to trust besides the system's
 
 A file mp.toml in the current folder or above it, up to the root of a repository, may hold account,
-project_id, region, timezone, clock_mode, and db below its folder. It may hold no secret and no
-base_url, as it may come with a cloned repository.
+project_id, region, timezone, clock_mode, and db below its folder. It may hold no secret, no
+base_url and no proxy, as it may come with a cloned repository.
 
 Flags come before the environment, the environment before mp.toml, mp.toml before the configuration
 file. `mp auth status` says which of them won, value by value.";
@@ -50,6 +53,10 @@ MP_PROJECT_ID               the project (MIXPANEL_PROJECT_ID works too)
 MP_REGION                   us, eu or in
 MP_TIMEZONE, MP_CLOCK_MODE  the project's time zone; utc, or local for projects made before 2023
 MP_BASE_URL                 another server, for instance that of `mp sim`
+MP_PROXY, MP_NO_PROXY       a proxy (or none), and hosts without it; before HTTPS_PROXY, HTTP_PROXY,
+                            ALL_PROXY and NO_PROXY, which are not for addresses on this machine
+MP_CA_FILE                  certificates to trust besides the system's, as a company's own
+SSL_CERT_FILE, SSL_CERT_DIR certificates to trust in place of the system's (macOS: the file, beside)
 MP_ACCOUNT                  an account of the configuration file
 MP_CONFIG_PATH              the configuration file
 MP_ALLOW_INSECURE_CONFIG    1 accepts a configuration file that others can read
