@@ -82,7 +82,7 @@ fn refused_lines_are_there_once_however_their_days_are_grouped() {
     for round in 0..60 {
         let from = first.checked_add(((random() % 25) as i64).days()).unwrap();
         let to = from.checked_add(((random() % 6) as i64).days()).unwrap().min(date(2025, 6, 29));
-        let set = usize::from(round > 0 && random() % 3 == 0);
+        let set = usize::from(round > 0 && random().is_multiple_of(3));
         let what = FetchEvents::days(from, to);
         let what =
             if set == 1 { FetchEvents { events: vec!["A".into()], append: true, ..what } } else { what };

@@ -163,3 +163,54 @@ fn secrets_are_never_shown() {
     let database = std::fs::read(right.here(DB)).unwrap();
     assert!(!database.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()));
 }
+
+/// One file for two accounts, as `[settings] db` makes it: neither takes the other's table over.
+#[test]
+fn two_accounts_may_share_a_file_but_not_a_table() {
+    let start = |project_id| {
+        let limits = Limits::off();
+        Simulator::start(SimConfig {
+            days: 3,
+            events_per_day: 50,
+            project_id,
+            limits,
+            ..SimConfig::default()
+        })
+        .unwrap()
+    };
+    let (one, two) = (start(1), start(2));
+    let account = |name: &str, simulator: &Simulator| {
+        let config = simulator.config();
+        format!(
+            "[accounts.{name}]\nusername = \"{}\"\nsecret = \"{}\"\nproject_id = {}\nbase_url = \"{}\"\n",
+            config.username,
+            config.secret,
+            config.project_id,
+            simulator.base_url()
+        )
+    };
+    let place = Place::new();
+    let db = place.here(DB);
+    let settings = format!("[settings]\ndb = \"{}\"\n", db.display());
+    let place = place.config(&format!(
+        "default = \"one\"\n{}{}{settings}",
+        account("one", &one),
+        account("two", &two)
+    ));
+    let (from, to) = (one.world().first_day().to_string(), one.world().last_day().to_string());
+    let days = ["--from", from.as_str(), "--to", to.as_str()];
+    let fetch = |more: &[&'static str]| [&["fetch", "events"], more, &days[..]].concat();
+    place.ok(fetch(&[]));
+    let rows = place.scalar(DB, "SELECT count(*) FROM events");
+    for command in [fetch(&["--account", "two"]), vec!["sync", "--account", "two"]] {
+        let both = ["project 1 in region us", "project 2 in region us", "--replace", "--db PATH"];
+        place.run(command).fails(3, &both);
+    }
+    assert_eq!(two.requests().len(), 0);
+    place.ok(fetch(&["second", "--account", "two"]));
+    assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), rows);
+    let clock = fetch(&["--clock-mode", "local", "--timezone", "Asia/Tokyo"]);
+    place.run(clock).fails(3, &["it has UTC", "the local time of Asia/Tokyo", "MP_CLOCK_MODE", "--replace"]);
+    let status = json(&place.ok(["status", "--to", &to]));
+    assert_eq!(status["source"], "project 1 in region us, UTC");
+}
