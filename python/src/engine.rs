@@ -3,6 +3,7 @@
 //! Every call gives up the GIL before it takes one of the engine's locks, so a
 //! thread that has such a lock can always get the GIL.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use mixpanel_data::{
     EventRecord, MemoryOptions, ProfileRecord, Progress, Result, Rows, SnapshotOptions, StorageEngine,
     StorageMode, TableKind, TableMetadata,
 };
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator};
 
@@ -53,6 +54,10 @@ impl Engine {
         let connector = ModuleConnector::default();
         let opened = run(py, &|| {}, &mut NoFeed, |_| open(&connector))?;
         let engine = opened.map_err(|error| raise(py, &error))?;
+        if let (Some(recovery), Some(path)) = (engine.recovery(), engine.path()) {
+            let text = CString::new(format!("{} was repaired: {recovery}", path.display()))?;
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 1)?;
+        }
         let connection = connector.take();
         let main = connection.ok_or_else(|| PyRuntimeError::new_err("no connection was opened"))?;
         let connection = main.call_method0(py, "cursor")?;

@@ -136,6 +136,7 @@ fn command(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Resul
         Command::Run(args) => commands::sql::run_saved(args, reader),
         Command::Info(args) => commands::info::run(args, reader),
         Command::Tables(args) => commands::tables::run(args, reader),
+        Command::Verify(args) => commands::verify::run(args, reader),
         Command::Schema(args) => commands::schema::run(args, reader),
         Command::Doctor(args) => commands::doctor::run(args, reader),
         Command::Help(args) => commands::discover::help(args),

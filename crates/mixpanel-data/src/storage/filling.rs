@@ -437,13 +437,13 @@ impl<'a> Filling<'a> {
 }
 
 /// SQL for `event_time` within [from, to), microseconds UTC.
-fn within((from, to): (i64, i64)) -> String {
+pub(super) fn within((from, to): (i64, i64)) -> String {
     format!(" WHERE event_time >= make_timestamp({from}) AND event_time < make_timestamp({to})")
 }
 
 /// The project day of an instant, with a stretch of time around the instant
 /// that is all of that day.
-fn day_around(time: i64, range: &DayRange) -> (i64, i64, Date) {
+pub(super) fn day_around(time: i64, range: &DayRange) -> (i64, i64, Date) {
     let day = range.clock.day_of(time);
     let (start, end) =
         (start_of(day, &range.clock), start_of(day.tomorrow().unwrap_or(Date::MAX), &range.clock));

@@ -43,6 +43,7 @@ mod snapshot;
 mod stream;
 mod turn;
 mod unrecorded;
+mod verify;
 mod writer;
 
 pub use chunk::OnReject;
@@ -56,6 +57,7 @@ pub use open::Connector;
 pub use records::{EventRecord, ProfileRecord, Rows};
 pub use recovery::{LogRecovery, Recovery};
 pub use snapshot::{Snapshot, SnapshotOptions};
+pub use verify::{DayVerification, Finding, Verification, VerifyDepth};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
 pub(crate) use ddl::{check_table_name, ident, literal};

@@ -31,3 +31,4 @@ mod sync;
 mod threads;
 mod time_zones;
 mod values;
+mod verify;

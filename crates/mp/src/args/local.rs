@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap_complete::engine::ArgValueCandidates;
 use mixpanel_data::Value;
 
-use super::{Database, Output, Plot, Reading, Rows};
+use super::{Connection, Database, Output, Plot, Reading, Rows};
 use crate::commands::discover::complete;
 use crate::commands::sql::statements::parameter;
 use crate::output::Format;
@@ -140,4 +140,38 @@ pub(crate) struct Schema {
 
     #[command(flatten)]
     pub(crate) local: Local,
+}
+
+/// Each day's rows are counted and their content is compared with the ledger. Days that are not as they
+/// should be are listed, and the exit code is 1; `mp sync --from DAY --to DAY` fetches what is missing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp verify
+  mp verify --quick --format json
+  mp verify --read-data --all-days")]
+pub(crate) struct Verify {
+    /// Only count rows
+    #[arg(long, conflicts_with = "read_data")]
+    pub(crate) quick: bool,
+
+    /// Read every column too, and compare the typed ones with the texts
+    #[arg(long)]
+    pub(crate) read_data: bool,
+
+    /// List the days that are right, too
+    #[arg(long)]
+    pub(crate) all_days: bool,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }

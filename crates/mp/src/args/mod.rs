@@ -21,7 +21,7 @@ pub(crate) use data::{Connection, Database, Day, Reading};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
 pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
 pub(crate) use global::Global;
-pub(crate) use local::{Answer, Local, Run, Schema, Shell, Sql, Target};
+pub(crate) use local::{Answer, Local, Run, Schema, Shell, Sql, Target, Verify};
 pub(crate) use output::{Output, Plot, Rows};
 pub(crate) use play::{Demo, Sim, World};
 pub(crate) use profiles::{FetchProfiles, Stream};
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Tables(Local),
     /// Show the columns of a table
     Schema(Schema),
+    /// Compare what is stored with what was received, day by day
+    Verify(Verify),
     /// Run a simulated Mixpanel to fetch from, until Ctrl-C
     Sim(Sim),
     /// Find out what is wrong with the setup, and how to mend it

@@ -40,6 +40,7 @@ pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tables;
+pub(crate) mod verify;
 
 use std::path::Path;
 

@@ -34,7 +34,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 44] = [
+pub(crate) const CODES: [(&str, u8, bool); 45] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -44,6 +44,7 @@ pub(crate) const CODES: [(&str, u8, bool); 44] = [
     ("CONFIG_ERROR", 2, false),
     ("CONFIG_UNSAFE", 2, false),
     ("CONFLICT", 7, true),
+    ("DAMAGED", 1, false),
     ("DATABASE_LOCKED", 7, true),
     ("DATABASE_NOT_FOUND", 4, false),
     ("DEFINITION_MISMATCH", 3, false),
@@ -117,6 +118,9 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::NoQuery { known, .. } => {
             of("QUERY_NOT_FOUND", 4).hint(format!("one of: {}", known.join(", ")))
         }
+        Error::Damaged { .. } => of("DAMAGED", 1).hint(
+            "`mp sync --from DAY --to DAY` fetches days again; `mp fetch events --from DAY --to DAY` also those that count as complete",
+        ),
         Error::Unwell { .. } => of("DOCTOR", 1).hint("the column `fix` says how to mend each"),
         Error::Filter { .. } => of("FILTER_FAILED", 3).hint("a jq filter, for instance '.[].event_name'"),
         Error::Setting { hint, .. } => of("USAGE", 2).hint(hint),

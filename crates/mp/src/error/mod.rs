@@ -79,6 +79,8 @@ pub(crate) enum Error {
     NoQuery { name: String, known: Vec<String> },
     #[error("{count} {} wrong", if *.count == 1 { "thing is" } else { "things are" })]
     Unwell { count: usize },
+    #[error("{count} {} not as received", if *.count == 1 { "finding is" } else { "findings are" })]
+    Damaged { count: usize },
     #[error("the filter `{filter}` does not work: {why}")]
     Filter { filter: String, why: String },
     /// By the user; it says what is kept, and how to go on.

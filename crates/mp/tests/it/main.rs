@@ -25,3 +25,4 @@ mod support;
 mod sync;
 mod terminal;
 mod values;
+mod verify;

@@ -265,7 +265,7 @@ fn prove(each: usize, seed: u64) {
 /// what was confirmed and nothing half-done.
 #[test]
 fn no_loss_of_power_destroys_or_changes_anything() {
-    prove(12, setting("MP_PROVE_SEED", 1));
+    prove(8, setting("MP_PROVE_SEED", 1));
 }
 
 #[test]

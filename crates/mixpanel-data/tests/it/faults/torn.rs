@@ -73,7 +73,7 @@ fn prove(most: usize, seed: u64) {
 /// nothing half-done.
 #[test]
 fn no_cut_or_refused_write_destroys_or_changes_anything() {
-    prove(60, setting("MP_PROVE_SEED", 1));
+    prove(40, setting("MP_PROVE_SEED", 1));
 }
 
 #[test]
