@@ -128,7 +128,12 @@ class Asked:
             except duckdb.Error as error:
                 body = {"query": sql, "error": str(error)}
                 kind = ReadOnlyError if "read-only mode" in str(error) else QueryError
-                raise kind(str(error), response_body=body) from error
+                suggestion = self._suggestion(sql, str(error))
+                raise kind(str(error), response_body=body, suggestion=suggestion) from error
+
+    def _suggestion(self, sql: str, message: str) -> str | None:
+        """What to write in the place of SQL that failed; the storage knows its properties."""
+        return None
 
 
 def _first_line(error: Exception) -> str:

@@ -175,7 +175,7 @@ class ConfigManager:
 
     def setting(self, name: str) -> str | None:
         """``MP_REGION``, ``MP_TIMEZONE``, ``MP_CLOCK_MODE``, ``MP_BASE_URL``, ``MP_DB``."""
-        return self._environ.get(name) or None
+        return self._variable(name) or None
 
     def _base(self, variable: str, below_home: str) -> Path:
         named = self._environ.get(variable, "")
@@ -183,8 +183,13 @@ class ConfigManager:
             return Path(named)
         return Path(self._environ.get("HOME") or Path.home()) / below_home
 
+    def _variable(self, name: str) -> str | None:
+        """A variable of the environment, without the line end that a file of variables left behind it."""
+        value = self._environ.get(name)
+        return None if value is None else value.rstrip("\r\n")
+
     def _from_environment(self) -> Credentials | None:
-        get = self._environ.get
+        get = self._variable
         username, secret = get("MP_USERNAME"), get("MP_SECRET")
         project_id, region = get("MP_PROJECT_ID") or get("MIXPANEL_PROJECT_ID") or "", get("MP_REGION") or "us"
         project_secret = get("MP_PROJECT_SECRET")
@@ -245,8 +250,8 @@ class ConfigManager:
         return Credentials(
             username=text("username") or "",
             secret=self._secret(name, table),
-            project_id=text("project_id") or self._environ.get("MP_PROJECT_ID") or "",
-            region=text("region") or self._environ.get("MP_REGION") or "us",
+            project_id=text("project_id") or self._variable("MP_PROJECT_ID") or "",
+            region=text("region") or self._variable("MP_REGION") or "us",
             account=name,
             timezone=text("timezone"),
             clock_mode=text("clock_mode"),

@@ -241,7 +241,11 @@ class AccountNotFoundError(ConfigError):
         self.available_accounts = list(available_accounts)
         known = ", ".join(self.available_accounts) or "none"
         details = {"account_name": account_name, "available_accounts": self.available_accounts}
-        super().__init__(f"there is no account {account_name!r}; accounts: {known}", details=details)
+        # The first argument of Workspace is an account, and what people give is often a file.
+        is_file = account_name.endswith((".duckdb", ".db")) or "/" in account_name
+        suggestion = f"for a file: Workspace(path={account_name!r})" if is_file else None
+        message = f"there is no account {account_name!r}; accounts: {known}"
+        super().__init__(message, details=details, suggestion=suggestion)
 
 
 class AccountExistsError(ConfigError):
@@ -402,7 +406,8 @@ class DatabaseNotFoundError(StorageIOError, FileNotFoundError):
 class DatabaseLockedError(StorageIOError):
     """Another process, or something else in this one, has the file open.
 
-    ``holding_pid`` is the process that holds it, if DuckDB names it.
+    ``holding_pid`` is the process that holds it, if DuckDB names it;
+    ``holding_command`` the first words of its command, such as ``mp shell``.
     """
 
     default_code = "DATABASE_LOCKED"
@@ -413,10 +418,13 @@ class DatabaseLockedError(StorageIOError):
         *,
         db_path: object = None,
         holding_pid: int | None = None,
+        holding_command: str | None = None,
         suggestion: str | None = None,
     ) -> None:
         self.holding_pid = holding_pid
-        super().__init__(message, db_path=db_path, details={"holding_pid": holding_pid}, suggestion=suggestion)
+        self.holding_command = holding_command
+        details = {"holding_pid": holding_pid, "holding_command": holding_command}
+        super().__init__(message, db_path=db_path, details=details, suggestion=suggestion)
 
 
 class OutOfMemoryError(MixpanelDataError, MemoryError):

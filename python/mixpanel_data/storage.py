@@ -445,6 +445,9 @@ class StorageEngine(Asked):
         self.connection.interrupt()
         self._opened().interrupt()
 
+    def _suggestion(self, sql: str, message: str) -> str | None:
+        return self._engine.suggestion(sql, message)
+
     def _opened(self) -> _core.Engine:
         if self._closed:
             raise ClosedError("the storage engine is closed", suggestion="open it again")

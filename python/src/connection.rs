@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatchReader;
+use arrow::array::{Int64Array, RecordBatch, RecordBatchReader};
+use arrow::datatypes::{DataType, Field, Schema};
 use mixpanel_data::{
-    BatchSink, Connector, Error, ErrorKind, Interrupt, Result, SqlConnection, Target, Value,
-    error_from_message, insert_sql,
+    BatchSink, Connector, Error, ErrorKind, Interrupt, Result, Returns, SqlConnection, StatementKind, Target,
+    Value, error_from_message, insert_sql,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -72,7 +73,8 @@ impl Connector for ModuleConnector {
 fn taken(error: Error, path: Option<&Path>) -> Error {
     match (error.kind(), path) {
         (ErrorKind::Query { message, .. }, Some(path)) if message.contains("different configuration") => {
-            ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid: Some(std::process::id()) }.into()
+            let pid = Some(std::process::id());
+            ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid, command: None }.into()
         }
         _ => error,
     }
@@ -86,6 +88,21 @@ struct ModuleConnection {
 }
 
 impl ModuleConnection {
+    /// Runs a statement that gives a count of changed rows, and nothing else: `sql` would drop it.
+    fn change(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
+        let count = self.call(|py, connection| {
+            let result = connection.call_method1("execute", (sql, parameters(py, params)?))?;
+            let row = result.call_method0("fetchone")?;
+            if row.is_none() { Ok(0) } else { row.get_item(0)?.extract::<i64>() }
+        })?;
+        sink.returns(Returns::Changed)?;
+        let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
+        sink.schema(Arc::clone(&schema))?;
+        let counts = Arc::new(Int64Array::from(vec![count]));
+        let batch = RecordBatch::try_new(schema, vec![counts]).map_err(mixpanel_data::error_of_reader)?;
+        sink.batch(batch)
+    }
+
     fn call<T>(&self, f: impl for<'py> FnOnce(Python<'py>, &Bound<'py, PyAny>) -> PyResult<T>) -> Result<T> {
         attach(|py| f(py, self.connection.bind(py)))
     }
@@ -122,11 +139,13 @@ impl SqlConnection for ModuleConnection {
     }
 
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
+        if self.call(|py, _| only_counts(py, sql))? {
+            return self.change(sql, params, sink);
+        }
         let stream = self.call(|py, connection| {
             let options = PyDict::new(py);
             if !params.is_empty() {
-                let params = params.iter().map(|value| parameter(py, value)).collect::<PyResult<Vec<_>>>()?;
-                options.set_item("params", PyList::new(py, params)?)?;
+                options.set_item("params", parameters(py, params)?)?;
             }
             let relation = connection.call_method("sql", (sql,), Some(&options))?;
             if relation.is_none() {
@@ -134,13 +153,23 @@ impl SqlConnection for ModuleConnection {
             }
             stream::take(&relation.call_method0("__arrow_c_stream__")?).map(Some)
         })?;
-        let Some(stream) = stream else { return Ok(()) };
+        let Some(stream) = stream else { return sink.returns(Returns::Nothing) };
         let reader = stream::reader(stream)?;
+        sink.returns(Returns::Rows)?;
         sink.schema(reader.schema())?;
         for batch in reader {
             sink.batch(batch.map_err(stream::error_of_duckdb)?)?;
         }
         Ok(())
+    }
+
+    fn statements(&mut self, sql: &str) -> Result<Vec<StatementKind>> {
+        let kinds = self.call(|py, _| {
+            extracted(py, sql)?.iter().map(|statement| name_of_kind(statement).map(|name| kind_of(&name))).collect()
+        })?;
+        Some(kinds).filter(|kinds: &Vec<_>| !kinds.is_empty()).ok_or_else(|| {
+            error_from_message("Parser Error: there is no statement")
+        })
     }
 
     fn insert(
@@ -225,6 +254,49 @@ fn error_of_python(py: Python<'_>, error: &PyErr) -> Error {
     ErrorKind::Query { class, message }.into()
 }
 
+fn extracted<'py>(py: Python<'py>, sql: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    py.import("duckdb")?.call_method1("extract_statements", (sql,))?.extract()
+}
+
+/// The name of a statement's kind, as the module has it.
+fn name_of_kind(statement: &Bound<'_, PyAny>) -> PyResult<String> {
+    statement.getattr("type")?.getattr("name")?.extract()
+}
+
+/// Whether the last statement changes rows, and has no rows to return: a name that only looks like
+/// `RETURNING` does no harm, as such a statement then goes the other way.
+fn only_counts(py: Python<'_>, sql: &str) -> PyResult<bool> {
+    let statements = extracted(py, sql)?;
+    let Some(last) = statements.last() else { return Ok(false) };
+    let query: String = last.getattr("query")?.extract()?;
+    Ok(kind_of(&name_of_kind(last)?) == StatementKind::Change && !query.to_lowercase().contains("returning"))
+}
+
+fn kind_of(name: &str) -> StatementKind {
+    match name {
+        "SELECT" => StatementKind::Select,
+        "EXPLAIN" => StatementKind::Explain,
+        "CALL" => StatementKind::Call,
+        "EXECUTE" => StatementKind::Execute,
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE_INTO" => StatementKind::Change,
+        "CREATE" | "CREATE_FUNC" => StatementKind::Create,
+        "ALTER" | "DROP" => StatementKind::Alter,
+        "COPY" | "EXPORT" | "COPY_DATABASE" => StatementKind::Copy,
+        "PREPARE" => StatementKind::Prepare,
+        "SET" | "VARIABLE_SET" | "PRAGMA" => StatementKind::Set,
+        "TRANSACTION" => StatementKind::Transaction,
+        "ATTACH" | "DETACH" => StatementKind::Attach,
+        "LOAD" | "UPDATE_EXTENSIONS" => StatementKind::Load,
+        "VACUUM" | "ANALYZE" => StatementKind::Maintain,
+        _ => StatementKind::Unknown,
+    }
+}
+
+fn parameters<'py>(py: Python<'py>, params: &[Value]) -> PyResult<Bound<'py, PyList>> {
+    let params = params.iter().map(|value| parameter(py, value)).collect::<PyResult<Vec<_>>>()?;
+    PyList::new(py, params)
+}
+
 fn parameter<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Null => py.None().into_bound(py),
@@ -233,8 +305,12 @@ fn parameter<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
         Value::Double(value) => value.into_pyobject(py)?.into_any(),
         Value::Text(text) | Value::Decimal(text) => text.into_pyobject(py)?.into_any(),
         Value::Blob(bytes) => pyo3::types::PyBytes::new(py, bytes).into_any(),
-        // Written out; the SQL says what they are.
-        Value::Date(_) | Value::Time(_) => value.to_text().into_pyobject(py)?.into_any(),
+        Value::Date(date) => {
+            let class = py.import("datetime")?.getattr("date")?;
+            class.call1((date.year(), date.month(), date.day()))?
+        }
+        // Written out; the SQL says what it is.
+        Value::Time(_) => value.to_text().into_pyobject(py)?.into_any(),
         Value::DateTime(value) => datetime(py, *value)?,
         Value::Timestamp(value) => datetime(py, jiff::tz::Offset::UTC.to_datetime(*value))?,
         Value::Interval { .. } | Value::List(_) | Value::Map(_) => {

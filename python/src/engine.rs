@@ -61,6 +61,7 @@ impl Engine {
         let connection = connector.take();
         let main = connection.ok_or_else(|| PyRuntimeError::new_err("no connection was opened"))?;
         let connection = main.call_method0(py, "cursor")?;
+        connection.call_method1(py, "execute", (mixpanel_data::LOCAL_TIME,))?;
         Ok(Engine { engine: Some(Arc::new(engine)), connection, process: std::process::id() })
     }
 
@@ -142,6 +143,13 @@ impl Engine {
             options = options.max_bytes(bytes);
         }
         Self::build(py, |connector| StorageEngine::open_snapshot_on(connector, &path, &options))
+    }
+
+    /// What to write in the place of SQL that failed with this message of DuckDB's.
+    fn suggestion(&self, py: Python<'_>, sql: &str, message: &str) -> PyResult<Option<String>> {
+        let engine = Arc::clone(self.engine()?);
+        let error = mixpanel_data::error_from_message(message);
+        Ok(py.detach(move || engine.suggest(sql, &error)))
     }
 
     /// Makes a temporary file.

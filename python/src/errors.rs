@@ -138,9 +138,10 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             advise("check the path; Workspace(path=…) makes a database");
             "DatabaseNotFoundError"
         }
-        Data::DatabaseLocked { path, pid } => {
+        Data::DatabaseLocked { path, pid, command } => {
             fields.set_item("db_path", path)?;
             fields.set_item("holding_pid", pid)?;
+            fields.set_item("holding_command", command)?;
             advise(if *pid == Some(std::process::id()) {
                 "this process has it open already: close() that connection, engine or workspace first"
             } else {

@@ -34,6 +34,20 @@ impl Secret {
     }
 }
 
+impl Secret {
+    fn bare(&self) -> Self {
+        Self(bare(&self.0).to_owned())
+    }
+}
+
+/// A word without what editors, `.env` files and copying put around it.
+fn bare(text: &str) -> &str {
+    let blank = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+    let word = text.trim_matches(blank);
+    let quoted = |quote| word.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(word).trim_matches(blank)
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({MASK})")
@@ -73,13 +87,18 @@ pub enum Credentials {
 
 impl Credentials {
     /// Makes the credentials of a service account.
+    ///
+    /// What files and copying add to them is left out: blanks and line ends around them, a byte
+    /// order mark, one pair of quotes. None of these can be part of a user name or a secret.
     pub fn service_account(username: impl Into<String>, secret: impl Into<Secret>) -> Self {
-        Self::ServiceAccount { username: username.into(), secret: secret.into() }
+        let (username, secret) = (username.into(), secret.into());
+        Self::ServiceAccount { username: bare(&username).to_owned(), secret: secret.bare() }
     }
 
-    /// Makes the credentials of a project.
+    /// Makes the credentials of a project, out of a secret as [`service_account`](Self::service_account)
+    /// takes it.
     pub fn project_secret(secret: impl Into<Secret>) -> Self {
-        Self::ProjectSecret { secret: secret.into() }
+        Self::ProjectSecret { secret: secret.into().bare() }
     }
 
     /// Tells whether requests must name the project.
@@ -195,6 +214,27 @@ fn percent_encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_files_and_copying_put_around_a_secret_is_no_part_of_it() {
+        let clean = Credentials::service_account("user", "s3cret");
+        for secret in [
+            "s3cret\r",
+            "s3cret\r\n",
+            " s3cret ",
+            "\"s3cret\"",
+            "'s3cret'\r",
+            "\u{feff}s3cret",
+            "\"s3cret\r\"",
+        ] {
+            assert_eq!(Credentials::service_account("user\r", secret), clean, "{secret:?}");
+            assert_eq!(Credentials::project_secret(secret), Credentials::project_secret("s3cret"));
+        }
+        assert_eq!(
+            Credentials::service_account("u", "a\"b").authorization(),
+            Credentials::ServiceAccount { username: "u".into(), secret: "a\"b".into() }.authorization()
+        );
+    }
 
     #[test]
     fn debug_shows_no_secret() {

@@ -104,6 +104,8 @@ pub enum ErrorKind {
         path: PathBuf,
         /// The holder's process id, when DuckDB names it.
         pid: Option<u32>,
+        /// The first words of the holder's command, such as `mp shell`, when the system tells them.
+        command: Option<String>,
     },
     /// Another process writes the file, and its last committed state could not
     /// be copied.
@@ -387,11 +389,13 @@ impl fmt::Display for Error {
                 )
             }
             ErrorKind::DatabaseNotFound { path } => write!(f, "no database at {}", path.display()),
-            ErrorKind::DatabaseLocked { path, pid: Some(pid) } => {
-                write!(f, "database {} is in use by process {pid}", path.display())
-            }
-            ErrorKind::DatabaseLocked { path, pid: None } => {
-                write!(f, "database {} is in use by another process", path.display())
+            ErrorKind::DatabaseLocked { path, pid, command } => {
+                write!(f, "database {} is in use by ", path.display())?;
+                match (pid, command) {
+                    (Some(pid), Some(command)) => write!(f, "process {pid} ({command})"),
+                    (Some(pid), None) => write!(f, "process {pid}"),
+                    (None, _) => f.write_str("another process"),
+                }
             }
             ErrorKind::NoSnapshot { path, why } => {
                 write!(f, "database {} is being written and cannot be copied: {why}", path.display())

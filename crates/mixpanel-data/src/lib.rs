@@ -56,10 +56,10 @@ pub use memory::keep_freed_memory;
 #[cfg(feature = "duckdb")]
 pub use storage::NativeConnector;
 pub use storage::{
-    BatchSink, Connector, DayVerification, EventRecord, Finding, Interrupt, LogRecovery, MemoryOptions,
-    OnReject, ProfileRecord, Progress, Recovery, Rows, Snapshot, SnapshotOptions, SqlConnection,
-    StorageEngine, Target, Verification, VerifyDepth, error_from_message, error_of_reader, insert_sql,
-    is_json, json_field, remove_ephemeral_files, sweep_ephemeral_files,
+    BatchSink, Connector, DayVerification, EventRecord, Finding, Interrupt, LOCAL_TIME, LogRecovery,
+    MemoryOptions, OnReject, ProfileRecord, Progress, Recovery, Returns, Rows, Snapshot, SnapshotOptions,
+    SqlConnection, StatementKind, StorageEngine, Target, Verification, VerifyDepth, error_from_message,
+    error_of_reader, insert_sql, is_json, json_field, remark, remove_ephemeral_files, sweep_ephemeral_files,
 };
 pub use stream::{RowStream, StreamBuffer};
 pub use types::{

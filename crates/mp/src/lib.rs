@@ -14,6 +14,7 @@ mod databases;
 mod error;
 mod output;
 mod signals;
+mod text;
 mod ui;
 
 use std::ffi::OsString;

@@ -1,22 +1,25 @@
 //! [`SqlConnection`] over the DuckDB that this crate is linked with, or that is compiled into it.
 
+use std::ffi::CStr;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatchReader;
-use duckdb::Connection;
-use duckdb::types::{TimeUnit, Value as DuckValue};
+use duckdb::ffi;
 
-use super::connection::{BatchSink, Interrupt, SqlConnection, Target, error_of_reader, insert_sql};
-use super::database::Database;
+use super::connection::{
+    BatchSink, Interrupt, SqlConnection, StatementKind, Target, error_from_message, error_of_reader,
+    insert_sql,
+};
+use super::database::{Database, RawConnection};
 use super::feed::Opened;
-use super::session::refuse_changes;
+use super::session::{refuse_changes, settle_raw};
+use super::statement::{Statements, c_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
 pub(super) struct Bundled {
-    // Before the database, which must be there when it is closed.
-    connection: Connection,
+    connection: RawConnection,
     database: Arc<Database>,
 }
 
@@ -37,30 +40,39 @@ pub(super) fn open(path: Option<&Path>, settings: &[(&str, String)]) -> Result<B
         return Err(ErrorKind::WrongDuckDb { found: version, needed: SERIES.trim_end_matches('.') }.into());
     }
     let database = Database::open(path, settings).map_err(classify)?;
-    let connection = database.connect().map_err(classify)?;
     if !database.has_icu() {
-        super::functions::register(&connection).map_err(classify)?;
+        super::functions::register(&database.connect().map_err(classify)?).map_err(classify)?;
     }
-    connection.execute_batch(WRITER).map_err(classify)?;
+    let connection = database.connect_raw().map_err(classify)?;
+    settle_raw(&connection);
+    execute(&connection, WRITER)?;
     Ok(Bundled { connection, database })
 }
 
 impl SqlConnection for Bundled {
     fn execute(&mut self, sql: &str) -> Result<()> {
         refuse_changes(&self.database, sql)?;
-        self.connection.execute_batch(sql).map_err(classify)
+        execute(&self.connection, sql)
     }
 
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
         refuse_changes(&self.database, sql)?;
-        let mut statement = self.connection.prepare(sql).map_err(classify)?;
-        let params: Vec<DuckValue> = params.iter().map(parameter).collect::<Result<_>>()?;
-        let stream = statement.stream_arrow(duckdb::params_from_iter(params)).map_err(classify)?;
-        sink.schema(stream.get_schema())?;
-        for batch in stream {
-            sink.batch(batch.map_err(classify)?)?;
+        let statement = Statements::parse(&self.connection, sql)?.prepare_last()?;
+        for (at, value) in params.iter().enumerate() {
+            statement.bind(at as u64 + 1, value)?;
+        }
+        let answer = statement.run(true)?;
+        sink.returns(answer.returns())?;
+        let mut rows = answer.rows()?;
+        sink.schema(rows.schema())?;
+        while let Some(batch) = rows.next()? {
+            sink.batch(batch)?;
         }
         Ok(())
+    }
+
+    fn statements(&mut self, sql: &str) -> Result<Vec<StatementKind>> {
+        Ok(Statements::parse(&self.connection, sql)?.kinds())
     }
 
     fn insert(
@@ -72,56 +84,42 @@ impl SqlConnection for Bundled {
         let schema = rows.schema();
         let feed = Opened::new(&self.database, rows, ordered).map_err(classify)?;
         let sql = insert_sql(target, &schema, &feed.table());
-        let inserted = self.connection.execute(&sql, []);
-        match (inserted, feed.take_error()) {
-            (_, Some(error)) => Err(error_of_reader(error)),
-            (inserted, None) => Ok(inserted.map_err(classify)? as u64),
+        let insert = || Ok(Statements::parse(&self.connection, &sql)?.prepare_last()?.run(false)?.changed());
+        let inserted = insert();
+        match feed.take_error() {
+            Some(error) => Err(error_of_reader(error)),
+            None => inserted,
         }
     }
 
     fn cursor(&self) -> Result<Box<dyn SqlConnection>> {
-        let connection = self.database.connect().map_err(classify)?;
+        let connection = self.database.connect_raw().map_err(classify)?;
+        settle_raw(&connection);
         Ok(Box::new(Bundled { connection, database: Arc::clone(&self.database) }))
     }
 
     fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
-        Arc::new(Handle(self.connection.interrupt_handle()))
+        self.connection.interrupt_handle()
     }
 }
 
-struct Handle(Arc<duckdb::InterruptHandle>);
-
-impl Interrupt for Handle {
-    fn interrupt(&self) {
-        self.0.interrupt();
+/// Runs statements for their effect.
+fn execute(connection: &RawConnection, sql: &str) -> Result<()> {
+    let text = c_text(sql)?;
+    // SAFETY: the connection is open, the text is a C string; all-zero bytes are an empty result,
+    // which the call fills in, also when it fails, and which is destroyed once.
+    unsafe {
+        let mut result: ffi::duckdb_result = std::mem::zeroed();
+        let state = ffi::duckdb_query(connection.raw(), text.as_ptr(), &mut result);
+        let message = ffi::duckdb_result_error(&mut result);
+        let outcome = match state {
+            ffi::DuckDBSuccess => Ok(()),
+            _ if message.is_null() => Err(error_from_message("a statement failed without a reason")),
+            _ => Err(error_from_message(&CStr::from_ptr(message).to_string_lossy())),
+        };
+        ffi::duckdb_destroy_result(&mut result);
+        outcome
     }
-}
-
-fn parameter(value: &Value) -> Result<DuckValue> {
-    Ok(match value {
-        Value::Null => DuckValue::Null,
-        Value::Boolean(value) => DuckValue::Boolean(*value),
-        Value::Integer(value) => match i64::try_from(*value) {
-            Ok(small) => DuckValue::BigInt(small),
-            Err(_) => DuckValue::HugeInt(*value),
-        },
-        Value::Double(value) => DuckValue::Double(*value),
-        Value::Text(text) | Value::Decimal(text) => DuckValue::Text(text.clone()),
-        Value::Blob(bytes) => DuckValue::Blob(bytes.clone()),
-        Value::Date(date) => DuckValue::Text(date.to_string()),
-        Value::Time(time) => DuckValue::Text(time.to_string()),
-        Value::DateTime(value) => DuckValue::Timestamp(
-            TimeUnit::Microsecond,
-            jiff::tz::Offset::UTC
-                .to_timestamp(*value)
-                .map_err(|error| Error::argument("parameter", error.to_string()))?
-                .as_microsecond(),
-        ),
-        Value::Timestamp(value) => DuckValue::Timestamp(TimeUnit::Microsecond, value.as_microsecond()),
-        Value::Interval { .. } | Value::List(_) | Value::Map(_) => {
-            return Err(Error::argument("parameter", "intervals, lists and maps cannot be bound"));
-        }
-    })
 }
 
 /// Sorts a DuckDB error by the class that its message begins with.

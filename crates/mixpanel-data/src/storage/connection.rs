@@ -26,6 +26,12 @@ pub trait SqlConnection: Send {
     /// query and is returned.
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()>;
 
+    /// What the statements of a text are, as DuckDB's parser sees them, in order. Nothing is run.
+    ///
+    /// # Errors
+    /// A text that cannot be parsed, or without a statement.
+    fn statements(&mut self, sql: &str) -> Result<Vec<StatementKind>>;
+
     /// Inserts a stream of batches into a table, inside the current transaction.
     /// Returns the number of rows.
     ///
@@ -72,6 +78,60 @@ impl Target<'_> {
     }
 }
 
+/// What a statement is, by DuckDB's own account of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatementKind {
+    /// `SELECT`, `FROM`, `VALUES`, `SHOW`, `DESCRIBE`, `SUMMARIZE`, and pragmas that are questions.
+    Select,
+    /// `EXPLAIN`; with `ANALYZE` it runs what it explains.
+    Explain,
+    /// `CALL` of a function.
+    Call,
+    /// `EXECUTE` of a prepared statement, whatever that is.
+    Execute,
+    /// `INSERT`, `UPDATE`, `DELETE`, `MERGE INTO`, with `RETURNING` or without.
+    Change,
+    /// `CREATE` of anything, temporary or not.
+    Create,
+    /// `ALTER`, `DROP`.
+    Alter,
+    /// `COPY`, `EXPORT`.
+    Copy,
+    /// `PREPARE`.
+    Prepare,
+    /// `SET`, `RESET`, `SET VARIABLE`, `USE`, and pragmas that change something.
+    Set,
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`.
+    Transaction,
+    /// `ATTACH`, `DETACH`.
+    Attach,
+    /// `LOAD`, `INSTALL`.
+    Load,
+    /// `CHECKPOINT`, `VACUUM`, `ANALYZE`.
+    Maintain,
+    /// Something else, or one that cannot be told before those in front of it have run.
+    Unknown,
+}
+
+impl StatementKind {
+    /// Whether it asks for rows and can change nothing.
+    pub fn is_question(self) -> bool {
+        self == StatementKind::Select
+    }
+}
+
+/// What running a statement gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// Rows.
+    Rows,
+    /// How many rows it changed: one number, in a row of one column.
+    Changed,
+    /// Nothing.
+    Nothing,
+}
+
 /// How Arrow marks text that is JSON (its canonical extension types).
 const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 
@@ -111,6 +171,12 @@ pub trait Interrupt: Send + Sync {
 
 /// Receives a query's result.
 pub trait BatchSink {
+    /// Called first: what kind of result it is. The batches of one that is not rows can be ignored.
+    fn returns(&mut self, returns: Returns) -> Result<()> {
+        let _ = returns;
+        Ok(())
+    }
+
     /// Called once, before the first batch.
     fn schema(&mut self, schema: SchemaRef) -> Result<()>;
 
@@ -121,11 +187,26 @@ pub trait BatchSink {
 /// Collects everything.
 #[derive(Default)]
 pub(crate) struct Collect {
+    returns: Option<Returns>,
     schema: Option<SchemaRef>,
     batches: Vec<RecordBatch>,
 }
 
+impl Collect {
+    /// Hands over to another receiver what was collected.
+    pub(crate) fn replay(self, sink: &mut dyn BatchSink) -> Result<()> {
+        self.returns.map_or(Ok(()), |returns| sink.returns(returns))?;
+        self.schema.map_or(Ok(()), |schema| sink.schema(schema))?;
+        self.batches.into_iter().try_for_each(|batch| sink.batch(batch))
+    }
+}
+
 impl BatchSink for Collect {
+    fn returns(&mut self, returns: Returns) -> Result<()> {
+        self.returns = Some(returns);
+        Ok(())
+    }
+
     fn schema(&mut self, schema: SchemaRef) -> Result<()> {
         self.schema = Some(schema);
         Ok(())

@@ -8,10 +8,11 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::{Connection, Error, Result, ffi};
 
+use super::connection::Interrupt;
 use super::functions::casts;
 use super::session;
 
@@ -83,26 +84,56 @@ impl Database {
         // SAFETY: the database is open; `RawConnection` keeps it so and disconnects.
         let state = unsafe { ffi::duckdb_connect(self.raw, &mut connection) };
         check(state, "connecting")?;
-        Ok(RawConnection { connection, _database: Arc::clone(self) })
+        let shared = Arc::new(Interruptible(Mutex::new(connection)));
+        Ok(RawConnection { connection, shared, _database: Arc::clone(self) })
     }
 }
 
 /// A connection as DuckDB's C functions know it. Closed on drop.
 pub(super) struct RawConnection {
     connection: ffi::duckdb_connection,
+    shared: Arc<Interruptible>,
     _database: Arc<Database>,
 }
+
+// SAFETY: a connection may be used from any thread, by one at a time, which `&mut` and the engine's
+// locks see to.
+unsafe impl Send for RawConnection {}
 
 impl RawConnection {
     pub(super) fn raw(&self) -> ffi::duckdb_connection {
         self.connection
     }
+
+    /// A handle by which another thread stops what the connection is doing.
+    pub(super) fn interrupt_handle(&self) -> Arc<Interruptible> {
+        Arc::clone(&self.shared)
+    }
+}
+
+/// A connection that can be interrupted as long as it is open.
+pub(super) struct Interruptible(Mutex<ffi::duckdb_connection>);
+
+// SAFETY: interrupting is made to be called from other threads; the lock keeps closing apart from it.
+unsafe impl Send for Interruptible {}
+// SAFETY: as above.
+unsafe impl Sync for Interruptible {}
+
+impl Interrupt for Interruptible {
+    fn interrupt(&self) {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_null() {
+            // SAFETY: it is open, and is not closed while we hold the lock.
+            unsafe { ffi::duckdb_interrupt(*connection) };
+        }
+    }
 }
 
 impl Drop for RawConnection {
     fn drop(&mut self) {
-        // SAFETY: opened by `connect_raw`, closed once, before the database.
-        unsafe { ffi::duckdb_disconnect(&mut self.connection) };
+        let mut connection = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: opened by `connect_raw`, closed once, before the database; the call leaves null.
+        unsafe { ffi::duckdb_disconnect(&mut *connection) };
     }
 }
 

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::connection::{BatchSink, Interrupt, SqlConnection};
+use super::connection::{BatchSink, Interrupt, SqlConnection, StatementKind};
 use super::memory::{Compression, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
 use super::protect;
 use super::recovery::{Recovery, claim_for_reading, recover};
 use super::snapshot::Snapshot;
+use super::suggest::LOCAL_TIME;
 use super::turn::Turns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::StorageMode;
@@ -180,7 +181,8 @@ impl StorageEngine {
         writer: Box<dyn SqlConnection>,
         holdings: Holdings,
     ) -> Result<Self> {
-        let reader = writer.cursor()?;
+        let mut reader = writer.cursor()?;
+        reader.execute(LOCAL_TIME)?;
         Ok(StorageEngine {
             mode,
             path,
@@ -324,11 +326,30 @@ impl StorageEngine {
         schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
         batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let mut sink = Sink { schema, batch };
+        self.run(sql, params, &mut Sink { schema, batch })
+    }
+
+    /// The same with a receiver that also hears what kind of result it is.
+    pub fn run(&self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
         self.with_reader(|connection| match self.read_only {
-            true => connection.query(sql, params, &mut sink),
-            false => protect::run(connection, sql, params, &mut sink),
+            true => connection.query(sql, params, sink),
+            false => protect::run(connection, sql, params, sink),
         })
+    }
+
+    /// What the statements of a text are, by DuckDB's own parser. Nothing is run.
+    ///
+    /// # Errors
+    /// A text that cannot be parsed, or without a statement.
+    pub fn statements(&self, sql: &str) -> Result<Vec<StatementKind>> {
+        self.with_reader(|connection| connection.statements(sql))
+    }
+
+    /// What to write in the place of SQL that failed so, where that can be told: about properties,
+    /// paths, quotes, lists.
+    pub fn suggest(&self, sql: &str, error: &Error) -> Option<String> {
+        let found = self.with_reader(|connection| Ok(super::suggest::suggest(connection, sql, error)));
+        found.ok().flatten()
     }
 
     /// Runs a query and returns its rows as plain values. `params` fill `?`.

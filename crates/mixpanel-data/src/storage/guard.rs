@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatchReader;
 
-use super::connection::{BatchSink, Interrupt, SqlConnection, Target};
+use super::connection::{BatchSink, Interrupt, SqlConnection, StatementKind, Target};
 use super::journal::{Journal, sync_folder_of};
 use super::open::{log_of, protect_log};
 use crate::error::{Error, Result};
@@ -109,6 +109,10 @@ impl SqlConnection for Guarded {
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
         self.prepare(sql)?;
         self.connection.query(sql, params, sink)
+    }
+
+    fn statements(&mut self, sql: &str) -> Result<Vec<StatementKind>> {
+        self.connection.statements(sql)
     }
 
     fn insert(

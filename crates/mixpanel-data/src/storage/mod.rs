@@ -21,6 +21,7 @@ pub(crate) mod filters;
 mod functions;
 mod guard;
 mod held;
+mod holder;
 mod introspect;
 mod journal;
 mod known;
@@ -40,7 +41,10 @@ mod refill;
 #[cfg(feature = "duckdb")]
 mod session;
 mod snapshot;
+#[cfg(feature = "duckdb")]
+mod statement;
 mod stream;
+mod suggest;
 mod turn;
 mod unrecorded;
 mod verify;
@@ -48,8 +52,8 @@ mod writer;
 
 pub use chunk::OnReject;
 pub use connection::{
-    BatchSink, Interrupt, SqlConnection, Target, error_from_message, error_of_reader, insert_sql, is_json,
-    json_field,
+    BatchSink, Interrupt, Returns, SqlConnection, StatementKind, Target, error_from_message, error_of_reader,
+    insert_sql, is_json, json_field,
 };
 pub use engine::{Progress, StorageEngine};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
@@ -57,6 +61,7 @@ pub use open::Connector;
 pub use records::{EventRecord, ProfileRecord, Rows};
 pub use recovery::{LogRecovery, Recovery};
 pub use snapshot::{Snapshot, SnapshotOptions};
+pub use suggest::{LOCAL_TIME, remark};
 pub use verify::{DayVerification, Finding, Verification, VerifyDepth};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;

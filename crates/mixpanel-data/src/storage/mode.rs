@@ -194,7 +194,7 @@ impl Claim {
             (Some(Claimed::Readers(count)), true) => Claimed::Readers(count + 1),
             _ => {
                 let pid = Some(std::process::id());
-                return Err(ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid }.into());
+                return Err(ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid, command: None }.into());
             }
         };
         claims.insert(file, next);

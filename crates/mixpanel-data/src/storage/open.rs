@@ -12,6 +12,7 @@ use super::catalog::Catalog;
 use super::connection::SqlConnection;
 use super::ddl;
 use super::guard::Guard;
+use super::holder::Holder;
 use super::mode::MemoryOptions;
 use super::snapshot::Taking;
 use crate::error::{Error, ErrorKind, Result};
@@ -304,7 +305,8 @@ fn sort_open_error(error: Error, path: &Path) -> Error {
     let ErrorKind::Query { class, message } = error.kind() else { return error };
     let path = path.to_path_buf();
     if message.contains("Could not set lock") {
-        return ErrorKind::DatabaseLocked { pid: holder(message), path }.into();
+        let Holder { pid, command } = Holder::in_message(message);
+        return ErrorKind::DatabaseLocked { path, pid, command }.into();
     }
     if message.contains("Permission denied") {
         return ErrorKind::PermissionDenied { path }.into();
@@ -320,24 +322,9 @@ fn sort_open_error(error: Error, path: &Path) -> Error {
     error
 }
 
-/// The process id in `… Conflicting lock is held in /usr/bin/mp (PID 1234) …`.
-fn holder(message: &str) -> Option<u32> {
-    let digits = message.split("PID ").nth(1)?;
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits[..end].parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_holder_of_a_lock_is_read_from_the_message() {
-        let message =
-            "Could not set lock on file \"/x/a.db\": Conflicting lock is held in /bin/mp (PID 4242). See";
-        assert_eq!(holder(message), Some(4242));
-        assert_eq!(holder("Could not set lock on file"), None);
-    }
 
     #[test]
     fn open_errors_are_sorted_by_what_they_say() {

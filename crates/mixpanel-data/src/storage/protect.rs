@@ -3,7 +3,7 @@
 //! Which tables a statement writes to cannot be asked, and must not be guessed from its words. So it
 //! runs in a transaction, and if the records differ behind it, all of it is undone.
 
-use super::connection::{BatchSink, SqlConnection};
+use super::connection::{BatchSink, Collect, SqlConnection};
 use super::ddl::{RECORDS, ident, literal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
@@ -40,14 +40,18 @@ fn run_alone(
     connection.execute("BEGIN")?;
     let before = fingerprint(connection);
     // Nothing is told before it is settled.
-    let result = match before.and_then(|before| Ok((before, connection.collect(sql, params)?))) {
-        Ok((before, result)) if fingerprint(connection).is_ok_and(|after| after == before) => result,
-        Ok((_, result)) => {
+    let mut result = Collect::default();
+    let run = before.and_then(|before| {
+        connection.query(sql, params, &mut result)?;
+        Ok(before)
+    });
+    match run {
+        Ok(before) if fingerprint(connection).is_ok_and(|after| after == before) => {}
+        // If that fails, it ended the transaction itself, and another writer was there since.
+        Ok(_) => {
             if connection.execute("ROLLBACK").is_ok() {
                 return Err(ErrorKind::Protected { in_transaction: false }.into());
             }
-            // It ended the transaction itself, and another writer was there since.
-            result
         }
         // It cannot run in a transaction, as `BEGIN` itself; what can change records can.
         Err(error) if is_of_transactions(&error) => {
@@ -58,14 +62,13 @@ fn run_alone(
             let _ = connection.execute("ROLLBACK");
             return Err(error);
         }
-    };
+    }
     match connection.execute("COMMIT") {
         // It ended the transaction itself.
         Err(error) if is_of_transactions(&error) => {}
         committed => committed?,
     }
-    sink.schema(result.schema)?;
-    result.batches.into_iter().try_for_each(|batch| sink.batch(batch))
+    result.replay(sink)
 }
 
 /// Runs a statement in the transaction that the caller has begun.

@@ -26,6 +26,12 @@ pub(super) fn settle_session(connection: &Connection) -> DuckResult<()> {
     connection.execute_batch(&statements("SESSION"))
 }
 
+/// The same for a connection of DuckDB's C interface. It fails where the configuration is locked, and
+/// then nobody can change it.
+pub(super) fn settle_raw(connection: &RawConnection) {
+    query(connection, &statements("SESSION"));
+}
+
 fn statements(scope: &str) -> String {
     FIXED.iter().map(|(name, value)| format!("SET {scope} {name} = '{value}';")).collect()
 }

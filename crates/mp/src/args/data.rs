@@ -54,6 +54,14 @@ pub(crate) struct Reading {
     pub(crate) max_copy: Option<f64>,
 }
 
+/// How long to wait for a database.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Waiting {
+    /// Wait so long for another process that has the database open
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
+    pub(crate) wait: u64,
+}
+
 /// A day as typed: a date, or so many days ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Day {

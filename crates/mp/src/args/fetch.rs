@@ -5,7 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use crate::commands::discover::complete;
 
-use super::{Connection, Database, Day, FetchProfiles, Output, Reading, Stream};
+use super::{Connection, Database, Day, FetchProfiles, Output, Reading, Stream, Waiting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fetch {
@@ -75,6 +75,9 @@ pub(crate) struct FetchEvents {
 
     #[command(flatten)]
     pub(crate) stream: Stream,
+
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 
     #[command(flatten)]
     pub(crate) home: Home,
@@ -160,9 +163,8 @@ pub(crate) struct Sync {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Wait so long for another process that has the database open
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 /// How events are taken in.

@@ -7,7 +7,7 @@ use mixpanel_data::Value;
 
 use super::{Connection, Database, Output, Plot, Reading, Rows};
 use crate::commands::discover::complete;
-use crate::commands::sql::statements::parameter;
+use crate::commands::sql::parameters::parameter;
 use crate::output::Format;
 
 /// Reads the query from the argument, from a file, or from standard input.
@@ -87,6 +87,10 @@ pub(crate) struct Target {
     #[arg(long, conflicts_with = "memory")]
     pub(crate) write: bool,
 
+    /// With --write: wait so long for another process that has the database open
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true, requires = "write")]
+    pub(crate) wait: u64,
+
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -94,8 +98,9 @@ pub(crate) struct Target {
 /// How SQL is run, and what becomes of its rows.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Answer {
-    /// The value of a parameter; may be given several times. Text in single quotes stays text
-    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    /// The value of a parameter; may be given several times. It is text, unless a type is named:
+    /// -p n:int=7; also float, bool, date, timestamp, and n:null=
+    #[arg(short, long, value_name = "NAME[:TYPE]=VALUE", value_parser = parameter)]
     pub(crate) param: Vec<(String, Value)>,
 
     #[command(flatten)]

@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::error::EXIT_CODES;
 
 pub(crate) use auth::{Auth, List as AuthList, Login, Named, Status as AuthStatus};
-pub(crate) use data::{Connection, Database, Day, Reading};
+pub(crate) use data::{Connection, Database, Day, Reading, Waiting};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
 pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
 pub(crate) use global::Global;

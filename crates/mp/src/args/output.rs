@@ -80,6 +80,13 @@ pub(crate) struct Plot {
     pub(crate) png: Option<PathBuf>,
 }
 
+impl Plot {
+    /// Whether a file takes the picture.
+    pub(crate) fn draws_file(&self) -> bool {
+        self.svg.is_some() || self.html.is_some() || self.png.is_some()
+    }
+}
+
 /// How many rows of a long result are printed.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Output")]

@@ -2,8 +2,8 @@
 
 use mixpanel_data::{EngageRequest, Shape, StreamBuffer};
 
-use super::OnReject;
 use super::fetch::Home;
+use super::{OnReject, Waiting};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FetchProfiles {
@@ -32,6 +32,9 @@ pub(crate) struct FetchProfiles {
 
     #[command(flatten)]
     pub(crate) stream: Stream,
+
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 
     #[command(flatten)]
     pub(crate) home: Home,
@@ -111,8 +114,8 @@ impl Which {
 }
 
 /// What has no meaning for rows that are not stored, in `mp fetch events` and `mp fetch profiles`.
-const NOT_STREAMED: [&str; 8] =
-    ["append", "replace", "on_reject", "concurrency", "db", "format", "output", "jq"];
+const NOT_STREAMED: [&str; 9] =
+    ["append", "replace", "on_reject", "concurrency", "db", "format", "output", "jq", "wait"];
 
 /// Rows on standard output, without a database.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -12,6 +12,8 @@ pub(crate) struct Catalog {
     pub(crate) columns: Vec<String>,
     pub(crate) events: Vec<String>,
     pub(crate) properties: Vec<String>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) functions: Vec<String>,
 }
 
 impl Catalog {
@@ -39,7 +41,13 @@ impl Catalog {
             events.extend(found.into_iter().filter(|name| !events.contains(name)).collect::<Vec<_>>());
         }
         let properties = names("SELECT name FROM _properties GROUP BY 1 ORDER BY sum(row_count) DESC, 1");
-        Catalog { tables, columns, events, properties }
+        let keywords = names("SELECT keyword_name FROM duckdb_keywords() ORDER BY 1");
+        // Names with signs in them are operators, and those that begin with `__` are DuckDB's own.
+        let functions = names(
+            "SELECT DISTINCT function_name FROM duckdb_functions() \
+             WHERE regexp_full_match(function_name, '[a-z][a-z0-9_]*') ORDER BY 1",
+        );
+        Catalog { tables, columns, events, properties, keywords, functions }
     }
 
     /// Names of tables and columns as SQL takes them, that begin so.
@@ -102,6 +110,7 @@ mod tests {
             columns: names(&["event_name", "$browser", "Plan Type"]),
             events: names(&["Purchase", "Product Viewed", "It's"]),
             properties: names(&["plan", "$browser"]),
+            ..Catalog::default()
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Shape, StorageEngine, Workspace};
 
-use super::{fetch_stream, shell_word};
+use super::{Reader, fetch_stream, shell_word};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -37,8 +37,10 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     ui.detail(1, || format!("database {}", path.display()));
+    let builder = Workspace::builder().project(project);
+    let reader = Reader { env, ui, signals };
     let workspace =
-        signals.guard(super::opened(env.databases().file(Workspace::builder().project(project), &path)?, ui));
+        signals.guard(reader.patiently(args.waiting.wait, || env.databases().file(builder.clone(), &path))?);
 
     let fetch = FetchEvents {
         table: args.name.clone(),

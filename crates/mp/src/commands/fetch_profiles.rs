@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mixpanel_data::{FetchProfiles, FetchProgress, ProfileProgress, ProfilesResult, Workspace};
 
-use super::{fetch, fetch_stream};
+use super::{Reader, fetch, fetch_stream};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -26,8 +26,10 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         return fetch_stream::print(stream, &args.stream, ui);
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
+    let builder = Workspace::builder().project(project);
+    let reader = Reader { env, ui, signals };
     let workspace =
-        signals.guard(super::opened(env.databases().file(Workspace::builder().project(project), &path)?, ui));
+        signals.guard(reader.patiently(args.waiting.wait, || env.databases().file(builder.clone(), &path))?);
     let wanted = FetchProfiles {
         table: args.name.clone(),
         request,

@@ -6,9 +6,9 @@
 //!   `args::Output` for the result; `args::Rows` if it may be long; `args::Database` and
 //!   `args::Reading` to read a database; `args::Connection` to reach Mixpanel.
 //! - **A database to read:** [`Reader::existing`]. **One to fill:** `config::target_database`,
-//!   then `env.databases().file(Workspace::builder().project(project), &path)`, under
-//!   `signals.guard`. [`Databases`](crate::databases) is the only way to open one: in the Python
-//!   package, `mp` runs over Python's DuckDB.
+//!   then [`Reader::patiently`] with `env.databases().file(Workspace::builder().project(project),
+//!   &path)`, under `signals.guard`; its words have `args::Waiting`. [`Databases`](crate::databases)
+//!   is the only way to open one: in the Python package, `mp` runs over Python's DuckDB.
 //! - **Mixpanel:** `config::Connection::resolve(&args.connection, env)?.project(signals, ui)?` gives
 //!   a `Project`, whose `client` is the way to live calls; what it waits for and asks for is told.
 //! - **Results** go to standard output by `output::object` (one thing: what programs get, and pairs
@@ -43,6 +43,7 @@ pub(crate) mod tables;
 pub(crate) mod verify;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mixpanel_data::{ErrorKind, SnapshotOptions, Workspace};
@@ -52,6 +53,9 @@ use crate::config::{Env, existing_database, max_copy};
 use crate::error::Error;
 use crate::signals::Signals;
 use crate::ui::Ui;
+
+/// Between two looks at a database that somebody else has open.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What reading a database takes, apart from its path.
 #[derive(Clone, Copy)]
@@ -67,6 +71,31 @@ impl Reader<'_> {
         self.open(&existing_database(database.db.as_deref(), self.env)?, reading)
     }
 
+    /// Opens a database for writing, and waits for whoever has it open for so many seconds.
+    fn patiently(
+        self,
+        seconds: u64,
+        open: impl Fn() -> mixpanel_data::Result<Workspace>,
+    ) -> Result<Workspace, Error> {
+        let (started, patience) = (Instant::now(), Duration::from_secs(seconds));
+        let mut told = false;
+        loop {
+            match open() {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::DatabaseLocked { .. })
+                        && started.elapsed() < patience =>
+                {
+                    if !std::mem::replace(&mut told, true) {
+                        self.ui.say(&format!("{error}; waiting for up to {seconds} s"));
+                    }
+                    self.signals.cancel().wait(AGAIN);
+                    self.signals.check()?;
+                }
+                other => return Ok(opened(other?, self.ui)),
+            }
+        }
+    }
+
     /// Opens a database, or a copy of its last committed state while another process writes it.
     fn open(self, path: &Path, reading: &args::Reading) -> Result<Workspace, Error> {
         let max_copy = max_copy(reading.max_copy, self.env)?;
@@ -74,7 +103,7 @@ impl Reader<'_> {
             Err(error) if matches!(error.kind(), ErrorKind::DatabaseLocked { .. }) => error,
             other => return Ok(opened(other?, self.ui)),
         };
-        let ErrorKind::DatabaseLocked { pid, .. } = locked.kind() else { return Err(locked.into()) };
+        let ErrorKind::DatabaseLocked { pid, command, .. } = locked.kind() else { return Err(locked.into()) };
         if reading.no_snapshot {
             return Err(locked.into());
         }
@@ -82,7 +111,11 @@ impl Reader<'_> {
         let options = SnapshotOptions::new().max_bytes(max_copy).cancel(self.signals.cancel());
         let workspace = self.env.databases().snapshot(path, &options)?;
         if let Some(snapshot) = workspace.storage().snapshot() {
-            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            let who = match (pid, command) {
+                (Some(pid), Some(command)) => format!("process {pid} ({command})"),
+                (Some(pid), None) => format!("process {pid}"),
+                (None, _) => "another process".to_owned(),
+            };
             let verb = if snapshot.shared { "shared" } else { "copied" };
             self.ui.say(&format!(
                 "{} is being written by {who}: reading its last committed state of {}, {} {verb} in {:.1} s",

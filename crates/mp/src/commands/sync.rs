@@ -1,11 +1,8 @@
 //! `mp sync`: a table brought up to date.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use jiff::Span;
 use jiff::civil::Date;
-use mixpanel_data::{ErrorKind, SyncOptions, SyncPlan, SyncResult, SyncState, Workspace, WorkspaceBuilder};
+use mixpanel_data::{SyncOptions, SyncPlan, SyncResult, SyncState, Workspace};
 use serde::Serialize;
 
 use super::{Reader, fetch, plan};
@@ -36,8 +33,8 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let client = project.client.clone();
     ui.detail(1, || format!("database {}", path.display()));
     let builder = Workspace::builder().project(project);
-    let workspace = open(builder, &path, Duration::from_secs(args.wait), reader)?;
-    let workspace = signals.guard(super::opened(workspace, ui));
+    let workspace =
+        signals.guard(reader.patiently(args.waiting.wait, || env.databases().file(builder.clone(), &path))?);
     let (first, last) = counted(&workspace.plan(&clock, &options)?);
     let unrecorded = fetch::is_unrecorded(&workspace, &options.table)?;
     let progress = ui.progress(first, last);
@@ -60,33 +57,6 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
 fn counted(plan: &SyncPlan) -> (Date, Date) {
     let before = i64::from(plan.days()).saturating_sub(1);
     (plan.to.saturating_sub(Span::new().days(before)), plan.to)
-}
-
-/// Opens the database, and waits for whoever has it open, if that is wanted.
-fn open(
-    builder: WorkspaceBuilder,
-    path: &Path,
-    patience: Duration,
-    reader: Reader<'_>,
-) -> Result<Workspace, Error> {
-    let Reader { env, ui, signals } = reader;
-    let started = Instant::now();
-    let mut told = false;
-    loop {
-        match env.databases().file(builder.clone(), path) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::DatabaseLocked { .. })
-                    && started.elapsed() < patience =>
-            {
-                if !std::mem::replace(&mut told, true) {
-                    ui.say(&format!("{error}; waiting for up to {} s", patience.as_secs()));
-                }
-                std::thread::sleep(Duration::from_millis(200));
-                signals.check()?;
-            }
-            opened => return Ok(opened?),
-        }
-    }
 }
 
 /// Some ranges failed: that is the end of a program that has printed what it did.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::error::Error;
+use crate::text;
 
 /// Configuration is small; anything larger is something else.
 const LARGEST: u64 = 1 << 20;
@@ -36,9 +37,7 @@ pub(super) fn read(path: &Path, insecure: bool) -> Result<Option<String>, Error>
     if !insecure {
         check(&target, &found)?;
     }
-    let mut text = String::new();
-    file.take(LARGEST).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(Some(text))
+    text::read_all(file.take(LARGEST)).map(Some).map_err(unreadable)
 }
 
 /// Replaces a file, or makes it, with the mode 0600. The folder is made with the mode 0700.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::file::{broken, number_or_text};
 use crate::error::Error;
+use crate::text;
 
 /// The name of the file.
 pub(crate) const NAME: &str = "mp.toml";
@@ -55,7 +56,7 @@ impl ProjectFile {
     pub(crate) fn find(from: &Path, home: Option<&Path>) -> Result<Option<Self>, Error> {
         for folder in from.ancestors() {
             let path = folder.join(NAME);
-            match fs::read_to_string(&path) {
+            match fs::read(&path).and_then(text::decode) {
                 Ok(text) => return ProjectFile::parse(&path, &text).map(Some),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(Error::Read { path, source }),

@@ -14,6 +14,7 @@ use mixpanel_data::ErrorKind;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::error::Error;
+use crate::text;
 
 /// A keyring may wait for a person who is not there.
 const KEYRING_PATIENCE: Duration = Duration::from_secs(10);
@@ -25,11 +26,8 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Reads a secret from a file: its first line.
 pub(super) fn from_file(path: &Path) -> Result<Secret, Error> {
-    let file = fs::File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let mut text = String::new();
-    file.take(LONGEST)
-        .read_to_string(&mut text)
-        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let text = fs::File::open(path).and_then(|file| text::read_all(file.take(LONGEST)));
+    let text = text.map_err(|source| Error::Read { path: path.to_owned(), source })?;
     first_line(&text).ok_or_else(|| Error::NoSecret {
         what: format!("the secret file {} is empty", path.display()),
         why: None,
@@ -59,9 +57,7 @@ pub(super) fn from_command(words: &[String]) -> Result<Secret, Error> {
     let stdout = child.stdout.take();
     let (send, receive) = mpsc::channel();
     let reader = move || {
-        let mut text = String::new();
-        let read = stdout.map(|out| out.take(LONGEST).read_to_string(&mut text));
-        let _ = send.send(read.map(|read| read.map(|_| text)));
+        let _ = send.send(stdout.map(|out| text::read_all(out.take(LONGEST))));
     };
     std::thread::spawn(reader);
     let text = match receive.recv_timeout(COMMAND_PATIENCE) {

@@ -57,9 +57,11 @@ impl Surroundings {
         Surroundings { lookup: Box::new(lookup), words, here, mask, databases, files: OnceCell::new() }
     }
 
-    /// A variable of the environment; empty ones count as absent.
+    /// A variable of the environment; empty ones count as absent. A line end behind it is one that a
+    /// file of variables had, of another system perhaps, and no part of the value.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
+        let value = (self.lookup)(name)?.trim_end_matches(['\r', '\n']).to_owned();
+        Some(value).filter(|value| !value.is_empty())
     }
 
     pub(crate) fn words(&self) -> &Words {

@@ -27,6 +27,23 @@ impl Advice {
         Advice { hint: Some(hint.into()), ..self }
     }
 
+    /// The same at the prompt of `mp shell`.
+    pub(super) fn in_shell(self) -> Self {
+        let hint = match self.code {
+            "READ_ONLY" => "`mp shell --write` opens the database for writing",
+            "TABLE_NOT_FOUND" => ".tables lists them",
+            "DATABASE_LOCKED" => "run it again when that process has finished, or end it",
+            "QUERY_FAILED" => {
+                let hint = self
+                    .hint
+                    .map(|hint| hint.replace("`mp tables`", ".tables").replace("`mp schema", "`.schema"));
+                return Advice { hint, ..self };
+            }
+            _ => return self,
+        };
+        self.hint(hint)
+    }
+
     /// Whether the same command may succeed later, without any change.
     pub(crate) fn is_retryable(&self) -> bool {
         CODES.iter().any(|(code, _, retryable)| *code == self.code && *retryable)
@@ -87,6 +104,7 @@ pub(super) fn advice(error: &Error) -> Advice {
     let of = Advice::new;
     match error {
         Error::Data(error) => of_data(error),
+        Error::Query { source, hint } => of_data(source).hint(hint),
         Error::Client(error) => of_api(error.kind()),
         Error::Simulator(error) => of_simulator(error),
         Error::NoCredentials { .. } => of("AUTH_MISSING", 6).hint(
@@ -184,11 +202,8 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
         Data::DatabaseNotFound { .. } => {
             of("DATABASE_NOT_FOUND", 4).hint("`mp fetch events --db PATH …` or `mp demo --db PATH` makes one")
         }
-        Data::DatabaseLocked { pid: Some(pid), .. } => of("DATABASE_LOCKED", 7).hint(format!(
-            "wait until process {pid} has ended, or end it; several readers may share a database"
-        )),
-        Data::DatabaseLocked { pid: None, .. } => {
-            of("DATABASE_LOCKED", 7).hint("wait until the other process has ended")
+        Data::DatabaseLocked { pid, command, .. } => {
+            of("DATABASE_LOCKED", 7).hint(locked_hint(*pid, command))
         }
         Data::NoSnapshot { why: NoSnapshot::TooLarge { bytes, .. }, .. } => {
             of("DATABASE_LOCKED", 7).hint(format!(
@@ -240,10 +255,20 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
     }
 }
 
+fn locked_hint(pid: Option<u32>, command: &Option<String>) -> String {
+    let who = match (pid, command) {
+        (Some(pid), Some(command)) => format!("process {pid} (`{command}`)"),
+        (Some(pid), None) => format!("process {pid}"),
+        (None, _) => "the other process".to_owned(),
+    };
+    format!(
+        "--wait 600, which every command that writes has, waits up to 600 s for {who} to finish; or end it"
+    )
+}
+
 fn query_hint(class: &str) -> Option<String> {
     let hint = match class {
         "Catalog" => "`mp tables` lists the tables",
-        "Binder" => "`mp schema events_flat` lists the columns",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -53,6 +53,9 @@ Exit codes:
 pub(crate) enum Error {
     #[error(transparent)]
     Data(#[from] mixpanel_data::Error),
+    /// A query that failed, with what to write in its place.
+    #[error("{source}")]
+    Query { source: mixpanel_data::Error, hint: String },
     #[error(transparent)]
     Client(#[from] mixpanel_client::Error),
     #[error("cannot start the simulator")]
@@ -116,7 +119,9 @@ impl Error {
 
     fn is_cancelled(&self) -> bool {
         match self {
-            Error::Data(error) => matches!(error.kind(), Data::Cancelled),
+            Error::Data(error) | Error::Query { source: error, .. } => {
+                matches!(error.kind(), Data::Cancelled)
+            }
             Error::Client(error) => matches!(error.kind(), Api::Cancelled),
             Error::Stopped { .. } => true,
             _ => false,
@@ -154,6 +159,15 @@ pub(crate) fn report(error: &Error, ui: &Ui, signal: Option<i32>) -> u8 {
     let exit = advice.exit;
     tell(ui, advice, &what, why.as_deref(), retry_after(error));
     exit
+}
+
+/// Prints an error at a prompt, where there are no flags to try.
+pub(crate) fn tell_in_shell(error: &Error, ui: &Ui) {
+    if error.is_cancelled() {
+        return tell(ui, Advice::new("INTERRUPTED", 130), "interrupted", None, None);
+    }
+    let (what, why) = explain(error);
+    tell(ui, advice(error).in_shell(), &what, why.as_deref(), retry_after(error));
 }
 
 /// Prints an error about the words of the command line, as clap tells it, for programs.
@@ -195,7 +209,7 @@ fn explain(error: &Error) -> (String, Option<String>) {
         // DuckDB's advice follows, which is about DuckDB's settings.
         text.truncate(text.find('\n').unwrap_or(text.len()));
     }
-    if let Error::Data(data) = error
+    if let Error::Data(data) | Error::Query { source: data, .. } = error
         && matches!(data.kind(), Data::Query { .. } | Data::ReadOnly { .. })
     {
         let (what, place) = split_query_message(&text);

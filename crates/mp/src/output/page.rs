@@ -59,6 +59,7 @@ pub(crate) struct Page<'a> {
     by_default: bool,
     shown: usize,
     cut: bool,
+    in_shell: bool,
     pictures: Option<Pictures>,
 }
 
@@ -113,7 +114,14 @@ impl<'a> Page<'a> {
         let by_default = rows.limit.is_none();
         let stage = Stage::Ready(format, out, filter);
         let look = Look::of(output, ui);
-        Ok(Page { ui, look, stage, limit, by_default, shown: 0, cut: false, pictures: None })
+        let (shown, cut, in_shell, pictures) = (0, false, false, None);
+        Ok(Page { ui, look, stage, limit, by_default, shown, cut, in_shell, pictures })
+    }
+
+    /// The same at a prompt, where more rows are asked for by a command.
+    pub(crate) fn in_shell(mut self) -> Self {
+        self.in_shell = true;
+        self
     }
 
     /// The same with pictures of the result, which show all rows, however many are printed.
@@ -201,8 +209,11 @@ impl<'a> Page<'a> {
         out.finish()?;
         if self.cut {
             let rows = thousands(self.shown as u64);
-            let hint =
-                if self.by_default { "--limit N shows N, --all shows all" } else { "--limit N shows more" };
+            let hint = match (self.in_shell, self.by_default) {
+                (true, _) => ".limit N shows N, .limit 0 shows all",
+                (false, true) => "--limit N shows N, --all shows all",
+                (false, false) => "--limit N shows more",
+            };
             self.ui.truncated(self.shown, &format!("showing the first {rows} rows: {hint}"));
         }
         Ok(())

@@ -225,6 +225,16 @@ pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1e6)
 }
 
+/// So many of a thing: `1 row`, `2 rows`, `3 queries`.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let many = match one.strip_suffix('y') {
+        _ if number == 1 => one.to_owned(),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{stem}ies"),
+        _ => format!("{one}s"),
+    };
+    format!("{} {many}", thousands(number))
+}
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -256,6 +266,14 @@ mod tests {
         assert!(!coloured(Color::Never, &[("CLICOLOR_FORCE", "1")]));
         assert!(coloured(Color::Auto, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
         assert!(!coloured(Color::Auto, &[("CLICOLOR_FORCE", "0"), ("NO_COLOR", "1")]));
+    }
+
+    #[test]
+    fn one_is_one_and_the_others_are_many() {
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(0, "row"), "0 rows");
+        assert_eq!(counted(1_200, "query"), "1,200 queries");
+        assert_eq!(counted(2, "day"), "2 days");
     }
 
     #[test]

@@ -118,6 +118,40 @@ fn the_shell_completes_remembers_and_ends() {
 }
 
 #[test]
+fn the_shell_goes_on_until_a_statement_is_whole() {
+    let place = Place::new();
+    let mut shell = session(&place, &["shell", "--memory"]);
+    shell.expect("mp> ").unwrap();
+    shell.send_line("SELECT 40").unwrap();
+    shell.expect("..> ").unwrap();
+    shell.send_line("+ 2 AS x;").unwrap();
+    shell.expect("│ 42").unwrap();
+    shell.expect("mp> ").unwrap();
+    // Ctrl-C drops what has begun.
+    shell.send_line("SELECT 'never").unwrap();
+    shell.expect("..> ").unwrap();
+    shell.send(ControlCode::EndOfText).unwrap();
+    shell.expect("mp> ").unwrap();
+    // Keywords are completed as they are typed: in small letters here.
+    shell.send("sel\t 43 AS y;\r").unwrap();
+    shell.expect("│ 43").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line(".limit 2").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line("FROM range(5);").unwrap();
+    shell.expect(".limit N shows N, .limit 0 shows all").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line("FROM nowhere;").unwrap();
+    shell.expect(".tables lists the tables").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line("SELECT $x;").unwrap();
+    shell.expect("SET VARIABLE x").unwrap();
+    shell.expect("mp> ").unwrap();
+    shell.send_line("exit").unwrap();
+    shell.expect(Eof).unwrap();
+}
+
+#[test]
 fn the_shell_in_memory_leaves_nothing() {
     let place = Place::new();
     let mut shell = session(&place, &["shell", "--memory"]);

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::Database;
-use super::super::{Day, Local};
+use super::super::{Day, Local, Waiting};
 use crate::commands::discover::complete;
 
 #[derive(Debug, Subcommand)]
@@ -236,6 +236,9 @@ pub(crate) struct Removal {
 
     #[command(flatten)]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,9 @@ use mixpanel_client::time::ProjectClock;
 use mixpanel_data::inspect::LocalScope;
 use mixpanel_data::{TableKind, Workspace};
 
+use super::super::Reader;
 use super::super::ask::{names, result, rows};
 use super::super::sql::marked;
-use super::super::{Reader, opened};
 use crate::args::Local;
 use crate::args::inspect::{Here, Kind, Removal, Scope};
 use crate::args::{self, Plot};
@@ -91,7 +91,8 @@ fn to_change(removal: &Removal, reader: Reader<'_>) -> Result<Guarded, Error> {
         return Err(Error::setting("nothing was removed: this cannot be undone", "--force does it"));
     }
     let path = existing_database(removal.database.db.as_deref(), reader.env)?;
-    Ok(reader.signals.guard(opened(reader.env.databases().existing(&path, false)?, reader.ui)))
+    let open = || reader.env.databases().existing(&path, false);
+    Ok(reader.signals.guard(reader.patiently(removal.waiting.wait, open)?))
 }
 
 fn shown<T: Tabular>(

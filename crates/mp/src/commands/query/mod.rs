@@ -1,6 +1,5 @@
 //! `mp query`: one question to Mixpanel, and its answer.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use mixpanel_client::live::{
@@ -15,6 +14,7 @@ use super::ask::{Asker, result};
 use crate::args::query::{self as words, Live, Query};
 use crate::error::Error;
 use crate::signals::Signals;
+use crate::text;
 
 pub(crate) fn run(query: &Query, reader: Reader<'_>) -> Result<(), Error> {
     match query {
@@ -195,12 +195,9 @@ fn report(words: &words::Report, reader: Reader<'_>) -> Result<(), Error> {
 }
 
 fn read(file: &Path, signals: &Signals) -> Result<String, Error> {
-    let failed = |source| Error::Read { path: file.to_owned(), source };
-    if file.as_os_str() == "-" {
-        let _asking = signals.while_asking();
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok(text);
+    if file.as_os_str() != "-" {
+        return text::read(file);
     }
-    std::fs::read_to_string(file).map_err(failed)
+    let _asking = signals.while_asking();
+    text::read_all(std::io::stdin().lock()).map_err(|source| Error::Read { path: file.to_owned(), source })
 }

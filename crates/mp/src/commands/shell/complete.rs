@@ -3,45 +3,25 @@
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{Context, Helper, Result};
 
 use super::commands::COMMANDS;
 use crate::commands::catalog::Catalog;
-use crate::commands::sql::statements::is_complete;
 
-const KEYWORDS: [&str; 28] = [
-    "SELECT",
-    "FROM",
-    "WHERE",
+/// Words that belong together; single ones are in the catalog.
+const PHRASES: [&str; 8] = [
     "GROUP BY",
     "ORDER BY",
-    "LIMIT",
-    "HAVING",
-    "JOIN",
+    "PARTITION BY",
     "LEFT JOIN",
-    "USING",
-    "AS",
-    "AND",
-    "OR",
-    "NOT",
-    "NULL",
-    "IS",
-    "IN",
-    "LIKE",
-    "BETWEEN",
-    "DISTINCT",
-    "COUNT",
-    "SUM",
-    "WITH",
     "UNION ALL",
-    "CASE",
-    "DESCRIBE",
-    "SUMMARIZE",
-    "EXPLAIN",
+    "IS NOT NULL",
+    "AT TIME ZONE",
+    "NULLS LAST",
 ];
 
-/// Completes from a catalog, and asks for more until a statement is complete.
+/// Completes from a catalog.
 pub(super) struct Prompt {
     pub(super) catalog: Catalog,
 }
@@ -69,11 +49,20 @@ fn candidates(catalog: &Catalog, line: &str) -> (usize, Vec<String>) {
         return (start, catalog.table_words(beginning));
     }
     let mut words = catalog.sql_words(beginning);
-    if !beginning.is_empty() {
-        let keywords = KEYWORDS.iter().filter(|word| word.starts_with(&beginning.to_uppercase()));
-        words.extend(keywords.map(|word| (*word).to_owned()));
+    if !beginning.is_empty() && !beginning.starts_with('"') {
+        words.extend(spoken(PHRASES.iter().copied(), beginning));
+        words.extend(spoken(catalog.keywords.iter().map(String::as_str), beginning));
+        let functions = catalog.functions.iter().filter(|name| name.starts_with(&beginning.to_lowercase()));
+        words.extend(functions.map(|name| format!("{name}(")));
     }
     (start, words)
+}
+
+/// Keywords that begin so, in capitals or not, as the beginning is.
+fn spoken<'a>(words: impl Iterator<Item = &'a str>, beginning: &str) -> Vec<String> {
+    let small = beginning.chars().any(char::is_lowercase);
+    let found = words.filter(|word| word.to_uppercase().starts_with(&beginning.to_uppercase()));
+    found.map(|word| if small { word.to_lowercase() } else { word.to_uppercase() }).collect()
 }
 
 impl Completer for Prompt {
@@ -87,13 +76,8 @@ impl Completer for Prompt {
     }
 }
 
-impl Validator for Prompt {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> Result<ValidationResult> {
-        let input = context.input();
-        let done = input.trim().is_empty() || input.starts_with('.') || is_complete(input);
-        Ok(if done { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
-    }
-}
+/// Each line is taken as it is; statements are put together from them.
+impl Validator for Prompt {}
 
 impl Hinter for Prompt {
     type Hint = String;
@@ -115,11 +99,16 @@ mod tests {
             columns: names(&["event_name"]),
             events: names(&["Purchase"]),
             properties: names(&["plan"]),
+            keywords: names(&["select", "qualify", "order"]),
+            functions: names(&["date_trunc"]),
         };
         let offered = |line: &str| candidates(&catalog, line);
         assert_eq!(offered("SELECT * FROM ev"), (14, names(&["events"])));
         assert_eq!(offered("SELECT ev"), (7, names(&["events", "event_name"])));
-        assert_eq!(offered("sel"), (0, names(&["SELECT"])));
+        assert_eq!(offered("sel"), (0, names(&["select"])));
+        assert_eq!(offered("FROM events QUA"), (12, names(&["QUALIFY"])));
+        assert_eq!(offered("FROM events OR"), (12, names(&["ORDER BY", "ORDER"])));
+        assert_eq!(offered("SELECT date_tr"), (7, names(&["date_trunc("])));
         assert_eq!(offered("WHERE event_name = 'Pur"), (20, names(&["Purchase"])));
         assert_eq!(offered("SELECT properties->>'$.p"), (21, names(&["$.plan"])));
         assert_eq!(offered(".mo"), (0, names(&[".mode"])));

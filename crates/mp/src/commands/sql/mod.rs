@@ -1,13 +1,16 @@
 //! `mp sql` and `mp run`: statements in, rows out, as they come.
 
 mod answer;
+pub(crate) mod parameters;
 mod saved;
 pub(crate) mod statements;
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use mixpanel_data::{Value, Workspace, value_at};
+
+use statements::Statement;
 
 use super::Reader;
 use crate::args;
@@ -15,9 +18,10 @@ use crate::config::existing_database;
 use crate::error::Error;
 use crate::output::{self, Page};
 use crate::signals::Signals;
+use crate::text;
 use crate::ui::Ui;
 
-pub(crate) use answer::{answer, marked, perform};
+pub(crate) use answer::{answer, marked};
 pub(crate) use saved::all as saved_names;
 
 pub(crate) fn run(args: &args::Sql, reader: Reader<'_>) -> Result<(), Error> {
@@ -56,9 +60,9 @@ pub(crate) fn run_saved(args: &args::Run, reader: Reader<'_>) -> Result<(), Erro
 fn execute(text: &str, args: &args::Answer, reader: Reader<'_>) -> Result<(), Error> {
     let Reader { ui, signals, .. } = reader;
     let statements = statements::split(text);
-    let Some((last, before)) = statements.split_last() else {
+    if statements.is_empty() {
         return Err(Error::setting("the query is empty", "mp sql \"SELECT count(*) FROM events\""));
-    };
+    }
     let given: Vec<(String, Value)> = args.param.clone();
     let used = |name: &String| statements.iter().any(|statement| statement.names.contains(name));
     if let Some((name, _)) = given.iter().find(|(name, _)| !used(name)) {
@@ -67,42 +71,48 @@ fn execute(text: &str, args: &args::Answer, reader: Reader<'_>) -> Result<(), Er
             "leave the -p out, or use it",
         ));
     }
-    let values = |statement: &statements::Statement| statement.values(&given);
-    statements.iter().try_for_each(|statement| values(statement).map(drop))?;
-    let results = before.iter().filter(|statement| statement.is_query()).count() + 1;
-    let plot = &args.plot;
-    let drawn = plot.svg.is_some() || plot.html.is_some() || plot.png.is_some();
-    if results > 1 && (args.output.is_one_file() || drawn) {
-        let hint = "one query for each file, or a format of lines on standard output";
-        return Err(Error::setting(format!("{results} results do not fit in one file"), hint));
-    }
+    let values: Vec<Vec<Value>> =
+        statements.iter().map(|statement| statement.values(&given)).collect::<Result<_, _>>()?;
     // What is wrong with the output is told before the query is run.
-    let mut page = Some(page_of(args, ui)?);
+    let mut first = Some(page_of(args, ui)?);
     let workspace = signals.guard(open(&args.target, reader)?);
     let storage = workspace.storage();
-    for statement in before {
+    let one_file = args.output.is_one_file() || args.plot.draws_file();
+    if one_file {
+        let sure = |statement: &Statement| {
+            storage
+                .statements(&statement.sql)
+                .is_ok_and(|kinds| kinds.last().is_some_and(|kind| kind.is_question()))
+        };
+        check_room(statements.iter().filter(|statement| sure(statement)).count())?;
+    }
+    let mut results = 0;
+    for (statement, values) in statements.iter().zip(&values) {
         signals.check()?;
         let started = std::time::Instant::now();
-        if statement.is_query() {
-            let page = match page.take() {
-                Some(page) => page,
-                None => page_of(args, ui)?,
-            };
-            answer(storage, statement, &values(statement)?, page)?;
-        } else {
-            perform(storage, statement, &values(statement)?)?;
-        }
+        let mut page = || {
+            results += 1;
+            if one_file {
+                check_room(results)?;
+            }
+            first.take().map_or_else(|| page_of(args, ui), Ok)
+        };
+        answer(storage, statement, values, ui, &mut page)?.tell(ui);
         ui.detail(1, || told(&statement.sql, started));
     }
-    signals.check()?;
-    let page = match page.take() {
-        Some(page) => page,
-        None => page_of(args, ui)?,
-    };
-    let started = std::time::Instant::now();
-    answer(storage, last, &values(last)?, page)?;
-    ui.detail(1, || told(&last.sql, started));
+    if let (0, Some(file)) = (results, args.output.file()) {
+        ui.say(&format!("there are no rows, so {} was not written", file.display()));
+    }
     Ok(())
+}
+
+/// Several results do not go into one file.
+fn check_room(results: usize) -> Result<(), Error> {
+    if results < 2 {
+        return Ok(());
+    }
+    let hint = "one query for each file, or a format of lines on standard output";
+    Err(Error::setting(format!("{results} results do not fit in one file"), hint))
 }
 
 fn page_of<'a>(args: &args::Answer, ui: &'a Ui) -> Result<Page<'a>, Error> {
@@ -117,9 +127,7 @@ fn told(sql: &str, started: std::time::Instant) -> String {
 fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
     let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
     let text = match (file, args.query.as_deref()) {
-        (Some(path), _) => {
-            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?
-        }
+        (Some(path), _) => text::read(path)?,
         (None, Some(query)) if query != "-" => query.to_owned(),
         (None, None) if args.file.is_none() && io::stdin().is_terminal() => {
             return Err(Error::setting(
@@ -128,14 +136,12 @@ fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
             ));
         }
         _ => {
-            let path = PathBuf::from("standard input");
-            let mut text = String::new();
             let _asking = signals.while_asking();
-            io::stdin().read_to_string(&mut text).map_err(|source| Error::Read { path, source })?;
-            text
+            text::read_all(io::stdin().lock())
+                .map_err(|source| Error::Read { path: PathBuf::from("standard input"), source })?
         }
     };
-    match text.trim() {
+    match text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}') {
         "" => Err(Error::setting("the query is empty", "mp sql \"SELECT count(*) FROM events\"")),
         trimmed => Ok(trimmed.to_owned()),
     }
@@ -148,7 +154,7 @@ pub(crate) fn open(target: &args::Target, reader: Reader<'_>) -> Result<Workspac
     }
     if target.write {
         let path = existing_database(target.database.db.as_deref(), reader.env)?;
-        return Ok(super::opened(reader.env.databases().existing(&path, false)?, reader.ui));
+        return reader.patiently(target.wait, || reader.env.databases().existing(&path, false));
     }
     reader.existing(&target.database, &target.reading)
 }

@@ -9,13 +9,14 @@ use crate::commands::Reader;
 use crate::config::{Env, queries_folder};
 use crate::error::Error;
 use crate::output::{self, Column, List};
+use crate::text;
 use crate::{args, commands::shell_word};
 
 /// Saves a query. A saved one is not replaced by another.
 pub(super) fn save(name: &str, sql: &str, env: Env<'_>) -> Result<PathBuf, Error> {
     let path = path_of(name, env)?;
     let unwritable = |source| Error::Write { path: path.clone(), source };
-    match fs::read_to_string(&path) {
+    match text::read(&path) {
         Ok(text) if text.trim() == sql.trim() => return Ok(path),
         Ok(_) => {
             let hint = format!("another name, or first: rm {}", shell_word(&path.display().to_string()));
@@ -33,12 +34,12 @@ pub(super) fn save(name: &str, sql: &str, env: Env<'_>) -> Result<PathBuf, Error
 /// Reads a saved query.
 pub(super) fn load(name: &str, env: Env<'_>) -> Result<String, Error> {
     let path = path_of(name, env)?;
-    fs::read_to_string(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+    text::read(&path).map_err(|error| match error {
+        Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             let known = names(path.parent().unwrap_or(Path::new(".")));
             Error::NoQuery { name: name.to_owned(), known }
         }
-        _ => Error::Read { path: path.clone(), source: error },
+        other => other,
     })
 }
 
@@ -47,7 +48,7 @@ pub(super) fn list(args: &args::Run, reader: Reader<'_>) -> Result<(), Error> {
     let folder = queries_folder(reader.env)?;
     let mut list = List::new([Column::text("name"), Column::text("query")]);
     for name in names(&folder) {
-        let text = fs::read_to_string(folder.join(format!("{name}.sql"))).unwrap_or_default();
+        let text = text::read(&folder.join(format!("{name}.sql"))).unwrap_or_default();
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         list.push([Value::Text(name), Value::Text(line)]);
     }

@@ -24,27 +24,6 @@ impl Statement {
         };
         self.names.iter().map(value).collect()
     }
-
-    /// Whether it asks for rows, and changes nothing.
-    pub(crate) fn is_query(&self) -> bool {
-        const ASKING: [&str; 13] = [
-            "SELECT",
-            "WITH",
-            "FROM",
-            "VALUES",
-            "TABLE",
-            "SHOW",
-            "DESCRIBE",
-            "DESC",
-            "EXPLAIN",
-            "SUMMARIZE",
-            "PIVOT",
-            "UNPIVOT",
-            "CALL",
-        ];
-        let word = first_word(&self.sql).to_ascii_uppercase();
-        ASKING.contains(&word.as_str()) || self.sql.starts_with('(')
-    }
 }
 
 /// Cuts SQL at the semicolons between statements. Statements of nothing but comments are left out.
@@ -64,10 +43,9 @@ pub(crate) fn split(sql: &str) -> Vec<Statement> {
         rest = &rest[token.len()..];
         match kind {
             Kind::End => push(&mut current, &mut has_words),
-            Kind::Blank => {
-                // A comment may hold anything, also what looks like a parameter.
-                current.sql.push_str(token);
-            }
+            // A comment may hold anything, also what looks like a parameter.
+            Kind::Blank => current.sql.push_str(token),
+            Kind::Mark => current.sql.push(' '),
             Kind::Parameter => {
                 has_words = true;
                 let name = &token[1..];
@@ -98,7 +76,7 @@ pub(crate) fn is_complete(sql: &str) -> bool {
         let open = token.len() == rest.len() && is_open(token);
         match kind {
             Kind::End => ended = true,
-            Kind::Blank if !open => {}
+            Kind::Blank | Kind::Mark if !open => {}
             _ => ended = false,
         }
         before = token.chars().next_back();
@@ -120,9 +98,14 @@ fn is_open(token: &str) -> bool {
 enum Kind {
     End,
     Blank,
+    /// A byte order mark, as files that were put together have it in their middle.
+    Mark,
     Parameter,
     Other,
 }
+
+/// The byte order mark of Unicode.
+const MARK: char = '\u{feff}';
 
 fn next(text: &str, before: Option<char>) -> (&str, Kind) {
     let up_to = |end: Option<usize>| &text[..end.unwrap_or(text.len())];
@@ -130,7 +113,8 @@ fn next(text: &str, before: Option<char>) -> (&str, Kind) {
     let in_word = before.is_some_and(is_word);
     match first {
         ';' => (&text[..1], Kind::End),
-        '-' if text.starts_with("--") => (up_to(text.find('\n')), Kind::Blank),
+        MARK => (up_to(Some(MARK.len_utf8())), Kind::Mark),
+        '-' if text.starts_with("--") => (up_to(text.find(['\n', '\r'])), Kind::Blank),
         '/' if text.starts_with("/*") => (up_to(end_of_comment(text)), Kind::Blank),
         '\'' => {
             let escapes = matches!(before, Some('e' | 'E'));
@@ -199,55 +183,6 @@ fn end_of_comment(text: &str) -> Option<usize> {
     None
 }
 
-/// The first word behind blanks and comments.
-fn first_word(sql: &str) -> &str {
-    let mut rest = sql;
-    while !rest.is_empty() {
-        let (token, kind) = next(rest, None);
-        if kind != Kind::Blank {
-            return token;
-        }
-        rest = &rest[token.len()..];
-    }
-    ""
-}
-
-/// `name=value` as typed. Numbers, `true`, `false` and `null` are what they look like; text in single
-/// quotes is always text.
-pub(crate) fn parameter(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("expected name=value")?;
-    let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(is_word);
-    if !good {
-        return Err("a name has letters, digits and underscores".to_owned());
-    }
-    Ok((name.to_owned(), typed(value)))
-}
-
-fn typed(text: &str) -> Value {
-    if let Some(inner) = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
-        return Value::Text(inner.replace("''", "'"));
-    }
-    match text {
-        "true" => return Value::Boolean(true),
-        "false" => return Value::Boolean(false),
-        "null" => return Value::Null,
-        _ => {}
-    }
-    // Only what looks the same when written again: 007 and 1e3 may be names.
-    if let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
-        return Value::Integer(number.into());
-    }
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let decimal = digits.split_once('.').is_some_and(|(whole, part)| {
-        let all = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        all(whole) && all(part) && (whole == "0" || !whole.starts_with('0'))
-    });
-    match text.parse() {
-        Ok(number) if decimal => Value::Double(number),
-        _ => Value::Text(text.to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,20 +214,6 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_they_look_like() {
-        let value = |text: &str| parameter(&format!("x={text}")).unwrap().1;
-        assert_eq!(value("-12"), Value::Integer(-12));
-        assert_eq!(value("0.5"), Value::Double(0.5));
-        assert_eq!(value("true"), Value::Boolean(true));
-        assert_eq!(value("null"), Value::Null);
-        for text in ["007", "1e3", "+1", "1.", "inf", "2024-01-01", "a=b", "", "99999999999999999999"] {
-            assert_eq!(value(text), Value::Text(text.to_owned()), "{text}");
-        }
-        assert_eq!(value("'12'"), Value::Text("12".into()));
-        assert!(parameter("no value").is_err() && parameter("1x=2").is_err());
-    }
-
-    #[test]
     fn a_prompt_knows_when_a_statement_is_complete() {
         for open in
             ["SELECT 1", "SELECT ';", "SELECT 1 /* ;", "SELECT $$;", "SELECT \"a;", "SELECT 1; SELECT 2", ""]
@@ -302,16 +223,5 @@ mod tests {
         for complete in ["SELECT 1;", "SELECT ';';  ", "SELECT 1; -- done", "SELECT $$;$$;"] {
             assert!(is_complete(complete), "{complete}");
         }
-    }
-
-    #[test]
-    fn asking_is_told_from_changing() {
-        let asks = |sql: &str| split(sql)[0].is_query();
-        assert!(asks("-- x\nselect 1") && asks("FROM a") && asks("(SELECT 1)") && asks("summarize events"));
-        assert!(
-            !asks("CREATE TABLE a AS SELECT 1")
-                && !asks("SET threads = 1")
-                && !asks("INSERT INTO a VALUES (1)")
-        );
     }
 }
