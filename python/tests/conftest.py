@@ -111,7 +111,7 @@ class Simulator:
 
     def __init__(self, program: Path, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [str(program), "sim", "--port", "0", *arguments],
+            [str(program), "sim", "--port", "0", "--today", "2025-07-01", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

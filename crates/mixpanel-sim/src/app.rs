@@ -126,6 +126,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (method, target) = (request.method().to_string(), request.uri().to_string());
     let at = app.clock.now();
+    if !app.config.latency.is_zero() {
+        tokio::time::sleep(app.config.latency).await;
+    }
     let mut response = next.run(request).await;
     if let Some(date) = date_header(&app).and_then(|date| HeaderValue::from_str(&date).ok()) {
         response.headers_mut().insert(header::DATE, date);

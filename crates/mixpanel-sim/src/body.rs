@@ -25,9 +25,15 @@ const FLUSH: Duration = Duration::from_millis(30);
 /// How far to look for a multi-byte character to cut through.
 const LOOK_AHEAD: usize = 2048;
 
-/// Turns a script into a streamed body. `running` is held until the body has been sent or dropped.
-pub(crate) fn body(steps: Vec<Step>, random: Random, running: Option<Running>) -> Body {
-    let state = State { steps: steps.into(), random, chunks: 0, _running: running };
+/// Turns a script into a streamed body, of which so many bytes are sent in a second. `running` is held until the
+/// body has been sent or dropped.
+pub(crate) fn body(
+    steps: Vec<Step>,
+    random: Random,
+    bytes_per_second: Option<u32>,
+    running: Option<Running>,
+) -> Body {
+    let state = State { steps: steps.into(), random, bytes_per_second, chunks: 0, _running: running };
     Body::from_stream(stream::unfold(state, |mut state| async move {
         let item = state.next().await?;
         Some((item, state))
@@ -37,6 +43,7 @@ pub(crate) fn body(steps: Vec<Step>, random: Random, running: Option<Running>) -
 struct State {
     steps: VecDeque<Step>,
     random: Random,
+    bytes_per_second: Option<u32>,
     chunks: u64,
     _running: Option<Running>,
 }
@@ -50,6 +57,10 @@ impl State {
                     let length = self.length();
                     let chunk = self.gather(bytes, length);
                     self.chunks += 1;
+                    if let Some(rate) = self.bytes_per_second {
+                        let time = chunk.len() as f64 / f64::from(rate.max(1));
+                        tokio::time::sleep(Duration::from_secs_f64(time)).await;
+                    }
                     return Some(Ok(chunk));
                 }
                 Step::Wait(time) => tokio::time::sleep(time).await,

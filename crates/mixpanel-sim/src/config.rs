@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, date};
 
 /// Everything that shapes a simulator: its data, its credentials, its limits.
@@ -61,6 +62,13 @@ pub struct SimConfig {
     pub engage: EngageSettings,
     /// Request limits of the export endpoint and of the Query API.
     pub limits: Limits,
+    /// An instant that the virtual clock begins at, if that is later than the morning of `today`: with the real
+    /// time, midnight comes here no later than outside.
+    pub not_before: Option<Timestamp>,
+    /// How late every answer begins, by real time.
+    pub latency: Duration,
+    /// How many bytes of a body are sent in a second, by real time; without it, as many as the network takes.
+    pub bytes_per_second: Option<u32>,
     /// Whether the virtual clock follows real time or stands still until it is advanced.
     pub pace: Pace,
     /// What the `Date` header of answers says.
@@ -202,6 +210,9 @@ impl Default for SimConfig {
             has_query_api: true,
             engage: EngageSettings::default(),
             limits: Limits::default(),
+            not_before: None,
+            latency: Duration::ZERO,
+            bytes_per_second: None,
             pace: Pace::RealTime,
             date_header: DateHeader::RealTime,
             max_history_days: None,

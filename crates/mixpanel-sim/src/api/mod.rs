@@ -25,7 +25,7 @@ use auth::Project;
 pub(crate) use params::Params;
 pub(crate) use refusal::{Refusal, bad, not_found};
 pub(crate) use respond::Answer;
-use respond::{Delivery, accepts_gzip};
+use respond::{Delivery, Flow, accepts_gzip};
 
 /// Longer bodies are refused, before and after decompression.
 const MOST_BODY: usize = 64 << 20;
@@ -187,7 +187,7 @@ impl Incoming {
                 Ok(answer) => {
                     let delivery = Delivery {
                         uri: &self.uri,
-                        seed: app.config.seed,
+                        flow: Flow::of(&app.config),
                         gzip_level: app.config.gzip_level,
                         accepts_gzip: accepts_gzip(&self.headers),
                         fault: fault.as_ref(),

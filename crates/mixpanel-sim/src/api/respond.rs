@@ -5,6 +5,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::body::{Step, body};
+use crate::config::SimConfig;
 use crate::faults::Fault;
 use crate::gzip;
 use crate::limits::Running;
@@ -32,10 +33,23 @@ impl Answer {
     }
 }
 
+/// In what pieces, and how fast, bodies are sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flow {
+    seed: u64,
+    bytes_per_second: Option<u32>,
+}
+
+impl Flow {
+    pub(crate) fn of(config: &SimConfig) -> Flow {
+        Flow { seed: config.seed, bytes_per_second: config.bytes_per_second }
+    }
+}
+
 /// How an answer is to be sent.
 pub(crate) struct Delivery<'a> {
     pub(crate) uri: &'a Uri,
-    pub(crate) seed: u64,
+    pub(crate) flow: Flow,
     pub(crate) gzip_level: u32,
     pub(crate) accepts_gzip: bool,
     pub(crate) fault: Option<&'a Fault>,
@@ -55,7 +69,7 @@ impl Delivery<'_> {
             Some(fault) => fault.on_encoded(parts, gzip),
             None => parts.into_iter().map(Step::Data).collect(),
         };
-        let mut response = stream(steps, self.seed, self.uri, self.running, gzip);
+        let mut response = stream(steps, self.flow, self.uri, self.running, gzip);
         *response.status_mut() = answer.status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
         response
@@ -65,13 +79,18 @@ impl Delivery<'_> {
 /// A response in chunks whose sizes follow from the seed and the request.
 pub(crate) fn stream(
     steps: Vec<Step>,
-    seed: u64,
+    flow: Flow,
     uri: &Uri,
     running: Option<Running>,
     gzip: bool,
 ) -> Response {
     let key = uri.to_string().bytes().fold(0, |key, byte| mix(key ^ u64::from(byte)));
-    let mut response = Response::new(body(steps, Random::keyed(seed, CHUNK_STREAM, key), running));
+    let mut response = Response::new(body(
+        steps,
+        Random::keyed(flow.seed, CHUNK_STREAM, key),
+        flow.bytes_per_second,
+        running,
+    ));
     if gzip {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::api::auth::{self, Project};
 use crate::api::refusal::{Refusal, bad};
-use crate::api::respond::{GZIP_ABOVE, accepts_gzip, stream};
+use crate::api::respond::{Flow, GZIP_ABOVE, accepts_gzip, stream};
 use crate::app::{App, Counted, Injected};
 use crate::body::Step;
 use crate::expr::ExprError;
@@ -78,7 +78,7 @@ async fn admitted(
 }
 
 fn within_history(app: &App, params: Params) -> Result<Params, Refusal> {
-    let latest = app.config.today.max(app.events.world.last_day());
+    let latest = app.today().max(app.config.today).max(app.events.world.last_day());
     if params.to > latest {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "to_date cannot be later than today"));
     }
@@ -126,7 +126,7 @@ struct Request {
 
 impl Request {
     async fn answer(self, app: Arc<App>) -> Response {
-        let seed = app.config.seed;
+        let flow = Flow::of(&app.config);
         let Request { uri, params, gzip, fault, running } = self;
         let encoding = tokio::task::spawn_blocking(move || encode(&app, &params, gzip, fault.as_ref()));
         let Encoded { gzip, parts, fault } = match encoding.await {
@@ -144,7 +144,7 @@ impl Request {
             Some(fault) => fault.on_encoded(parts, gzip),
             None => parts.into_iter().map(Step::Data).collect(),
         };
-        let mut response = stream(steps, seed, &uri, Some(running), gzip);
+        let mut response = stream(steps, flow, &uri, Some(running), gzip);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         response
     }

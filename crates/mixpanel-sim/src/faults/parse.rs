@@ -9,6 +9,27 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, JSON, QueryLimit, ScriptedFault, status_body};
 
+/// The names of all faults.
+const NAMES: [&str; 17] = [
+    "terminated_early",
+    "cut_connection",
+    "cut_before_trailer",
+    "clean_close_mid_line",
+    "gzip_no_trailer",
+    "gzip_bad_crc",
+    "slow_first_byte",
+    "stall",
+    "status",
+    "too_many_requests",
+    "query_limit",
+    "in_band_error",
+    "html_page",
+    "insert_lines",
+    "replace_body",
+    "no_final_newline",
+    "redirect",
+];
+
 impl Fault {
     /// The name by which JSON, headers and logs call the fault.
     pub fn name(&self) -> &'static str {
@@ -50,7 +71,7 @@ impl Fault {
                 "query_limit" => "limit",
                 "in_band_error" => "message",
                 "redirect" => "location",
-                _ => return Err(format!("X-Sim-Fault: {name} takes no argument")),
+                _ => return Err(format!("the fault {name} takes no argument")),
             };
             let number = serde_json::from_str(argument).ok().filter(Value::is_number);
             let value = number.filter(|_| field != "retry_after").unwrap_or_else(|| json!(argument));
@@ -61,6 +82,30 @@ impl Fault {
 }
 
 impl ScriptedFault {
+    /// Reads a fault as it is written on a command line: `name` or `name:argument` as in the header, and behind
+    /// it, with commas, `times=N`, `after=N`, `day=yyyy-mm-dd` and `endpoint=NAME`.
+    fn from_words(text: &str) -> Result<ScriptedFault, String> {
+        let mut rest = text;
+        let (mut after, mut times, mut day, mut endpoint) = (0, 1, None, None);
+        // From the end: an argument may have commas and equals signs in it.
+        while let Some((before, (key, value))) =
+            rest.rsplit_once(',').and_then(|(before, option)| Some((before, option.split_once('=')?)))
+        {
+            let count = || value.parse().map_err(|_| format!("`{key}` must be a count, not {value:?}"));
+            match key.trim() {
+                "after" => after = count()?,
+                "times" => times = count()?,
+                "day" => {
+                    day = Some(value.parse().map_err(|_| format!("`day` must be yyyy-mm-dd, not {value:?}"))?)
+                }
+                "endpoint" => endpoint = Some(value.to_owned()),
+                _ => break,
+            }
+            rest = before;
+        }
+        Ok(ScriptedFault { fault: Fault::from_header(rest)?, after, times, day, endpoint })
+    }
+
     /// Reads a fault from JSON: its name under `fault`, its fields beside it, and optionally `after`, `times`,
     /// `day` and `endpoint`.
     ///
@@ -93,6 +138,14 @@ impl ScriptedFault {
         let endpoint = fields.get("endpoint").and_then(text);
         let (after, times) = (count("after", 0)?, count("times", 1)?);
         Ok(ScriptedFault { fault: fault(fields)?, after, times, day, endpoint })
+    }
+}
+
+impl std::str::FromStr for ScriptedFault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ScriptedFault, String> {
+        ScriptedFault::from_words(text)
     }
 }
 
@@ -137,7 +190,10 @@ fn fault(fields: &Map<String, Value>) -> Result<Fault, String> {
         },
         "no_final_newline" => Fault::NoFinalNewline,
         "redirect" => Fault::Redirect { location: text_or(fields, "location", "/elsewhere") },
-        other => return Err(format!("there is no fault named {other}")),
+        other => {
+            let known = NAMES.join(", ");
+            return Err(format!("there is no fault named {other:?}; there are {known}"));
+        }
     })
 }
 
@@ -212,6 +268,31 @@ mod tests {
         assert!(Fault::from_header("html_page:1").is_err());
         assert!(Fault::from_header("").is_err());
         assert!(Fault::from_header("status:12").is_err());
+    }
+
+    #[test]
+    fn words_of_a_command_line() {
+        let parse = |text: &str| text.parse::<ScriptedFault>();
+        assert_eq!(parse("gzip_bad_crc"), Ok(Fault::GzipBadCrc.into()));
+        let day = jiff::civil::date(2025, 6, 1);
+        assert_eq!(
+            parse("status:503,after=1,times=2,day=2025-06-01,endpoint=query"),
+            Ok(Fault::status(503).after(1).times(2).on_day(day).on_endpoint("query"))
+        );
+        let message = "a=b, c".to_owned();
+        assert_eq!(parse("in_band_error:a=b, c,times=3"), Ok(Fault::InBandError { message }.times(3)));
+        for (wrong, word) in
+            [("nope", "terminated_early"), ("stall,times=x", "count"), ("stall,day=1", "day")]
+        {
+            assert!(parse(wrong).unwrap_err().contains(word), "{wrong}");
+        }
+        for name in NAMES {
+            let known = parse(name);
+            assert!(
+                known.as_ref().is_ok_and(|script| script.fault.name() == name) || name == "insert_lines",
+                "{known:?}"
+            );
+        }
     }
 
     #[test]

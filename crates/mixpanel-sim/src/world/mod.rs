@@ -323,7 +323,9 @@ pub(crate) fn now(config: &SimConfig) -> Result<jiff::Timestamp, SimError> {
         ClockMode::LocalAsUtc => time_zone(config)?,
     };
     let second = epoch_second(config.today.at(NOW_HOUR, 0, 0, 0), &zone);
-    jiff::Timestamp::from_second(second).map_err(|error| SimError::Config(error.to_string()))
+    let morning =
+        jiff::Timestamp::from_second(second).map_err(|error| SimError::Config(error.to_string()))?;
+    Ok(config.not_before.map_or(morning, |instant| instant.max(morning)))
 }
 
 /// The dates from one to the other, both included.

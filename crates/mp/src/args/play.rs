@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use mixpanel_sim::ScriptedFault;
+
+use super::Day;
+
 /// Where the demo keeps its data; the default is the file `demo.duckdb` in this folder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -42,12 +46,20 @@ pub(crate) struct World {
     pub(crate) seed: u64,
 }
 
-/// Prints its address on standard output, and what to set in the environment on standard error.
+/// Prints its address on standard output, and what to set in the environment on standard error. Its
+/// days end today, so that `mp sync` and days such as `7d` and `yesterday` work as with Mixpanel.
+///
+/// Bad days can be rehearsed: --fault makes an answer fail, --latency and --rate make all of them
+/// slow. A fault is NAME or NAME:ARGUMENT, with `,times=N`, `,after=N`, `,day=DAY` and `,endpoint=NAME`
+/// behind it; docs/reference/simulator.md lists the names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   mp sim
   mp sim --port 8080 --days 60 --no-limits
+  mp sim --today 2025-07-01
+  mp sim --fault status:503,times=2 --fault cut_connection:0.5,after=2
+  mp sim --latency 300 --rate 500
   mp sim --folder recorded-exports --timezone Europe/Berlin")]
 pub(crate) struct Sim {
     /// The port on the loopback interface; 0 takes a free one
@@ -60,6 +72,22 @@ pub(crate) struct Sim {
     /// Serve recorded exports (*.jsonl, *.json, *.jsonl.gz) from this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+
+    /// The day on which it lives, and the last one with events: YYYY-MM-DD, or 7d for seven days ago
+    #[arg(long, value_name = "DAY", default_value = "today")]
+    pub(crate) today: Day,
+
+    /// Let an answer fail, for instance `status:503,times=2`; may be given several times
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<ScriptedFault>,
+
+    /// Begin every answer so late
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0, hide_default_value = true)]
+    pub(crate) latency: u64,
+
+    /// Send at most this much of each answer in a second
+    #[arg(long, value_name = "KILOBYTES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
 
     /// The project's time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]

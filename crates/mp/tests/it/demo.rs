@@ -98,6 +98,35 @@ fn the_simulator_can_be_fetched_from() {
     assert_eq!(running.end().code, Some(0));
 }
 
+/// Days as people name them work, and a sync gets over what goes wrong.
+#[test]
+fn the_simulator_lives_today_and_rehearses_bad_days() {
+    let place = Place::new();
+    let world =
+        ["sim", "--days", "3", "--events-per-day", "40", "--no-limits", "--latency", "1", "--rate", "100000"];
+    let faults = ["--fault", "status:503,times=2", "--fault", "slow_first_byte:1"];
+    let mut running = place.start([&world[..], &faults].concat());
+    let mut url = String::new();
+    BufReader::new(running.child().stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let config = mixpanel_sim::SimConfig::default();
+    let place = Place::new()
+        .with("MP_BASE_URL", url.trim())
+        .with("MP_PROJECT_ID", config.project_id)
+        .with("MP_USERNAME", config.username)
+        .with("MP_SECRET", config.secret);
+    let told = place.ok(["sync", "--from", "2d", "--db", "d.duckdb", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
+    assert_eq!((&told["state"], &told["to"]), (&"complete".into(), &today.into()), "{told}");
+    assert!(told["rows"].as_u64().unwrap() > 20, "{told}");
+    // It was refused twice, and each time cost one more request.
+    let chunks = told["chunks"].as_array().unwrap().len() as u64;
+    assert_eq!(told["requests"].as_u64().unwrap(), chunks + 2, "{told}");
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.end().code, Some(0));
+    place.run(["sim", "--fault", "nope"]).fails(2, &["nope", "terminated_early"]);
+}
+
 #[test]
 fn a_port_that_is_taken_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
