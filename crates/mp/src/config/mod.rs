@@ -6,6 +6,7 @@
 mod connection;
 mod database;
 mod file;
+mod keyring;
 mod places;
 mod private;
 mod project;
@@ -16,8 +17,9 @@ mod surroundings;
 pub(crate) use connection::{Connection, network};
 pub(crate) use database::{existing_database, local_database, max_copy, target_database};
 pub(crate) use file::{Account, File, accounts, put};
+pub(crate) use keyring::{into_keyring, out_of_keyring};
 pub(crate) use places::{data_folder, queries_folder, state_folder};
-pub(crate) use secret::{into_keyring, out_of_keyring, words as secret_words};
+pub(crate) use secret::words as secret_words;
 pub(crate) use surroundings::{Files, Surroundings, Words};
 
 /// Where words are looked up.

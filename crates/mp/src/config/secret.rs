@@ -16,11 +16,8 @@ use nix::sys::signal::{SigSet, Signal};
 use crate::error::Error;
 use crate::text;
 
-/// A keyring may wait for a person who is not there.
-const KEYRING_PATIENCE: Duration = Duration::from_secs(10);
 /// A program may ask a person.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
-const SERVICE: &str = "mp (mixpanel_data)";
 /// A secret is short; more is something else.
 const LONGEST: u64 = 64 * 1024;
 
@@ -105,46 +102,6 @@ pub(crate) fn words(text: &str) -> Result<Vec<String>, Error> {
     }
     words.extend(word);
     Ok(words)
-}
-
-/// Reads the secret of an account from the keyring of the operating system.
-pub(super) fn from_keyring(account: &str) -> Result<Secret, Error> {
-    keyring(account, |entry| entry.get_password()).map(Secret::new)
-}
-
-/// Keeps the secret of an account in the keyring.
-pub(crate) fn into_keyring(account: &str, secret: &Secret) -> Result<(), Error> {
-    let text = secret.expose().to_owned();
-    keyring(account, move |entry| entry.set_password(&text))
-}
-
-/// Removes the secret of an account from the keyring, if it is there.
-pub(crate) fn out_of_keyring(account: &str) -> Result<(), Error> {
-    keyring(account, |entry| match entry.delete_credential() {
-        Err(keyring::Error::NoEntry) => Ok(()),
-        outcome => outcome,
-    })
-}
-
-/// On a thread of its own, as the service may never answer.
-fn keyring<T: Send + 'static>(
-    account: &str,
-    action: impl FnOnce(&keyring::Entry) -> keyring::Result<T> + Send + 'static,
-) -> Result<T, Error> {
-    let failed = |why: String| Error::NoSecret {
-        what: "the keyring of the operating system did not answer as hoped".to_owned(),
-        why: Some(why),
-    };
-    let account = account.to_owned();
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = send.send(keyring::Entry::new(SERVICE, &account).and_then(|entry| action(&entry)));
-    });
-    match receive.recv_timeout(KEYRING_PATIENCE) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!("no answer for {} s", KEYRING_PATIENCE.as_secs()))),
-    }
 }
 
 #[cfg(test)]

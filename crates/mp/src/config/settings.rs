@@ -9,7 +9,7 @@ use std::fmt;
 use mixpanel_client::{Credentials, Secret};
 
 use super::file::Account;
-use super::{Env, Files, secret};
+use super::{Env, Files, keyring, secret};
 use crate::error::Error;
 
 /// Something that can be set.
@@ -309,7 +309,7 @@ impl<'a> Settings<'a> {
                 if let Some(words) = &account.secret_command {
                     return secret::from_command(words).map(Some);
                 }
-                if account.keyring { secret::from_keyring(name).map(Some) } else { Ok(None) }
+                if account.keyring { keyring::from_keyring(name).map(Some) } else { Ok(None) }
             }
         }
     }

@@ -222,3 +222,54 @@ fn a_login_takes_the_projects_time_zone_unless_told_one() {
         assert!(run.stdout.contains(expected), "{run:?}");
     }
 }
+
+/// Stands in for the program of the Secret Service, with its words: `store` takes the secret from
+/// standard input, `lookup` prints it without a line feed, `clear` removes it and fails silently
+/// when there is nothing.
+#[cfg(not(target_os = "macos"))]
+const SECRET_TOOL: &str = r#"#!/bin/sh
+verb=$1; shift
+[ "$1" = --label ] && shift 2
+[ "$1 $3" = "service username" ] || { echo "attributes: $*" >&2; exit 2; }
+entry=$(dirname "$0")/$4.entry
+case $verb in
+store) cat >"$entry" ;;
+lookup) [ -f "$entry" ] && cat "$entry" ;;
+clear) rm "$entry" 2>/dev/null ;;
+esac
+"#;
+
+#[test]
+#[cfg(not(target_os = "macos"))]
+fn a_secret_is_kept_in_the_keyring_and_nowhere_else() {
+    let simulator = small_world();
+    let config = simulator.config();
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let place = Place::new().with("PATH", &path);
+    let id = config.project_id.to_string();
+    let url = simulator.base_url();
+    let add =
+        ["auth", "add", "work", "--username", &config.username, "--project-id", &id, "--base-url", &url];
+    let add = [&add[..], &["--keyring", "--secret-stdin"]].concat();
+    // Without the program the reason names it, and nothing is stored.
+    let missing = Place::new().with("PATH", folder.path().display());
+    fed(&missing, &add, &format!("{}\n", config.secret)).fails(6, &["secret-tool", "not installed"]);
+    missing.run(["auth", "show", "work"]).fails(4, &["work"]);
+
+    let tool = folder.path().join("secret-tool");
+    fs::write(&tool, SECRET_TOOL).unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = fed(&place, &add, &format!("{}\n", config.secret));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let entry = folder.path().join("work.entry");
+    assert_eq!(fs::read_to_string(&entry).unwrap(), config.secret);
+    let file = fs::read_to_string(place.path("home/.config/mp/config.toml")).unwrap();
+    assert!(file.contains("keyring = true") && !file.contains(&config.secret), "{file}");
+    place.ok(["auth", "test", "--format", "json"]);
+    fs::rename(&entry, folder.path().join("away")).unwrap();
+    place.run(["auth", "test"]).fails(6, &["no secret of \"work\""]);
+    fs::rename(folder.path().join("away"), &entry).unwrap();
+    place.ok(["auth", "remove", "work"]);
+    assert!(!entry.exists());
+}
