@@ -42,6 +42,7 @@ from mixpanel_data.exceptions import (
     StorageIOError,
     TableExistsError,
     TableNotFoundError,
+    UnknownNameWarning,
 )
 from mixpanel_data.storage import StorageEngine
 from mixpanel_data.workspace import Workspace
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
         TableType,
         TimeUnit,
         TopEvent,
+        UnknownName,
         UserEvent,
         WindowUnit,
         WorkspaceInfo,
@@ -230,6 +232,8 @@ __all__ = [
     "TableType",
     "TimeUnit",
     "TopEvent",
+    "UnknownName",
+    "UnknownNameWarning",
     "UserEvent",
     "WindowUnit",
     "Workspace",

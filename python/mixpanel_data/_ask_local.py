@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mixpanel_data import _core
 from mixpanel_data._days import days
 from mixpanel_data._later import Later
+from mixpanel_data._names import Names, names, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ class LocalQuestions:
 
     Days are the project's if the workspace has credentials, otherwise UTC days. All of them raise
     ``TableNotFoundError`` for a table that is not there. An event or a property that does not occur
-    is an empty answer.
+    is an empty answer, with a warning if the table has no such name.
     """
 
     @property
@@ -58,6 +59,7 @@ class LocalQuestions:
     ) -> R:
         raw, rows = self._local(question, **arguments, **(range or {}))
         answer: R = results.read(kind, {**raw, **(range or {})})
+        warn(answer)
         return results.with_rows(answer, rows)
 
     def sample(self, table: str, n: int = 10) -> pandas.DataFrame:
@@ -75,8 +77,8 @@ class LocalQuestions:
 
     def property_keys(self, table: str = "events", event: str | None = None) -> list[str]:
         """The names of all properties in a table, sorted; or of those that one event has."""
-        names: list[str] = self._local("property_keys", table=table, event=event)[0]
-        return names
+        keys: list[str] = self._local("property_keys", table=table, event=event)[0]
+        return keys
 
     def column_stats(self, table: str, column: str, *, top_n: int = 10) -> local.ColumnStatsResult:
         """One column of the typed view ``T_flat`` in figures, with its ``top_n`` most frequent values.
@@ -125,11 +127,11 @@ class LocalQuestions:
         *,
         from_date: str | date | None = None,
         to_date: str | date | None = None,
-        events: list[str] | None = None,
+        events: Names | None = None,
         table: str = "events",
     ) -> local.DailyCountsResult:
         """How many events there are on each day, of some names or of all."""
-        asked = {"events": events, "table": table}
+        asked = {"events": names("events", events), "table": table}
         return self._result(local.DailyCountsResult, "daily_counts", days(from_date, to_date), **asked)
 
     def engagement_distribution(
@@ -137,12 +139,12 @@ class LocalQuestions:
         *,
         from_date: str | date | None = None,
         to_date: str | date | None = None,
-        events: list[str] | None = None,
+        events: Names | None = None,
         buckets: Sequence[int] = (1, 2, 5, 10, 25, 50, 100),
         table: str = "events",
     ) -> local.EngagementDistributionResult:
         """How many users have how many events; ``buckets`` are the smallest numbers of each group."""
-        asked = {"events": events, "buckets": list(buckets), "table": table}
+        asked = {"events": names("events", events), "buckets": list(buckets), "table": table}
         return self._result(
             local.EngagementDistributionResult, "engagement_distribution", days(from_date, to_date), **asked
         )
@@ -150,12 +152,12 @@ class LocalQuestions:
     def property_coverage(
         self,
         event: str,
-        properties: list[str],
+        properties: Names,
         *,
         from_date: str | date | None = None,
         to_date: str | date | None = None,
         table: str = "events",
     ) -> local.PropertyCoverageResult:
         """How many of an event have which properties."""
-        asked = {"event": event, "properties": properties, "table": table}
+        asked = {"event": event, "properties": names("properties", properties), "table": table}
         return self._result(local.PropertyCoverageResult, "property_coverage", days(from_date, to_date), **asked)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from mixpanel_data._asking import Asking
 from mixpanel_data._days import days
 from mixpanel_data._later import Later
+from mixpanel_data._names import Names, names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ class Queries(Asking):
 
     def event_counts(
         self,
-        events: list[str],
+        events: Names,
         *,
         from_date: str | date,
         to_date: str | date,
@@ -93,7 +94,7 @@ class Queries(Asking):
         unit: live.TimeUnit = "day",
     ) -> live.EventCountsResult:
         """Counts several events by date."""
-        asked = {"events": events, "type": type, "unit": unit}
+        asked = {"events": names("events", events), "type": type, "unit": unit}
         return self._answer(live.EventCountsResult, "event_counts", **asked, **days(from_date, to_date))
 
     def property_counts(
@@ -105,7 +106,7 @@ class Queries(Asking):
         to_date: str | date,
         type: discovery.CountType = "general",
         unit: live.TimeUnit = "day",
-        values: list[str] | None = None,
+        values: Names | None = None,
         limit: int | None = None,
     ) -> live.PropertyCountsResult:
         """Counts an event by the values of a property and date; ``limit`` is the most of them, 255."""
@@ -114,7 +115,7 @@ class Queries(Asking):
             "property_name": property_name,
             "type": type,
             "unit": unit,
-            "values": values,
+            "values": names("values", values),
             "limit": limit,
         }
         return self._answer(live.PropertyCountsResult, "property_counts", **asked, **days(from_date, to_date))
@@ -196,15 +197,14 @@ class Queries(Asking):
 
     def activity_feed(
         self,
-        distinct_ids: list[str],
+        distinct_ids: Names,
         *,
         from_date: str | date | None = None,
         to_date: str | date | None = None,
     ) -> live.ActivityFeedResult:
         """What some users did, event by event; in the last 30 days unless told otherwise."""
-        return self._answer(
-            live.ActivityFeedResult, "activity_feed", distinct_ids=distinct_ids, **days(from_date, to_date)
-        )
+        asked = {"distinct_ids": names("distinct_ids", distinct_ids)}
+        return self._answer(live.ActivityFeedResult, "activity_feed", **asked, **days(from_date, to_date))
 
     def query_saved_report(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixpanel_data._later import Later
+from mixpanel_data._names import warn
 
 if TYPE_CHECKING:
     from mixpanel_data import _core
@@ -30,6 +31,7 @@ class Asking:
             injected: R = raw
             return injected
         answer: R = results.read(kind, raw)
+        warn(answer)
         return results.with_rows(answer, rows)
 
     def _list(self, kind: type[T], question: str, **arguments: Any) -> Listing[T]:

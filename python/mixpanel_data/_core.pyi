@@ -33,6 +33,7 @@ class ArrowRows:
 @final
 class Stream:
     def block(self) -> list[str] | None: ...
+    def unknown_names(self) -> list[str]: ...
 
 @final
 class Engine:

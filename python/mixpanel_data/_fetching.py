@@ -9,6 +9,7 @@ from mixpanel_data import _core
 from mixpanel_data._days import day, days
 from mixpanel_data._injected import fetch_injected, record_of_event, record_of_profile
 from mixpanel_data._later import Later
+from mixpanel_data._names import Names, expression, names, warn
 from mixpanel_data._progress import reporting
 from mixpanel_data.exceptions import InvalidArgumentError
 
@@ -48,7 +49,7 @@ class Fetching:
         *,
         from_date: str | date,
         to_date: str | date,
-        events: list[str] | None = None,
+        events: Names | None = None,
         where: str | None = None,
         limit: int | None = None,
         progress: bool = True,
@@ -71,7 +72,7 @@ class Fetching:
             name: The table.
             from_date: First project day, inclusive, ``YYYY-MM-DD`` or a date.
             to_date: Last project day, inclusive.
-            events: Only these events (exact names).
+            events: Only these events (exact names); a text is one name.
             where: Only events for which this expression of Mixpanel's is true.
             limit: At most so many events, 1 to 100,000; the days then count as
                 partial.
@@ -102,18 +103,19 @@ class Fetching:
 
         """
         first, last = day("from_date", from_date), day("to_date", to_date)
+        chosen, where = names("events", events), expression("where", where)
         _check("batch_size", batch_size, 100, 100_000)
         _check("limit", limit, 1, 100_000)
         _check("max_workers", max_workers, 1, 100)
         _check("chunk_days", chunk_days, 1, 100)
         if self._api_client is not None:
             exported = self._api_client.export_events
-            asked = {"from_date": first, "to_date": last, "events": events, "where": where, "limit": limit}
+            asked = {"from_date": first, "to_date": last, "events": chosen, "where": where, "limit": limit}
             return fetch_injected(
                 self.storage,
                 name,
                 lambda: map(record_of_event, exported(**asked)),
-                lambda now: types.TableMetadata("events", now, first, last, events, where),
+                lambda now: types.TableMetadata("events", now, first, last, chosen, where),
                 append=append,
                 replace=replace,
             )
@@ -125,7 +127,7 @@ class Fetching:
                 name,
                 first,
                 last,
-                events=list(events or ()),
+                events=chosen or [],
                 where_=where,
                 limit=limit,
                 append=append,
@@ -135,7 +137,9 @@ class Fetching:
                 days_per_request=chunk_days,
                 progress=told,
             )
-        return fetched.FetchResult._read(raw, "events")
+        result = fetched.FetchResult._read(raw, "events")
+        warn(result)
+        return result
 
     def fetch_profiles(
         self,
@@ -143,13 +147,13 @@ class Fetching:
         *,
         where: str | None = None,
         cohort_id: str | int | None = None,
-        output_properties: list[str] | None = None,
+        output_properties: Names | None = None,
         progress: bool = True,
         append: bool = False,
         replace: bool = False,
         batch_size: int = 1000,
         distinct_id: str | None = None,
-        distinct_ids: list[str] | None = None,
+        distinct_ids: Names | None = None,
         group_id: str | int | None = None,
         behaviors: list[dict[str, Any]] | None = None,
         as_of_timestamp: int | None = None,
@@ -236,7 +240,7 @@ class Fetching:
         *,
         from_date: str | date | None = None,
         to_date: str | date | None = None,
-        events: list[str] | None = None,
+        events: Names | None = None,
         where: str | None = None,
         window_days: int | None = None,
         max_age_seconds: float | None = None,
@@ -267,10 +271,13 @@ class Fetching:
 
         """
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        options |= {"events": events, "where": where, "on_reject": on_reject, "concurrency": max_workers}
+        options |= {"events": names("events", events), "where": expression("where", where)}
+        options |= {"on_reject": on_reject, "concurrency": max_workers}
         with reporting(fetched.FetchProgress, None, progress, on_progress) as told:
             raw = _core.sync(self.storage._opened(), self._require_project(), options, told)
-        return fetched.SyncResult._read(raw)
+        result = fetched.SyncResult._read(raw)
+        warn(result)
+        return result
 
     def plan(
         self,
@@ -321,6 +328,11 @@ class Fetching:
 
 def profiles_request(**asked: Any) -> dict[str, Any]:
     """A request for profiles: what was given, with ids as texts."""
+    asked["where"] = expression("where", asked["where"])
+    asked["output_properties"] = names("output_properties", asked["output_properties"])
+    # No ids at all are an answer, too: nobody.
+    if asked["distinct_ids"] is not None and list(asked["distinct_ids"]):
+        asked["distinct_ids"] = names("distinct_ids", asked["distinct_ids"])
     for name in ("cohort_id", "group_id"):
         if asked[name] is not None:
             asked[name] = str(asked[name])

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from mixpanel_data._plain import Plain, parse_time
+from mixpanel_data._plain import Plain, parse_time, short
 from mixpanel_data._tabular import Tabular, require
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ class Drawn(Result):
 
 class Listing(list[T], ArrowTable):
     """A list of things, such as saved funnels, which is a table, too."""
+
+    def __repr__(self) -> str:
+        """The first things, and how many more there are."""
+        return short(list(self))
 
     def to_dict(self) -> list[dict[str, Any]]:
         """The things, as plain values for JSON."""

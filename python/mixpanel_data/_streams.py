@@ -9,6 +9,7 @@ from mixpanel_data import _core
 from mixpanel_data._days import day
 from mixpanel_data._fetching import profiles_request
 from mixpanel_data._injected import record_of_event, record_of_profile
+from mixpanel_data._names import Names, expression, names, say
 from mixpanel_data._plain import parse_time
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Streams:
         *,
         from_date: str | date,
         to_date: str | date,
-        events: list[str] | None = None,
+        events: Names | None = None,
         where: str | None = None,
         limit: int | None = None,
         raw: bool = False,
@@ -51,7 +52,7 @@ class Streams:
         Args:
             from_date: First project day, inclusive.
             to_date: Last project day, inclusive.
-            events: Only these events (exact names).
+            events: Only these events (exact names); a text is one name.
             where: Only events for which this expression of Mixpanel's is true.
             limit: At most so many events, 1 to 100,000.
             raw: Events as Mixpanel sends them (``event``, ``properties``), rather than as rows of a
@@ -59,15 +60,16 @@ class Streams:
 
         """
         first, last = day("from_date", from_date), day("to_date", to_date)
+        chosen, where = names("events", events), expression("where", where)
         if self._api_client is not None:
-            asked = {"from_date": first, "to_date": last, "events": events, "where": where, "limit": limit}
+            asked = {"from_date": first, "to_date": last, "events": chosen, "where": where, "limit": limit}
             exported: Iterator[dict[str, Any]] = iter(self._api_client.export_events(**asked))
             return exported if raw else map(record_of_event, exported)
         stream = _core.stream_events(
             self._require_project(),
             first,
             last,
-            events=list(events or ()),
+            events=chosen or [],
             where_=where,
             limit=limit,
             raw=raw,
@@ -80,10 +82,10 @@ class Streams:
         *,
         where: str | None = None,
         cohort_id: str | int | None = None,
-        output_properties: list[str] | None = None,
+        output_properties: Names | None = None,
         raw: bool = False,
         distinct_id: str | None = None,
-        distinct_ids: list[str] | None = None,
+        distinct_ids: Names | None = None,
         group_id: str | int | None = None,
         behaviors: list[dict[str, Any]] | None = None,
         as_of_timestamp: int | None = None,
@@ -120,3 +122,5 @@ def _rows(stream: _core.Stream, instant: str | None) -> Iterator[dict[str, Any]]
             if instant is not None and row[instant] is not None:
                 row[instant] = parse_time(row[instant])
             yield row
+    for text in stream.unknown_names():
+        say(text)

@@ -69,6 +69,7 @@ __all__ = [
     "StorageIOError",
     "TableExistsError",
     "TableNotFoundError",
+    "UnknownNameWarning",
 ]
 
 
@@ -449,3 +450,7 @@ class CancelledError(MixpanelDataError):
     """The call was interrupted; what was not complete was undone."""
 
     default_code = "CANCELLED"
+
+
+class UnknownNameWarning(UserWarning):
+    """A name was asked for that is not there, as far as is known; so nothing was found of it."""

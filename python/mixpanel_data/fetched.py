@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mixpanel_data._picture import axes
+from mixpanel_data._names import UnknownName
 from mixpanel_data._plain import Plain, parse_time
 from mixpanel_data._tabular import Tabular, html_table
 from mixpanel_data.types import TableType
@@ -118,7 +119,7 @@ class _ByDay(Tabular):
 
     def _columns(self) -> dict[str, list[Any]]:
         days = self._days()
-        return {"day": list(days), "lines": list(days.values())}
+        return {"day": list(days), "rows": list(days.values())}
 
     def plot(self) -> Any:
         """Events a day, as a matplotlib Axes."""
@@ -149,6 +150,8 @@ class FetchResult(Plain, _ByDay):
         days_empty: Days on which nothing happened.
         days_partial: Days that are known to be incomplete: today, or a fetch with a limit.
         requests: Downloads begun; one that broke off and was begun again counts twice.
+        database: The database file; None in memory.
+        unknown_names: Events asked for by name that nothing has come of, and that Mixpanel does not list.
 
     """
 
@@ -169,6 +172,8 @@ class FetchResult(Plain, _ByDay):
     bytes_received: int = 0
     bytes_decoded: int = 0
     requests: int = 0
+    database: str | None = None
+    unknown_names: list[UnknownName] = field(default_factory=list)
     chunks: list[ChunkReport] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -181,6 +186,7 @@ class FetchResult(Plain, _ByDay):
             duration_seconds=raw["duration"],
             date_range=days if None not in days else None,
             fetched_at=parse_time(raw["fetched_at"]),
+            unknown_names=[UnknownName(**name) for name in raw.get("unknown_names", [])],
             chunks=[ChunkReport._read(chunk) for chunk in raw.get("chunks", [])],
         )
         return cls(**taken)
@@ -239,6 +245,7 @@ class ProfilesResult(Plain):
     pages: int = 0
     requests: int = 0
     bytes_decoded: int = 0
+    database: str | None = None
 
     @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> ProfilesResult:
@@ -298,6 +305,8 @@ class SyncResult(Plain, _ByDay):
     duration_seconds: float
     failed: list[FailedRange]
     unavailable: list[str]
+    database: str | None = None
+    unknown_names: list[UnknownName] = field(default_factory=list)
     chunks: list[ChunkReport] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -313,6 +322,8 @@ class SyncResult(Plain, _ByDay):
             duration_seconds=raw["duration"],
             failed=[FailedRange(item["from"], item["to"], item["error"]) for item in raw["failed"]],
             unavailable=raw["unavailable"],
+            database=raw.get("database"),
+            unknown_names=[UnknownName(**name) for name in raw.get("unknown_names", [])],
             chunks=[ChunkReport._read(chunk) for chunk in raw["chunks"]],
         )
 

@@ -6,10 +6,11 @@ are; ``total`` is None for averages, and ``total_of`` says what it is a sum of.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from mixpanel_data._names import UnknownName
 from mixpanel_data._plain import Plain
 from mixpanel_data._results import Drawn, Result
 
@@ -287,3 +288,13 @@ class EngageStatsResult(Result):
     action: str
     results: Any
     computed_at: str | None
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)

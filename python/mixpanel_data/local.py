@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mixpanel_data._names import UnknownName
 from mixpanel_data._plain import Plain
 from mixpanel_data._results import Drawn, Result
 
@@ -212,3 +213,8 @@ class PropertyCoverageResult(Drawn):
     coverage: list[PropertyCoverage]
 
     _picture = ("property", None, "coverage_percentage")
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)
+    unknown_names: list[UnknownName] = field(default_factory=list)

@@ -20,6 +20,8 @@ from mixpanel_data._tabular import Tabular, html_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mixpanel_data._names import UnknownName
+
     from mixpanel_data.discovery import (
         Annotation,
         AnnotationTag,
@@ -176,6 +178,7 @@ __all__ = [
     "TableType",
     "TimeUnit",
     "TopEvent",
+    "UnknownName",
     "UserEvent",
     "WindowUnit",
     "WorkspaceInfo",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
+use mixpanel_data::discovery::UnknownName;
 use mixpanel_data::{
     Error, FetchEvents, FetchProgress, OnReject, Result, SyncOptions, SyncResult, Workspace,
 };
@@ -155,6 +156,7 @@ fn described<'py>(py: Python<'py>, state: &FetchProgress) -> PyResult<Bound<'py,
 #[derive(Serialize)]
 struct Synced<'a> {
     table: &'a str,
+    database: Option<&'a std::path::Path>,
     from: Date,
     to: Date,
     state: mixpanel_data::SyncState,
@@ -162,6 +164,7 @@ struct Synced<'a> {
     chunks: &'a [mixpanel_data::ChunkReport],
     failed: Vec<Failed>,
     unavailable: &'a [Date],
+    unknown_names: &'a [UnknownName],
     requests: u32,
     total_rows: u64,
     duration: f64,
@@ -183,6 +186,7 @@ impl<'a> Synced<'a> {
         });
         Synced {
             table: &result.table,
+            database: result.database.as_deref(),
             from: result.from,
             to: result.to,
             state: result.state,
@@ -190,6 +194,7 @@ impl<'a> Synced<'a> {
             chunks: &result.chunks,
             failed: failed.collect(),
             unavailable: &result.unavailable,
+            unknown_names: &result.unknown_names,
             requests: result.requests,
             total_rows: result.total_rows,
             duration: result.duration.as_secs_f64(),

@@ -199,31 +199,7 @@ fn full_type_name(value: &Bound<'_, PyAny>) -> String {
 
 /// Anything that serde can describe, as dicts, lists, texts and numbers.
 pub(crate) fn to_python<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    let value = serde_json::to_value(value).map_err(|error| PyTypeError::new_err(error.to_string()))?;
-    of_value(py, &value)
-}
-
-fn of_value<'py>(py: Python<'py>, value: &serde_json::Value) -> PyResult<Bound<'py, PyAny>> {
-    use serde_json::Value;
-    Ok(match value {
-        Value::Null => py.None().into_bound(py),
-        Value::Bool(value) => value.into_pyobject(py)?.to_owned().into_any(),
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(small), _) => small.into_pyobject(py)?.into_any(),
-            (_, Some(large)) => large.into_pyobject(py)?.into_any(),
-            _ => number.as_f64().into_pyobject(py)?.into_any(),
-        },
-        Value::String(text) => text.into_pyobject(py)?.into_any(),
-        Value::Array(items) => {
-            let items = items.iter().map(|item| of_value(py, item)).collect::<PyResult<Vec<_>>>()?;
-            PyList::new(py, items)?.into_any()
-        }
-        Value::Object(members) => {
-            let dict = PyDict::new(py);
-            for (name, member) in members {
-                dict.set_item(name, of_value(py, member)?)?;
-            }
-            dict.into_any()
-        }
-    })
+    let text = serde_json::to_string(value).map_err(|error| PyTypeError::new_err(error.to_string()))?;
+    // Python's own reader keeps whole numbers of any size.
+    py.import("json")?.call_method1("loads", (text,))
 }

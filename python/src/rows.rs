@@ -19,6 +19,8 @@ use crate::watch::{NoFeed, run};
 #[pyclass(frozen, module = "mixpanel_data._core")]
 pub(crate) struct Stream {
     rows: Mutex<Option<RowStream>>,
+    /// At the end: names that were asked for and are not there, in words.
+    unknown: Mutex<Vec<String>>,
     shape: Shape,
     cancel: CancelToken,
 }
@@ -32,14 +34,23 @@ impl Stream {
             let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
             let next = rows.as_mut().and_then(Iterator::next);
             let block = next.map(|batch| batch.map(|batch| batch.json(self.shape)));
-            if !matches!(block, Some(Ok(_))) {
-                *rows = None;
+            if !matches!(block, Some(Ok(_)))
+                && let Some(ended) = rows.take()
+                && block.is_none()
+            {
+                let unknown = ended.unknown_names().iter().map(ToString::to_string).collect();
+                *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
             }
             // Until here, the caller's thread sees to signals.
             drop(asks);
             block
         })?;
         next.transpose().map_err(|error| raise(py, &error))
+    }
+
+    /// At the end: names that were asked for and are not there, in words.
+    fn unknown_names(&self) -> Vec<String> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -95,7 +106,7 @@ pub(crate) fn stream_profiles(
 /// Nothing has been sent so far: that is for the first block.
 fn stream(py: Python<'_>, opened: Result<RowStream>, raw: bool, cancel: CancelToken) -> PyResult<Stream> {
     let rows = Mutex::new(Some(opened.map_err(|error| raise(py, &error))?));
-    Ok(Stream { rows, shape: if raw { Shape::Raw } else { Shape::Record }, cancel })
+    Ok(Stream { rows, unknown: Mutex::default(), shape: if raw { Shape::Raw } else { Shape::Record }, cancel })
 }
 
 fn buffer(in_memory: bool) -> StreamBuffer {

@@ -92,7 +92,7 @@ def test_a_sync_fetches_what_is_missing(workspace: Workspace) -> None:
 def test_pictures_are_drawn(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib").use("agg")
     result = workspace.fetch_events(from_date="2025-06-01", to_date="2025-06-03")
-    assert [bar.get_height() for bar in result.plot().patches] == list(result.df["lines"])
+    assert [bar.get_height() for bar in result.plot().patches] == list(result.df["rows"])
     assert len(workspace.coverage(from_date="2025-06-01", to_date="2025-06-05").plot().patches) == 5
 
 

@@ -238,9 +238,11 @@ pub enum ErrorKind {
     Cancelled,
 }
 
-fn did_you_mean(similar: &[String]) -> String {
+/// Names that may have been meant, as the end of a sentence.
+pub(crate) fn did_you_mean(similar: &[String]) -> String {
     match similar {
         [] => String::new(),
+        [name] => format!("; a similar name is `{name}`"),
         names => format!("; similar names are `{}`", names.join("`, `")),
     }
 }

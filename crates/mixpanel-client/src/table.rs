@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::amount::Amount;
+use crate::discovery::UnknownName;
 
 /// A result that can be shown as a table, besides being serialised.
 ///
@@ -22,6 +23,11 @@ pub trait Tabular: Serialize {
     /// The result as rows and columns. Days are `Date32`, hours and instants are timestamps, and
     /// columns of nested values are JSON texts, marked as Arrow's extension type `arrow.json`.
     fn to_batch(&self) -> RecordBatch;
+
+    /// What has to be said beside the rows: names that were asked for and are not there.
+    fn unknown_names(&self) -> &[UnknownName] {
+        &[]
+    }
 }
 
 /// One row of a list of things.

@@ -1,8 +1,14 @@
 //! Rows straight from Mixpanel, without storing them.
 
+use std::collections::HashSet;
+
+use arrow::array::AsArray;
 use jiff::Timestamp;
+use mixpanel_client::Client;
+use mixpanel_client::discovery::UnknownName;
 use mixpanel_client::engage::EngageRequest;
 use mixpanel_client::export::{ColumnPlan, ExportRequest};
+use mixpanel_client::schema::EVENT_NAME;
 use mixpanel_client::stream::{Buffer, EventStream, ProfileStream, StreamBatch, StreamCounts, StreamOptions};
 
 use crate::error::Result;
@@ -19,7 +25,12 @@ const PROFILES: &str = "the stream of profiles";
 /// complete: some days of events, or all profiles that were asked for. A
 /// download that breaks off is begun again, and no row of it comes twice.
 #[derive(Debug)]
-pub struct RowStream(Kind);
+pub struct RowStream {
+    rows: Kind,
+    client: Client,
+    /// Events that were asked for by name, and of which none has come.
+    unseen: Vec<String>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -30,9 +41,27 @@ enum Kind {
 impl RowStream {
     /// What came out so far.
     pub fn counts(&self) -> StreamCounts {
-        match &self.0 {
+        match &self.rows {
             Kind::Events(stream) => stream.counts(),
             Kind::Profiles(stream) => stream.counts(),
+        }
+    }
+
+    /// At the end: the events asked for by name that did not come, and that Mixpanel does not list.
+    /// Finding out takes a query, if there is such a name at all.
+    pub fn unknown_names(&self) -> Vec<UnknownName> {
+        let unseen = || self.unseen.iter().map(String::as_str);
+        let unchecked = || unseen().map(UnknownName::unchecked).collect();
+        self.client.unknown_events(unseen()).unwrap_or_else(unchecked)
+    }
+
+    fn see(&mut self, batch: &StreamBatch) {
+        if self.unseen.is_empty() {
+            return;
+        }
+        if let Some(names) = batch.decoded.rows.column_by_name(EVENT_NAME) {
+            let names: HashSet<&str> = names.as_string::<i32>().iter().flatten().collect();
+            self.unseen.retain(|name| !names.contains(name.as_str()));
         }
     }
 }
@@ -41,10 +70,13 @@ impl Iterator for RowStream {
     type Item = Result<StreamBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (what, batch) = match &mut self.0 {
+        let (what, batch) = match &mut self.rows {
             Kind::Events(stream) => (EVENTS, stream.next()?),
             Kind::Profiles(stream) => (PROFILES, stream.next()?),
         };
+        if let Ok(batch) = &batch {
+            self.see(batch);
+        }
         Some(batch.map_err(|error| api_error(what.to_owned(), error)))
     }
 }
@@ -111,7 +143,8 @@ impl Project {
         options.clock = self.clock.clone();
         let stream = self.client.stream_events(request, options);
         let stream = stream.map_err(|error| api_error(EVENTS.to_owned(), error))?;
-        Ok(RowStream(Kind::Events(Box::new(stream))))
+        let rows = Kind::Events(Box::new(stream));
+        Ok(RowStream { rows, client: self.client.clone(), unseen: request.events.clone() })
     }
 
     /// Hands profiles out without storing them.
@@ -121,6 +154,7 @@ impl Project {
     pub fn stream_profiles(&self, request: &EngageRequest, buffer: &StreamBuffer) -> Result<RowStream> {
         let stream = self.client.stream_profiles(request, buffer.resolve(), &ColumnPlan::default());
         let stream = stream.map_err(|error| api_error(PROFILES.to_owned(), error))?;
-        Ok(RowStream(Kind::Profiles(Box::new(stream))))
+        let rows = Kind::Profiles(Box::new(stream));
+        Ok(RowStream { rows, client: self.client.clone(), unseen: Vec::new() })
     }
 }

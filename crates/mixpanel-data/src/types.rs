@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use mixpanel_client::discovery::UnknownName;
 use serde::Serialize;
 
 /// What the rows of a table are.
@@ -171,6 +172,8 @@ pub struct WorkspaceInfo {
 pub struct FetchResult {
     /// The table that was written.
     pub table: String,
+    /// The database file; none in memory.
+    pub database: Option<PathBuf>,
     /// Rows inserted (after removing duplicates).
     pub rows: u64,
     /// Lines that the API sent.
@@ -205,6 +208,9 @@ pub struct FetchResult {
     pub duration: Duration,
     /// When the fetch began (an instant).
     pub fetched_at: Timestamp,
+    /// Events asked for by name that nothing has come of, and that Mixpanel does not list. Days for
+    /// which that is all names count as partial.
+    pub unknown_names: Vec<UnknownName>,
     /// What became of each chunk, in the order in which they were stored.
     pub chunks: Vec<crate::fetch::ChunkReport>,
 }

@@ -133,8 +133,8 @@ fn interval_text(months: i32, days: i32, micros: i64) -> String {
     parts.join(" ")
 }
 
-/// JSON form: NaN and infinities become `null`, integers stay exact, times are
-/// ISO 8601 text.
+/// JSON form: NaN and infinities become `null`, whole numbers and decimals of any size are numbers
+/// with all their digits, times are ISO 8601 text.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -143,8 +143,9 @@ impl Serialize for Value {
             Value::Integer(value) => match (i64::try_from(*value), u64::try_from(*value)) {
                 (Ok(small), _) => serializer.serialize_i64(small),
                 (_, Ok(large)) => serializer.serialize_u64(large),
-                _ => serializer.serialize_str(&value.to_string()),
+                _ => number(&value.to_string(), serializer),
             },
+            Value::Decimal(text) => number(text, serializer),
             Value::Double(value) if value.is_finite() => serializer.serialize_f64(*value),
             Value::Double(_) => serializer.serialize_unit(),
             Value::DateTime(value) => serializer.serialize_str(&value.to_string()),
@@ -164,6 +165,14 @@ impl Serialize for Value {
             }
             other => serializer.serialize_str(&other.to_text()),
         }
+    }
+}
+
+/// A number of any size, digit by digit; text where it is none.
+fn number<S: Serializer>(digits: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match serde_json::value::RawValue::from_string(digits.to_owned()) {
+        Ok(number) => number.serialize(serializer),
+        Err(_) => serializer.serialize_str(digits),
     }
 }
 

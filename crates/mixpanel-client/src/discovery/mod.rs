@@ -13,6 +13,7 @@ mod lexicon;
 mod names;
 mod saved;
 mod suggest;
+mod unknown;
 
 pub use account::{Me, Organization, ProjectInfo, RegionFound, probe_region};
 pub use annotations::{Annotation, AnnotationTag, AnnotationUser};
@@ -20,5 +21,6 @@ pub use lexicon::{EntityType, LexiconDefinition, LexiconMetadata, LexiconPropert
 pub use names::TopEvent;
 pub use saved::{BookmarkInfo, BookmarkType, FunnelInfo, SavedCohort};
 pub use suggest::similar;
+pub use unknown::{NameKind, NameSource, UnknownName};
 
 pub(crate) use cache::Cache;

@@ -18,7 +18,7 @@ use crate::table::{Columns, Rows};
 use crate::words::CountType;
 
 /// The most names that Mixpanel lists.
-const MOST_NAMES: u32 = 5_000;
+pub(super) const MOST_NAMES: u32 = 5_000;
 
 /// The most values that are asked for, as with other lists of values.
 const MOST_VALUES: u32 = 10_000;

@@ -77,6 +77,13 @@ impl EngageRequest {
             "a cohort and behaviors exclude each other".to_owned()
         } else if self.cohort.as_ref().is_some_and(|id| id.trim().is_empty()) {
             "the cohort's id is empty".to_owned()
+        } else if self.where_.as_ref().is_some_and(|expression| expression.trim().is_empty()) {
+            // Mixpanel would take it for no filter at all.
+            "the expression that profiles must fulfil is empty".to_owned()
+        } else if self.output_properties.iter().any(|name| name.trim().is_empty()) {
+            "the name of a property is empty".to_owned()
+        } else if self.distinct_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
+            "the id of a user is empty".to_owned()
         } else if self.include_all_users && self.cohort.is_none() {
             "include_all_users is about the members of a cohort, and there is none".to_owned()
         } else if self.data_group_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
@@ -179,7 +186,7 @@ mod tests {
 
     #[test]
     fn everybody_is_asked_for_without_parameters() {
-        let request = EngageRequest { where_: Some("  ".into()), ..EngageRequest::default() };
+        let request = EngageRequest::default();
         assert!(request.validate(NOW).is_ok() && !request.is_selective());
         assert_eq!(request.forms(NOW), [vec![]]);
     }
@@ -241,6 +248,10 @@ mod tests {
         assert!(refused(both).contains("exclude each other"));
         assert!(refused(EngageRequest { include_all_users: true, ..usual() }).contains("cohort"));
         assert!(refused(EngageRequest { cohort: Some(" ".into()), ..usual() }).contains("empty"));
+        assert!(refused(EngageRequest { where_: Some("  ".into()), ..usual() }).contains("empty"));
+        assert!(refused(EngageRequest { distinct_id: Some("".into()), ..usual() }).contains("empty"));
+        let properties = vec!["a".into(), "".into()];
+        assert!(refused(EngageRequest { output_properties: properties, ..usual() }).contains("empty"));
         assert!(refused(EngageRequest { data_group_id: Some("".into()), ..usual() }).contains("empty"));
         let future = EngageRequest { as_of_timestamp: Some(NOW + 1), ..usual() };
         assert!(refused(future).contains("1700000001"));

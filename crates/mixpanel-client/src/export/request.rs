@@ -3,7 +3,11 @@
 use jiff::civil::Date;
 
 use crate::days;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+
+fn refuse(what: &str) -> Result<()> {
+    Err(ErrorKind::InvalidRequest { what: what.to_owned() }.into())
+}
 
 /// A request to the raw event export (parameters as in Mixpanel's export reference).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +41,19 @@ impl ExportRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the dates are out of order or cannot be written, or if the
-    /// limit is out of range.
+    /// [`ErrorKind::InvalidRequest`] if the dates are out of order or cannot be written, if the limit
+    /// is out of range, or if a name or the expression is empty.
     pub fn validate(&self) -> Result<()> {
         days::check(self.from, self.to)?;
-        days::check_limit(self.limit, Self::MAX_LIMIT)
+        days::check_limit(self.limit, Self::MAX_LIMIT)?;
+        // Mixpanel would take both for no filter at all, and send every event.
+        if self.events.iter().any(|name| name.trim().is_empty()) {
+            return refuse("the name of an event is empty");
+        }
+        if self.where_.as_deref().is_some_and(|expression| expression.trim().is_empty()) {
+            return refuse("the expression that events must fulfil is empty");
+        }
+        Ok(())
     }
 
     /// The query parameters, before URL encoding, without the project.
@@ -116,6 +128,11 @@ mod tests {
         assert!(ExportRequest::days(day, day).validate().is_ok());
         assert!(ExportRequest::days(day.tomorrow().unwrap(), day).validate().is_err());
         assert!(ExportRequest::days(date(1969, 1, 1), day).validate().is_err());
+        for empty in ["", " ", "\t"] {
+            let named = ExportRequest { events: vec!["a".into(), empty.into()], ..january() };
+            let filtered = ExportRequest { where_: Some(empty.into()), ..january() };
+            assert!(named.validate().is_err() && filtered.validate().is_err(), "{empty:?}");
+        }
         for (limit, good) in [(0, false), (1, true), (100_000, true), (100_001, false)] {
             assert_eq!(ExportRequest { limit: Some(limit), ..january() }.validate().is_ok(), good, "{limit}");
         }

@@ -9,6 +9,7 @@ use crate::amount::Amount;
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::table::Tabular;
 use crate::words::{CountType, TimeUnit};
@@ -57,12 +58,19 @@ pub struct EventCountsResult {
     pub total_of: Option<String>,
     /// By event, and then by date.
     pub series: Series,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for EventCountsResult {
     /// `date`, `event`, `count`.
     fn to_batch(&self) -> arrow::record_batch::RecordBatch {
         series::columns(&self.series, "event").finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -119,12 +127,19 @@ pub struct PropertyCountsResult {
     pub total_of: Option<String>,
     /// By value, and then by date.
     pub series: Series,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for PropertyCountsResult {
     /// `date`, `value`, `count`.
     fn to_batch(&self) -> arrow::record_batch::RecordBatch {
         series::columns(&self.series, "value").finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -161,6 +176,8 @@ impl Client {
         let answer: Counted = self.json(&request)?;
         let series = answer.into_series(events.iter().cloned(), *from, *to, *unit);
         let (total, total_of) = series::total(&series, *count, *unit, false);
+        let nothing = |event: &&String| series.get(*event).is_none_or(series::is_nothing);
+        let unknown_names = self.unknown_of(events.iter().filter(nothing).map(String::as_str));
         Ok(EventCountsResult {
             events: events.clone(),
             from_date: *from,
@@ -170,6 +187,7 @@ impl Client {
             total,
             total_of,
             series,
+            unknown_names,
         })
     }
 
@@ -200,6 +218,8 @@ impl Client {
         let answer: Counted = self.json(&request)?;
         let series = answer.into_series(values.iter().cloned(), *from, *to, *unit);
         let (total, total_of) = series::total(&series, *count, *unit, true);
+        let nothing = series.values().all(series::is_nothing);
+        let unknown_names = self.unknown_of(nothing.then_some(event.as_str()));
         Ok(PropertyCountsResult {
             event: event.clone(),
             property_name: property.clone(),
@@ -210,6 +230,7 @@ impl Client {
             total,
             total_of,
             series,
+            unknown_names,
         })
     }
 }

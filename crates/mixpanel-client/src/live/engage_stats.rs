@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{check_text, invalid, set};
+use super::{check_given, check_text, invalid, set};
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::error::Result;
@@ -132,6 +132,7 @@ impl Client {
             computed_at: Option<String>,
         }
         query.action.check()?;
+        check_given(&query.where_, "the expression `where`")?;
         if query.include_all_users && query.cohort_id.is_none() {
             return invalid("users without a profile are only known with a cohort".to_owned());
         }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::api::ApiRequest;
 use crate::client::Client;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::table::{Columns, Tabular};
 
@@ -25,6 +26,9 @@ pub struct FlowsResult {
     pub overall_conversion_rate: Option<f64>,
     /// Anything else that Mixpanel says.
     pub metadata: Value,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for FlowsResult {
@@ -47,6 +51,10 @@ impl Tabular for FlowsResult {
             .whole("count", rows.iter().map(|(_, node)| node.get("totalCount").and_then(whole)))
             .json("edges", &edges)
             .finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -78,6 +86,7 @@ impl Answer {
             breakdowns: self.breakdowns.unwrap_or_default(),
             overall_conversion_rate: self.overall_conversion_rate,
             metadata: self.metadata,
+            unknown_names: Vec::new(),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{check_unit, invalid, set};
+use super::{check_given, check_unit, invalid, set};
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::table::{Columns, Tabular};
 use crate::words::TimeUnit;
@@ -55,6 +56,9 @@ pub struct FrequencyResult {
     /// By the date on which a period begins: the users that were active in at least 1, 2, 3, …
     /// hours or days of it. The numbers never rise.
     pub data: BTreeMap<String, Vec<u64>>,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for FrequencyResult {
@@ -67,6 +71,10 @@ impl Tabular for FrequencyResult {
             columns = columns.count(&format!("period_{}", period + 1), users);
         }
         columns.finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -90,6 +98,8 @@ impl Client {
         if unit == addiction_unit {
             return invalid(format!("a {unit} has one {unit}: count hours, or take longer periods"));
         }
+        check_given(&query.event, "the name of the event")?;
+        check_given(&query.where_, "the expression `where`")?;
         let request = ApiRequest::query("retention/addiction")
             .param("from_date", from)
             .param("to_date", to)
@@ -104,6 +114,8 @@ impl Client {
                 data.entry(day.to_string()).or_insert_with(|| vec![0; 24]);
             }
         }
+        let nothing = data.values().flatten().all(|users| *users == 0);
+        let unknown_names = self.unknown_of(query.event.as_deref().filter(|_| nothing));
         Ok(FrequencyResult {
             event: query.event.clone(),
             from_date: *from,
@@ -111,6 +123,7 @@ impl Client {
             unit: *unit,
             addiction_unit: *addiction_unit,
             data,
+            unknown_names,
         })
     }
 }

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{MOST_SEGMENTS, check_unit, invalid, set};
+use super::{MOST_SEGMENTS, check_given, check_unit, invalid, set};
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
@@ -64,6 +64,8 @@ impl FunnelQuery {
     fn check(&self) -> Result<()> {
         days::check(self.from, self.to)?;
         days::check_limit(self.limit, MOST_SEGMENTS)?;
+        check_given(&self.on, "the breakdown (`on`)")?;
+        check_given(&self.where_, "the expression `where`")?;
         if let Some(unit) = self.unit {
             check_unit(unit, &[TimeUnit::Day, TimeUnit::Week, TimeUnit::Month], "a funnel")?;
         }

@@ -53,6 +53,11 @@ fn check_text(text: &str, what: &str) -> Result<()> {
     if text.trim().is_empty() { invalid(format!("{what} is empty")) } else { Ok(()) }
 }
 
+/// Refuses an expression that is given and says nothing: it would be no filter at all.
+fn check_given(expression: &Option<String>, what: &str) -> Result<()> {
+    expression.as_deref().map_or(Ok(()), |text| check_text(text, what))
+}
+
 fn invalid<T>(what: String) -> Result<T> {
     Err(ErrorKind::InvalidRequest { what }.into())
 }

@@ -6,11 +6,12 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::series::{self, Counted, Series};
-use super::{check_text, check_unit, set};
+use super::{check_given, check_text, check_unit, set};
 use crate::amount::Amount;
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::expression::breakdown;
 use crate::table::{Columns, Tabular};
@@ -48,6 +49,7 @@ impl NumericQuery {
         check_unit(self.unit, &[TimeUnit::Hour, TimeUnit::Day], "this question")?;
         check_text(&self.event, "the name of the event")?;
         check_text(&self.on, "the name of the property (`on`)")?;
+        check_given(&self.where_, "the expression `where`")?;
         Ok(ApiRequest::query(path)
             .param("event", &self.event)
             .param("from_date", self.from)
@@ -73,12 +75,19 @@ pub struct NumericBucketResult {
     pub unit: TimeUnit,
     /// By range, such as `2,000 - 2,100` (without its upper end), and then by date.
     pub series: Series,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for NumericBucketResult {
     /// `date`, `bucket`, `count`.
     fn to_batch(&self) -> arrow::record_batch::RecordBatch {
         series::columns(&self.series, "bucket").finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -99,6 +108,9 @@ pub struct NumericSumResult {
     pub results: BTreeMap<String, Amount>,
     /// When Mixpanel computed it, in its words.
     pub computed_at: Option<String>,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for NumericSumResult {
@@ -108,6 +120,10 @@ impl Tabular for NumericSumResult {
             .buckets("date", self.results.keys().map(String::as_str))
             .number("sum", self.results.values().map(|sum| Some(sum.0)))
             .finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -128,6 +144,9 @@ pub struct NumericAverageResult {
     pub results: BTreeMap<String, Option<Amount>>,
     /// When Mixpanel computed it, in its words.
     pub computed_at: Option<String>,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for NumericAverageResult {
@@ -138,12 +157,20 @@ impl Tabular for NumericAverageResult {
             .number("average", self.results.values().map(|average| average.map(|average| average.0)))
             .finish()
     }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
+    }
 }
 
 #[derive(Deserialize)]
 struct ByDate {
     results: BTreeMap<String, Option<Amount>>,
     computed_at: Option<String>,
+}
+
+fn is_nothing(results: &BTreeMap<String, Option<Amount>>) -> bool {
+    results.values().flatten().all(|figure| figure.0 == 0.0)
 }
 
 impl ByDate {
@@ -168,13 +195,16 @@ impl Client {
     pub fn segmentation_numeric(&self, query: &NumericQuery) -> Result<NumericBucketResult> {
         let request = query.request("segmentation/numeric")?.param("type", query.count);
         let answer: Counted = self.json(&request)?;
+        let series = answer.into_series([], query.from, query.to, query.unit);
+        let nothing = series.values().all(series::is_nothing);
         Ok(NumericBucketResult {
             event: query.event.clone(),
             from_date: query.from,
             to_date: query.to,
             property_expr: breakdown(&query.on),
             unit: query.unit,
-            series: answer.into_series([], query.from, query.to, query.unit),
+            series,
+            unknown_names: self.unknown_of(nothing.then_some(query.event.as_str())),
         })
     }
 
@@ -192,6 +222,7 @@ impl Client {
             to_date: query.to,
             property_expr: breakdown(&query.on),
             unit: query.unit,
+            unknown_names: self.unknown_of(is_nothing(&results).then_some(query.event.as_str())),
             results: results.into_iter().map(|(date, sum)| (date, sum.unwrap_or_default())).collect(),
             computed_at,
         })
@@ -211,6 +242,7 @@ impl Client {
             to_date: query.to,
             property_expr: breakdown(&query.on),
             unit: query.unit,
+            unknown_names: self.unknown_of(is_nothing(&results).then_some(query.event.as_str())),
             results,
             computed_at,
         })

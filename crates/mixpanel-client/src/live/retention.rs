@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_SEGMENTS, check_text, check_unit, invalid, set};
+use super::{MOST_SEGMENTS, check_given, check_unit, invalid, set};
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::expression::breakdown;
 use crate::table::{Columns, Tabular};
@@ -99,9 +100,11 @@ impl RetentionQuery {
         if self.kind == RetentionKind::Birth && set(&self.born_event).is_none() {
             return invalid("retention of type birth needs the event that cohorts begin with".to_owned());
         }
-        if let Some(event) = &self.return_event {
-            check_text(event, "the name of the event to come back with")?;
-        }
+        check_given(&self.born_event, "the name of the event that cohorts begin with")?;
+        check_given(&self.born_where, "the expression for first events")?;
+        check_given(&self.return_where, "the expression for returns")?;
+        check_given(&self.on, "the breakdown (`on`)")?;
+        check_given(&self.return_event, "the name of the event to come back with")?;
         if self.limit.is_some() && set(&self.on).is_none() {
             return invalid("a limit is about segments, and nothing is broken down (`on`)".to_owned());
         }
@@ -143,6 +146,9 @@ pub struct RetentionResult {
     pub cohorts: Vec<CohortInfo>,
     /// By segment, and then by date; empty without a breakdown.
     pub segments: BTreeMap<String, Vec<CohortInfo>>,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for RetentionResult {
@@ -169,6 +175,10 @@ impl Tabular for RetentionResult {
             columns = columns.number(&format!("period_{period}"), parts);
         }
         columns.finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -215,7 +225,14 @@ impl Client {
             request = request.param("unbounded_retention", true);
         }
         let answer: BTreeMap<String, Node> = self.json(&request)?;
-        Ok(result(query, answer))
+        let mut result = result(query, answer);
+        let cohorts = result.cohorts.iter().chain(result.segments.values().flatten());
+        if cohorts.clone().flat_map(|cohort| &cohort.counts).all(|count| *count == 0) {
+            let nobody = cohorts.map(|cohort| cohort.size).sum::<u64>() == 0;
+            let born = query.born_event.as_deref().filter(|_| nobody);
+            result.unknown_names = self.unknown_of(born.into_iter().chain(query.return_event.as_deref()));
+        }
+        Ok(result)
     }
 }
 
@@ -255,6 +272,7 @@ fn result(query: &RetentionQuery, answer: BTreeMap<String, Node>) -> RetentionRe
         segment_property: set(&query.on).map(str::to_owned),
         cohorts: finish(cohorts),
         segments: segments.into_iter().map(|(segment, cohorts)| (segment, finish(cohorts))).collect(),
+        unknown_names: Vec::new(),
     }
 }
 

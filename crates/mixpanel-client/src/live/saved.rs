@@ -12,6 +12,7 @@ use crate::amount::Amount;
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::table::{Columns, Tabular};
 use crate::words::words;
@@ -50,6 +51,9 @@ pub struct SavedReportResult {
     pub headers: Vec<String>,
     /// The numbers, nested as `headers` says.
     pub series: Value,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for SavedReportResult {
@@ -74,9 +78,32 @@ impl Tabular for SavedReportResult {
             columns.values("value", rows.iter().map(|(_, value)| *value)).finish()
         }
     }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
+    }
 }
 
 impl SavedReportResult {
+    /// Whether there is nothing, as a whole or of one of the things that were counted.
+    pub(crate) fn is_nothing(&self) -> bool {
+        fn sum(value: &Value) -> f64 {
+            match value {
+                Value::Object(inner) => inner.values().map(sum).sum(),
+                Value::Array(inner) => inner.iter().map(sum).sum(),
+                other => other.as_f64().unwrap_or_default().abs(),
+            }
+        }
+        fn holds_nothing(value: &Value) -> bool {
+            match value {
+                Value::Object(inner) => sum(value) == 0.0 || inner.values().any(holds_nothing),
+                Value::Array(inner) => inner.iter().any(holds_nothing),
+                _ => false,
+            }
+        }
+        self.series.is_null() || holds_nothing(&self.series)
+    }
+
     /// Names for the levels of the series: headers first, and the last one is the date.
     fn names(&self, depth: usize) -> Vec<String> {
         let clean = |header: &String| match header.as_str() {
@@ -151,6 +178,7 @@ impl Insights {
             to_date: range.and_then(|range| range.to_date),
             headers: self.headers,
             series: sorted(self.series),
+            unknown_names: Vec::new(),
         }
     }
 }
@@ -218,6 +246,7 @@ impl Client {
                         "breakdowns": flows.breakdowns,
                         "overall_conversion_rate": flows.overall_conversion_rate,
                     }),
+                    unknown_names: Vec::new(),
                 })
             }
         }
@@ -252,6 +281,7 @@ impl Client {
             to_date: last,
             headers: vec![header.to_owned()],
             series: Value::Object(data.into_iter().collect()),
+            unknown_names: Vec::new(),
         })
     }
 }

@@ -4,11 +4,12 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::series::{self, Counted, Series};
-use super::{MOST_SEGMENTS, check_text, invalid, set};
+use super::{MOST_SEGMENTS, check_given, check_text, invalid, set};
 use crate::amount::Amount;
 use crate::api::ApiRequest;
 use crate::client::Client;
 use crate::days;
+use crate::discovery::UnknownName;
 use crate::error::Result;
 use crate::expression::breakdown;
 use crate::table::Tabular;
@@ -67,12 +68,19 @@ pub struct SegmentationResult {
     pub total_of: Option<String>,
     /// By segment, and then by date. Without a breakdown the segment is the event.
     pub series: Series,
+    /// Events asked for that Mixpanel does not list; looked for where nothing was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 impl Tabular for SegmentationResult {
     /// `date`, `segment`, `count`.
     fn to_batch(&self) -> arrow::record_batch::RecordBatch {
         series::columns(&self.series, "segment").finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -88,6 +96,8 @@ impl Client {
         days::check(*from, *to)?;
         days::check_limit(*limit, MOST_SEGMENTS)?;
         check_text(event, "the name of the event")?;
+        check_given(&query.on, "the breakdown (`on`)")?;
+        check_given(&query.where_, "the expression `where`")?;
         if *unit == TimeUnit::Hour && *count == CountType::Unique {
             return invalid("Mixpanel does not count unique users by the hour".to_owned());
         }
@@ -108,6 +118,8 @@ impl Client {
         let names = if on.is_none() { Some(event.clone()) } else { None };
         let series = answer.into_series(names, *from, *to, *unit);
         let (total, total_of) = series::total(&series, *count, *unit, on.is_some());
+        let nothing = series.values().all(series::is_nothing);
+        let unknown_names = self.unknown_of(nothing.then_some(event.as_str()));
         Ok(SegmentationResult {
             event: event.clone(),
             from_date: *from,
@@ -118,6 +130,7 @@ impl Client {
             total,
             total_of,
             series,
+            unknown_names,
         })
     }
 }

@@ -73,6 +73,11 @@ pub(super) fn total(
     (Some(series.values().flat_map(BTreeMap::values).copied().sum()), Some(what))
 }
 
+/// Whether there is a count at all.
+pub(super) fn is_nothing(dates: &BTreeMap<String, Amount>) -> bool {
+    dates.values().all(|count| count.0 == 0.0)
+}
+
 /// One row for each date and name: `date`, `name`, `count`.
 pub(super) fn columns(series: &Series, name: &str) -> Columns {
     let mut rows: Vec<(&str, &str, Amount)> = series

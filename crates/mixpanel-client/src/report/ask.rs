@@ -54,7 +54,11 @@ impl Client {
             "query_type": report.query_type(),
         }));
         let answer: FlowsAnswer = self.json(&ApiRequest::query("arb_funnels").post_json(&body))?;
-        Ok(answer.into_result(None))
+        let mut result = answer.into_result(None);
+        if result.steps.is_empty() {
+            result.unknown_names = self.unknown_of(report.events());
+        }
+        Ok(result)
     }
 
     fn insights<R: Check>(&self, report: &R, to_bookmark: impl Fn(&R) -> Value) -> Result<SavedReportResult> {
@@ -64,7 +68,11 @@ impl Client {
             "queryLimits": {"limit": MOST_ROWS},
         }));
         let answer: Insights = self.json(&ApiRequest::query("insights").post_json(&body))?;
-        Ok(answer.into_result(None))
+        let mut result = answer.into_result(None);
+        if result.is_nothing() {
+            result.unknown_names = self.unknown_of(report.events());
+        }
+        Ok(result)
     }
 
     /// The body names the project, too, if it is known.

@@ -8,6 +8,9 @@ use crate::words::TimeUnit;
 /// A report that can be checked.
 pub(super) trait Check {
     fn check(&self) -> Result<()>;
+
+    /// The events that it names.
+    fn events(&self) -> Vec<&str>;
 }
 
 /// The longest window: a year and a day or two.

@@ -85,4 +85,8 @@ impl Check for FlowReport {
     fn check(&self) -> Result<()> {
         self.validate()
     }
+
+    fn events(&self) -> Vec<&str> {
+        vec![&self.anchor.event]
+    }
 }

@@ -166,4 +166,8 @@ impl Check for FunnelReport {
     fn check(&self) -> Result<()> {
         self.validate()
     }
+
+    fn events(&self) -> Vec<&str> {
+        self.steps.iter().map(|step| step.event.as_str()).collect()
+    }
 }

@@ -160,4 +160,8 @@ impl Check for InsightsReport {
     fn check(&self) -> Result<()> {
         self.validate()
     }
+
+    fn events(&self) -> Vec<&str> {
+        self.metrics.iter().map(|metric| metric.event.event.as_str()).collect()
+    }
 }

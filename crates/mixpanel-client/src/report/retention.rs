@@ -112,4 +112,8 @@ impl Check for RetentionReport {
     fn check(&self) -> Result<()> {
         self.validate()
     }
+
+    fn events(&self) -> Vec<&str> {
+        vec![&self.born.event, &self.returned.event]
+    }
 }

@@ -5,12 +5,13 @@ use std::io::Write;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 
 use super::push_line;
 use crate::schema::PROPERTIES;
 
-/// One object for each row: its columns in order. Instants are texts in UTC, and the properties are
-/// their exact text.
+/// One object for each row: its columns in order. Times are UTC, without a zone, as SQL gives them,
+/// and the properties are their exact text.
 pub(super) fn records(rows: &RecordBatch) -> Vec<u8> {
     let mut lines = Vec::new();
     let mut line = Vec::new();
@@ -37,7 +38,10 @@ fn push_value(name: &str, values: &ArrayRef, row: usize, into: &mut Vec<u8>) {
         DataType::Timestamp(..) => {
             let micros = values.as_primitive::<TimestampMicrosecondType>().value(row);
             match Timestamp::from_microsecond(micros) {
-                Ok(time) => write!(into, "\"{time}\"").expect("memory takes everything"),
+                Ok(time) => {
+                    let time = Offset::UTC.to_datetime(time);
+                    write!(into, "\"{time}\"").expect("memory takes everything");
+                }
                 Err(_) => into.extend_from_slice(b"null"),
             }
         }
@@ -62,7 +66,7 @@ mod tests {
         decoder.push(line.as_bytes(), 1);
         let text = String::from_utf8(super::records(&decoder.finish_batch().rows)).unwrap();
         let expected = concat!(
-            r#"{"event_name":"Say \"hi\"","event_time":"2020-10-13T17:48:31Z","distinct_id":"7","insert_id":"i","#,
+            r#"{"event_name":"Say \"hi\"","event_time":"2020-10-13T17:48:31","distinct_id":"7","insert_id":"i","#,
             r#""properties":{"time":1602611311,"distinct_id":7,"$insert_id":"i","a": 1.50}}"#,
             "\n"
         );
@@ -78,7 +82,7 @@ mod tests {
         let expected = concat!(
             r#"{"distinct_id":"a","properties":{ "b":1},"last_seen":null}"#,
             "\n",
-            r#"{"distinct_id":"c","properties":{"$last_seen":"2024-01-02T03:04:05"},"last_seen":"2024-01-02T03:04:05Z"}"#,
+            r#"{"distinct_id":"c","properties":{"$last_seen":"2024-01-02T03:04:05"},"last_seen":"2024-01-02T03:04:05"}"#,
             "\n"
         );
         assert_eq!(text, expected);

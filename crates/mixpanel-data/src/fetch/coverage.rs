@@ -105,7 +105,8 @@ impl Default for Freshness {
     }
 }
 
-/// Reads the ledger of a table as it stands under the table's own filters.
+/// Reads the ledger of a table: how each day stands under the table's own filters, and the rows of
+/// the day under any, as rows may have been added under others.
 pub(crate) fn coverage(
     storage: &StorageEngine,
     clock: &ProjectClock,
@@ -121,7 +122,10 @@ pub(crate) fn coverage(
             return DayCoverage { day, status: DayStatus::Missing, rows: 0, fetched_at: None };
         };
         let fetched_at = entry.fetched_at;
-        let status = match entry.state {
+        let Some(state) = entry.state else {
+            return DayCoverage { day, status: DayStatus::Missing, rows: entry.rows, fetched_at: None };
+        };
+        let status = match state {
             DayState::Partial => DayStatus::Partial,
             DayState::Complete | DayState::Empty if fewer.contains(&day) => DayStatus::Changed,
             DayState::Unavailable if age(fetched_at, now).is_some_and(|age| age < UNAVAILABLE_FOR) => {

@@ -84,12 +84,27 @@ pub(super) struct BatchStream {
     ended: bool,
     /// Until the first batch is asked for, the download does not run far ahead.
     turn: Turn,
+    /// A batch that was looked at before its turn.
+    peeked: Option<DecodedBatch>,
     /// The download ended before its end.
     pub(super) broken: bool,
 }
 
+impl BatchStream {
+    /// Whether the download is complete, and has nothing in it.
+    pub(super) fn is_empty(&mut self) -> Result<bool> {
+        if self.peeked.is_none() {
+            self.peeked = self.next_batch()?;
+        }
+        Ok(self.peeked.is_none())
+    }
+}
+
 impl BatchSource for BatchStream {
     fn next_batch(&mut self) -> Result<Option<DecodedBatch>> {
+        if let Some(batch) = self.peeked.take() {
+            return Ok(Some(batch));
+        }
         if self.ended {
             return Ok(None);
         }
@@ -160,6 +175,7 @@ impl Downloader<'_> {
                 bytes: (0, 0),
                 ended: false,
                 turn: turn.clone(),
+                peeked: None,
                 broken: false,
             },
         };

@@ -1,11 +1,13 @@
 //! `fetch_events`: days of raw events into a table.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::coverage::ledger_history;
+use super::names::{Names, check_filters};
 use super::planner::{DayReason, PlanOptions, Planner};
 use super::report::{FailedRange, RunOutcome};
 use super::run::{Job, Placement, days_of, run};
@@ -27,6 +29,7 @@ pub(crate) fn fetch_events(
     check(fetch, project.clock.day_of(now.as_microsecond()))?;
     let definition = Definition::of_events(project);
     let (table, placement) = place(storage, &definition, fetch)?;
+    let names = Names::new(storage, &project.client, &fetch.events);
     let job = Job {
         storage,
         client: &project.client,
@@ -36,6 +39,7 @@ pub(crate) fn fetch_events(
         definition: &definition,
         asked: (fetch.from, fetch.to),
         events: &fetch.events,
+        names: &names,
         filter: fetch.filter.as_deref(),
         limit: fetch.limit,
         placement,
@@ -57,7 +61,10 @@ pub(crate) fn fetch_events(
         let failed = outcome.failed.remove(0);
         return Err(incomplete(fetch, failed, &outcome));
     }
-    result(storage, &table, fetch, outcome, now, started)
+    Ok(FetchResult {
+        unknown_names: names.unknown()?,
+        ..result(storage, &table, fetch, outcome, now, started)?
+    })
 }
 
 /// What could not be fetched, and what is there all the same.
@@ -84,6 +91,7 @@ fn incomplete(fetch: &FetchEvents, failed: FailedRange, outcome: &RunOutcome) ->
 fn check(fetch: &FetchEvents, today: Date) -> Result<()> {
     check_table_name(&fetch.table)?;
     check_days(fetch.from, fetch.to, today)?;
+    check_filters(&fetch.events, fetch.filter.as_deref())?;
     if fetch.append && fetch.replace {
         return Err(Error::argument("options", "append and replace exclude each other"));
     }
@@ -154,6 +162,7 @@ fn result(
     };
     Ok(FetchResult {
         table: known.map_or_else(|| table.to_owned(), |known| known.name),
+        database: storage.path().map(PathBuf::from),
         rows: sum(|chunk| chunk.rows),
         lines: sum(|chunk| chunk.lines),
         duplicates: sum(|chunk| chunk.duplicates),
@@ -170,6 +179,7 @@ fn result(
         requests: outcome.requests,
         duration: started.elapsed(),
         fetched_at: now,
+        unknown_names: Vec::new(),
         chunks: outcome.chunks,
     })
 }

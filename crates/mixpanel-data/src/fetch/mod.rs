@@ -3,6 +3,7 @@
 pub(crate) mod coverage;
 mod download;
 mod events;
+mod names;
 mod pace;
 pub(crate) mod planner;
 mod profiles;

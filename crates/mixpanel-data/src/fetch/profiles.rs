@@ -5,6 +5,7 @@
 //!     └── session expired, or pages missing: rolled back, and again from the first page ──┘
 //! ```
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -95,6 +96,8 @@ pub type OnProfileProgress<'a> = &'a mut dyn FnMut(&ProfileProgress);
 pub struct ProfilesResult {
     /// The table that was written.
     pub table: String,
+    /// The database file; none in memory.
+    pub database: Option<PathBuf>,
     /// Whether all profiles were asked for, so that others have vanished.
     pub snapshot: bool,
     /// Results that the API sent.
@@ -158,6 +161,7 @@ pub(crate) fn fetch_profiles(
     let _ = storage.finish(&table, TableKind::Profiles);
     Ok(ProfilesResult {
         table: storage.table(&table)?.name,
+        database: storage.path().map(PathBuf::from),
         snapshot: arrival == Arrival::Snapshot,
         results: written.lines,
         rows: written.rows,

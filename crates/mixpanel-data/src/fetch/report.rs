@@ -37,7 +37,7 @@ pub struct ChunkReport {
     /// From the request to the commit.
     #[serde(serialize_with = "crate::types::seconds")]
     pub duration: Duration,
-    /// Lines stored by project day, duplicates included.
+    /// Rows stored by project day; together they are `rows`.
     pub rows_by_day: BTreeMap<Date, u64>,
     #[serde(skip)]
     pub(crate) days_partial: u32,
@@ -95,6 +95,8 @@ pub(super) fn report(
         duration: opened.started.elapsed(),
         days_partial: days(DayState::Partial),
         days_empty: days(DayState::Empty),
-        rows_by_day: asked().map(|day| (day, count(day).lines)).collect(),
+        rows_by_day: asked()
+            .map(|day| (day, count(day).lines.saturating_sub(count(day).duplicates)))
+            .collect(),
     }
 }

@@ -19,6 +19,7 @@ use mixpanel_client::retry::RetryPolicy;
 use mixpanel_client::time::ProjectClock;
 
 use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
+use super::names::Names;
 use super::pace::{self, Pace, Recent};
 use super::planner::{PlannedChunk, Planner};
 use super::report::{FailedRange, RunOutcome, report};
@@ -67,6 +68,8 @@ pub(crate) struct Job<'a> {
     /// still says what was asked for.
     pub(crate) asked: (Date, Date),
     pub(crate) events: &'a [String],
+    /// What is known of the names of these events.
+    pub(crate) names: &'a Names<'a>,
     pub(crate) filter: Option<&'a str>,
     pub(crate) limit: Option<u32>,
     pub(crate) placement: Placement,
@@ -265,7 +268,13 @@ impl<'r> Run<'r, '_, '_> {
         let filters = Filters::new(Some(job.events), job.filter);
         let (from, to) = (opened.chunk.from, opened.chunk.to);
         let present = Present::new(job.now, opened.date);
-        let is_sample = job.limit.is_some();
+        let nothing = match self.says_nothing(&mut opened) {
+            // The download says why, and what comes next.
+            Err(_) if opened.stream.broken => return Ok(()),
+            nothing => nothing?,
+        };
+        // Days that no event could come for are not known to be empty.
+        let is_sample = job.limit.is_some() || nothing;
         let range = DayRange { from, to, clock: job.clock.clone(), present, is_sample };
         let metadata = TableMetadata {
             from_date: Some(job.asked.0),
@@ -327,6 +336,11 @@ impl<'r> Run<'r, '_, '_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether nothing came, and nothing could: no name is one of an event.
+    fn says_nothing(&self, opened: &mut Opened) -> Result<bool> {
+        Ok(!self.job.events.is_empty() && opened.stream.is_empty()? && self.job.names.none_is_known()?)
     }
 
     /// A chunk could not be downloaded, and was tried again enough.

@@ -6,15 +6,18 @@
 //! same cannot be proven without comparing.) What is committed stays, so a sync
 //! that was interrupted goes on where it was.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use mixpanel_client::discovery::UnknownName;
 use mixpanel_client::time::ProjectClock;
 use serde::Serialize;
 
 use super::OnProgress;
 use super::coverage::{Coverage, DayStatus, Freshness, coverage, ledger_history};
+use super::names::{Names, check_filters};
 use super::pace;
 use super::planner::{DayReason, PlanOptions, PlannedChunk, Planner};
 use super::report::{ChunkReport, FailedRange};
@@ -118,6 +121,8 @@ pub enum SyncState {
 pub struct SyncResult {
     /// The table.
     pub table: String,
+    /// The database file; none in memory.
+    pub database: Option<PathBuf>,
     /// First project day looked at, inclusive.
     pub from: Date,
     /// Last project day looked at, inclusive.
@@ -134,6 +139,9 @@ pub struct SyncResult {
     pub requests: u32,
     /// Rows in the table afterwards.
     pub total_rows: u64,
+    /// Events of the table that nothing has come of, and that Mixpanel does not list. Days for
+    /// which that is all of its events count as partial.
+    pub unknown_names: Vec<UnknownName>,
     /// Wall-clock time.
     pub duration: Duration,
 }
@@ -161,6 +169,7 @@ fn target(
     options: &SyncOptions,
 ) -> Result<Target> {
     check_table_name(&options.table)?;
+    check_filters(&options.events, options.filter.as_deref())?;
     let today = clock.day_of(now.as_microsecond());
     let to = options.to.unwrap_or(today);
     if to > today {
@@ -261,6 +270,7 @@ pub(crate) fn sync(
     let started = Instant::now();
     let (clock, definition) = (&project.clock, Definition::of_events(project));
     let target = target(storage, &definition, clock, now, options)?;
+    let names = Names::new(storage, &project.client, &target.events);
     let job = Job {
         storage,
         client: &project.client,
@@ -270,6 +280,7 @@ pub(crate) fn sync(
         definition: &definition,
         asked: target.days,
         events: &target.events,
+        names: &names,
         filter: target.filter.as_deref(),
         limit: None,
         placement: Placement::Days,
@@ -286,6 +297,7 @@ pub(crate) fn sync(
     let state = if outcome.failed.is_empty() { SyncState::Complete } else { SyncState::Partial };
     Ok(SyncResult {
         table: target.table,
+        database: storage.path().map(PathBuf::from),
         from: target.days.0,
         to: target.days.1,
         state,
@@ -294,6 +306,7 @@ pub(crate) fn sync(
         unavailable: outcome.unavailable,
         requests: outcome.requests,
         total_rows,
+        unknown_names: names.unknown()?,
         duration: started.elapsed(),
     })
 }

@@ -72,10 +72,10 @@ pub struct ColumnStats {
     pub unique_pct: f64,
     /// The most frequent values.
     pub top_values: Vec<ValueCount>,
-    /// The smallest number.
-    pub min: Option<f64>,
-    /// The largest number.
-    pub max: Option<f64>,
+    /// The smallest number, with all its digits.
+    pub min: Option<Value>,
+    /// The largest number, with all its digits.
+    pub max: Option<Value>,
     /// The mean of numbers.
     pub mean: Option<f64>,
     /// The standard deviation of numbers.
@@ -239,13 +239,14 @@ impl Workspace {
         let numeric = NUMERIC.contains(&dtype.split('(').next().unwrap_or_default());
         let numbers = if numeric {
             let sql = format!(
-                "SELECT min(value)::DOUBLE, max(value)::DOUBLE, avg(value)::DOUBLE, stddev(value)::DOUBLE FROM {values}"
+                "SELECT min(value), max(value), avg(value)::DOUBLE, stddev(value)::DOUBLE FROM {values}"
             );
-            let row = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
-            row.iter().map(Value::as_f64).collect()
+            self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0)
         } else {
-            vec![None; 4]
+            vec![Value::Null; 4]
         };
+        let exact = |at: usize| numbers.get(at).filter(|value| !value.is_null()).cloned();
+        let about = |at: usize| numbers.get(at).and_then(Value::as_f64);
         Ok(ColumnStats {
             table: info.name,
             column: column.to_owned(),
@@ -256,10 +257,10 @@ impl Workspace {
             unique_count: unique,
             unique_pct: percent(unique, present),
             top_values: top_values.collect(),
-            min: numbers[0],
-            max: numbers[1],
-            mean: numbers[2],
-            std: numbers[3],
+            min: exact(0),
+            max: exact(1),
+            mean: about(2),
+            std: about(3),
         })
     }
 }

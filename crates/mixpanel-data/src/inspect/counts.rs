@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use mixpanel_client::discovery::UnknownName;
 use serde::Serialize;
 
 use super::scope::{LocalScope, count, percent};
+use super::unknown::{Asked, check_names};
 use crate::error::{Error, Result};
 use crate::value::Value;
 use crate::workspace::Workspace;
@@ -21,6 +23,9 @@ pub struct PropertyDistribution {
     pub total_count: u64,
     /// The most frequent values.
     pub values: Vec<PropertyShare>,
+    /// Names asked for that the table does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 /// A value of a property.
@@ -55,6 +60,9 @@ pub struct NumericSummary {
     pub stddev: Option<f64>,
     /// By percentage; between neighbours by their distance.
     pub percentiles: BTreeMap<u8, f64>,
+    /// Names asked for that the table does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 /// Events by day.
@@ -64,6 +72,9 @@ pub struct DailyCounts {
     pub events: Option<Vec<String>>,
     /// By day and event. Days without an event are not listed.
     pub counts: Vec<DailyCount>,
+    /// Names asked for that the table does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 /// The events of one name on one day.
@@ -86,6 +97,9 @@ pub struct EngagementDistribution {
     pub total_users: u64,
     /// By number of events.
     pub buckets: Vec<EngagementBucket>,
+    /// Names asked for that the table does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 /// Users by number of events.
@@ -110,6 +124,9 @@ pub struct PropertyCoverageResult {
     pub total_events: u64,
     /// In the order asked for.
     pub coverage: Vec<PropertyCoverage>,
+    /// Names asked for that the table does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_names: Vec<UnknownName>,
 }
 
 /// How many events have one property.
@@ -150,7 +167,7 @@ impl Workspace {
             "SELECT value, times, CAST(sum(times) OVER () AS BIGINT) FROM (
                  SELECT {column} AS value, count(*) AS times FROM {} WHERE {} AND {column} IS NOT NULL GROUP BY 1)
              ORDER BY times DESC, value LIMIT {limit}",
-            rows.flat, rows.conditions
+            rows.source, rows.conditions
         );
         let found = self.storage().execute_rows(&sql, &[])?.rows;
         let total_count = found.first().map_or(0, |row| count(&row[2]));
@@ -159,11 +176,13 @@ impl Workspace {
             PropertyShare { value: row.swap_remove(0), count: times, percentage: percent(times, total_count) }
         });
         let values = values.collect();
+        let asked = Asked::new(&rows).events([event]).properties([property]);
         Ok(PropertyDistribution {
             event: event.to_owned(),
             property_name: property.to_owned(),
             total_count,
             values,
+            unknown_names: if total_count == 0 { self.unknown(&asked)? } else { Vec::new() },
         })
     }
 
@@ -191,14 +210,17 @@ impl Workspace {
         let sql = format!(
             "SELECT {figures} FROM (SELECT TRY_CAST(TRY_CAST({column} AS VARCHAR) AS DOUBLE) AS n FROM {} WHERE {})
              WHERE isfinite(n)",
-            rows.flat, rows.conditions
+            rows.source, rows.conditions
         );
         let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
         let figure = |place: usize| found.get(place).and_then(Value::as_f64);
         let percentiles = percentiles.iter().enumerate();
+        let asked = Asked::new(&rows).events([event]).properties([property]);
+        let unknown_names = if count(&found[0]) == 0 { self.unknown(&asked)? } else { Vec::new() };
         Ok(NumericSummary {
             event: event.to_owned(),
             property_name: property.to_owned(),
+            unknown_names,
             count: count(&found[0]),
             min: figure(1),
             max: figure(2),
@@ -217,7 +239,7 @@ impl Workspace {
         let rows = self.rows(scope, events.unwrap_or_default())?;
         let sql = format!(
             "SELECT {}, event_name, count(*) FROM {} WHERE {} GROUP BY ALL ORDER BY 1, 2",
-            rows.day, rows.flat, rows.conditions
+            rows.day, rows.source, rows.conditions
         );
         let found = self.storage().execute_rows(&sql, &[])?.rows;
         let day = |row: &Vec<Value>| match &row[0] {
@@ -226,7 +248,11 @@ impl Workspace {
             }
             _ => None,
         };
-        Ok(DailyCounts { events: owned(events), counts: found.iter().filter_map(day).collect() })
+        let counts: Vec<DailyCount> = found.iter().filter_map(day).collect();
+        let without = |event: &&str| !counts.iter().any(|day| day.event == *event);
+        let missing = events.unwrap_or_default().iter().copied().filter(without);
+        let unknown_names = self.unknown(&Asked::new(&rows).events(missing))?;
+        Ok(DailyCounts { events: owned(events), counts, unknown_names })
     }
 
     /// How many users did how many events. `buckets` are the smallest numbers of each bucket, rising
@@ -252,7 +278,7 @@ impl Workspace {
                  SELECT distinct_id, count(*) AS n FROM {} WHERE {} AND distinct_id <> '' GROUP BY distinct_id)
              GROUP BY bucket",
             bounds.join(" "),
-            rows.flat,
+            rows.source,
             rows.conditions
         );
         let found = self.storage().execute_rows(&sql, &[])?.rows;
@@ -269,7 +295,9 @@ impl Workspace {
             EngagementBucket { bucket_min: *bound, bucket_label, user_count, percentage }
         };
         let buckets = buckets.iter().enumerate().map(bucket).collect();
-        Ok(EngagementDistribution { events: owned(events), total_users, buckets })
+        let asked = Asked::new(&rows).events(events.unwrap_or_default().iter().copied());
+        let unknown_names = self.unknown(&asked)?;
+        Ok(EngagementDistribution { events: owned(events), total_users, buckets, unknown_names })
     }
 
     /// How many events of a name have which properties. Null counts as not having it.
@@ -285,6 +313,7 @@ impl Workspace {
         if properties.is_empty() {
             return Err(Error::argument("properties", "none is named"));
         }
+        check_names("properties", properties)?;
         let rows = self.rows(scope, &[event])?;
         let (mut total_events, mut coverage) = (0, Vec::new());
         for slice in properties.chunks(self.computed_at_once(&rows.table)?) {
@@ -292,7 +321,7 @@ impl Workspace {
             for property in slice {
                 figures += &format!(", count({})", self.property_column(&rows.table, property)?);
             }
-            let sql = format!("SELECT {figures} FROM {} WHERE {}", rows.flat, rows.conditions);
+            let sql = format!("SELECT {figures} FROM {} WHERE {}", rows.source, rows.conditions);
             let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
             total_events = count(&found[0]);
             coverage.extend(slice.iter().zip(&found[1..]).map(|(property, defined)| PropertyCoverage {
@@ -302,7 +331,12 @@ impl Workspace {
                 coverage_percentage: percent(count(defined), total_events),
             }));
         }
-        Ok(PropertyCoverageResult { event: event.to_owned(), total_events, coverage })
+        let without = coverage.iter().filter(|property: &&PropertyCoverage| property.defined_count == 0);
+        let asked = Asked::new(&rows)
+            .events((total_events == 0).then_some(event))
+            .properties(without.map(|property| property.property.as_str()));
+        let unknown_names = self.unknown(&asked)?;
+        Ok(PropertyCoverageResult { event: event.to_owned(), total_events, coverage, unknown_names })
     }
 }
 

@@ -48,15 +48,15 @@ impl Workspace {
     /// [`WrongTableKind`](crate::ErrorKind::WrongTableKind) for profiles.
     pub fn event_breakdown(&self, table: &str) -> Result<EventBreakdown> {
         let rows = self.rows(&LocalScope::table(table), &[])?;
-        let flat = &rows.flat;
+        let source = &rows.source;
         let totals = format!(
-            "SELECT count(*), count(DISTINCT nullif(distinct_id, '')), min(event_time), max(event_time) FROM {flat}"
+            "SELECT count(*), count(DISTINCT nullif(distinct_id, '')), min(event_time), max(event_time) FROM {source}"
         );
         let totals = &self.storage().execute_rows(&totals, &[])?.rows[0];
         let total_events = count(&totals[0]);
         let each = format!(
             "SELECT event_name, count(*), count(DISTINCT nullif(distinct_id, '')), min(event_time), max(event_time)
-             FROM {flat} GROUP BY event_name ORDER BY 2 DESC, 1"
+             FROM {source} GROUP BY event_name ORDER BY 2 DESC, 1"
         );
         let each = self.storage().execute_rows(&each, &[])?.rows;
         let stats = |row: &Vec<Value>| {

@@ -1,7 +1,7 @@
 //! What is in the local tables, without a request: samples, summaries, breakdowns.
 //!
-//! SQL goes in, small typed results come out. Typed columns of `T_flat` are used where they give the
-//! same answer as the texts, because they are many times faster.
+//! SQL goes in, small typed results come out. Typed columns are used where a property has one,
+//! because they are many times faster; any other property is read from the texts.
 //!
 //! Five of these were scripts on Mixpanel's servers in the Python original, until Mixpanel ended
 //! JQL: [`property_distribution`](crate::Workspace::property_distribution),
@@ -17,6 +17,7 @@ mod events;
 mod scope;
 mod table;
 mod tabular;
+mod unknown;
 
 pub use columns::{ColumnStats, ColumnSummary, Summary, ValueCount};
 pub use counts::{

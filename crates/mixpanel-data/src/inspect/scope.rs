@@ -1,9 +1,11 @@
 //! Which rows a question is about, and properties as SQL.
 
 use jiff::civil::Date;
+use mixpanel_client::schema::ColumnKind;
 
+use super::unknown::check_names;
 use crate::error::{Error, Result};
-use crate::storage::{ident, literal};
+use crate::storage::{from_text, ident, literal, physical};
 use crate::types::TableKind;
 use crate::value::Value;
 use crate::workspace::Workspace;
@@ -43,8 +45,8 @@ impl LocalScope {
 pub(super) struct Rows {
     /// The table's own name.
     pub(super) table: String,
-    /// The typed view, quoted.
-    pub(super) flat: String,
+    /// The table with its columns and its texts, quoted.
+    pub(super) source: String,
     /// The day of an event.
     pub(super) day: String,
     /// Conditions, the first of which is always true.
@@ -54,6 +56,7 @@ pub(super) struct Rows {
 impl Workspace {
     pub(super) fn rows(&self, scope: &LocalScope, events: &[&str]) -> Result<Rows> {
         let table = self.storage().require(&scope.table, TableKind::Events)?;
+        check_names("events", events)?;
         if let (Some(from), Some(to)) = (scope.from, scope.to)
             && from > to
         {
@@ -79,32 +82,26 @@ impl Workspace {
             let names: Vec<String> = events.iter().map(|name| literal(name)).collect();
             conditions += &format!(" AND event_name IN ({})", names.join(", "));
         }
-        let flat = ident(&format!("{table}_flat"));
-        Ok(Rows { table, flat, day, conditions })
+        let source = ident(&physical(&table));
+        Ok(Rows { table, source, day, conditions })
     }
 
-    /// The column of a property in the typed view; `NULL` where no event has it.
+    /// A property as an expression over the table: its column, or read from the text; `NULL` where
+    /// no event has it.
     pub(super) fn property_column(&self, table: &str, property: &str) -> Result<String> {
         let sql = format!(
-            "SELECT column_name FROM _properties WHERE table_name = {} AND name = {}",
+            "SELECT column_name, kind, promoted FROM _properties WHERE table_name = {} AND name = {}",
             literal(table),
             literal(property)
         );
         let rows = self.storage().execute_rows(&sql, &[])?.rows;
-        let Some(column) = rows.first().and_then(|row| row[0].as_str()) else {
+        let Some([column, kind, promoted]) = rows.first().map(Vec::as_slice) else {
             return Ok("NULL".to_owned());
         };
-        let in_view = format!(
-            "SELECT count(*) FROM duckdb_columns() WHERE table_name = {} AND column_name = {}",
-            literal(&format!("{table}_flat")),
-            literal(column)
-        );
-        if self.storage().execute_scalar(&in_view)? != Value::Integer(0) {
-            return Ok(ident(column));
+        if *promoted == Value::Boolean(true) {
+            return Ok(ident(&column.to_text()));
         }
-        // The view has the most frequent thousand only.
-        let message = format!("`{property}` is too rare to have a column; ask `{table}` in SQL");
-        Err(Error::argument("property", message))
+        Ok(from_text(property, kind.to_text().parse().unwrap_or(ColumnKind::Mixed)))
     }
 }
 

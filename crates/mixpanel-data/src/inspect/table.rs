@@ -1,5 +1,7 @@
 //! Rows and names of properties.
 
+use mixpanel_client::discovery::{NameKind, NameSource, UnknownName};
+
 use crate::error::{Error, Result};
 use crate::storage::{ident, literal};
 use crate::types::TableKind;
@@ -29,7 +31,8 @@ impl Workspace {
     ///
     /// # Errors
     /// [`TableNotFound`](crate::ErrorKind::TableNotFound);
-    /// [`WrongTableKind`](crate::ErrorKind::WrongTableKind) for an event of a table of profiles.
+    /// [`WrongTableKind`](crate::ErrorKind::WrongTableKind) for an event of a table of profiles;
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an event that the table does not have.
     pub fn property_keys(&self, table: &str, event: Option<&str>) -> Result<Vec<String>> {
         let sql = match event {
             None => {
@@ -48,6 +51,15 @@ impl Workspace {
         let rows = self.storage().execute_rows(&sql, &[])?.rows;
         let name = |row: &Vec<Value>| row[0].as_str().map(str::to_owned);
         let mut names: Vec<String> = rows.iter().filter_map(name).collect();
+        if let (Some(event), true) = (event, names.is_empty()) {
+            let known =
+                format!("SELECT DISTINCT event_name FROM {}", ident(&self.storage().table(table)?.name));
+            let known = self.names_of(&known)?;
+            let unknown = UnknownName::among(NameKind::Event, [event], &known, NameSource::Table);
+            if let Some(unknown) = unknown.first() {
+                return Err(Error::argument("event", unknown.to_string()));
+            }
+        }
         if event.is_some() {
             // They have columns of their own, and are no properties here.
             names.retain(|name| !matches!(name.as_str(), "time" | "distinct_id" | "$insert_id"));

@@ -2,6 +2,7 @@
 
 use arrow::record_batch::RecordBatch;
 use mixpanel_client::Tabular;
+use mixpanel_client::discovery::UnknownName;
 use mixpanel_client::table::Columns;
 
 use super::{
@@ -74,6 +75,10 @@ impl Tabular for PropertyDistribution {
             .number("percentage", self.values.iter().map(|share| Some(share.percentage)))
             .finish()
     }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
+    }
 }
 
 impl Tabular for NumericSummary {
@@ -93,6 +98,10 @@ impl Tabular for NumericSummary {
             .number("value", rows.iter().map(|row| row.1))
             .finish()
     }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
+    }
 }
 
 impl Tabular for DailyCounts {
@@ -104,6 +113,10 @@ impl Tabular for DailyCounts {
             .text("event", self.counts.iter().map(|day| day.event.as_str()))
             .count("count", self.counts.iter().map(|day| day.count))
             .finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }
 
@@ -118,6 +131,10 @@ impl Tabular for EngagementDistribution {
             .number("percentage", rows.iter().map(|row| Some(row.percentage)))
             .finish()
     }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
+    }
 }
 
 impl Tabular for PropertyCoverageResult {
@@ -130,5 +147,9 @@ impl Tabular for PropertyCoverageResult {
             .count("null_count", rows.iter().map(|row| row.null_count))
             .number("coverage_percentage", rows.iter().map(|row| Some(row.coverage_percentage)))
             .finish()
+    }
+
+    fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown_names
     }
 }

@@ -8,6 +8,7 @@ use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::Property;
 use super::exact::exact_text;
+use super::parsed::Parsed;
 use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 
@@ -180,28 +181,34 @@ pub(crate) fn create_view(table: &str, kind: TableKind) -> String {
 pub(crate) const MAX_FLAT_COLUMNS: usize = 1000;
 
 /// The analysts' view: every known property under its own name, most frequent
-/// first. A promoted property is its column, the others are read from the text.
+/// first. A promoted property is its column, the others are read from the text,
+/// many at a time.
 pub(crate) fn create_flat_view(table: &str, kind: TableKind, properties: &[Property]) -> String {
     let mut columns: Vec<String> = kind.shape().flat.iter().map(|name| (*name).to_owned()).collect();
+    let mut parsed = Parsed::new(properties);
     for property in properties.iter().take(MAX_FLAT_COLUMNS) {
         let column = ident(&property.column);
-        columns.push(if property.promoted { column } else { format!("{} AS {column}", from_text(property)) });
+        columns.push(if property.promoted {
+            column
+        } else {
+            format!("{} AS {column}", parsed.read(property))
+        });
     }
     format!(
         "CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}",
         ident(&format!("{table}_flat")),
         columns.join(", "),
-        ident(&physical(table))
+        parsed.source(&ident(&physical(table)))
     )
 }
 
 /// The expression that reads a property out of the JSON text, with its type.
-pub(crate) fn from_text(property: &Property) -> String {
-    let path = literal(&json_pointer(&property.name));
-    match property.kind {
+pub(crate) fn from_text(name: &str, kind: ColumnKind) -> String {
+    let path = literal(&json_pointer(name));
+    match kind {
         ColumnKind::Varchar => format!("(properties->>{path})"),
-        ColumnKind::Mixed => format!("({})", exact_text(&property.name, true)),
-        ColumnKind::Json => format!("CAST({} AS JSON)", exact_text(&property.name, false)),
+        ColumnKind::Mixed => format!("({})", exact_text(name, true)),
+        ColumnKind::Json => format!("CAST({} AS JSON)", exact_text(name, false)),
         kind => format!("TRY_CAST(properties->>{path} AS {})", kind.sql_type()),
     }
 }

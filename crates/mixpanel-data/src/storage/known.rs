@@ -32,7 +32,9 @@ pub(crate) struct TableFilters {
 /// A day of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerDay {
-    pub(crate) state: DayState,
+    /// Under the table's own filters; none if the day was only fetched under others.
+    pub(crate) state: Option<DayState>,
+    /// Under any filters.
     pub(crate) rows: u64,
     pub(crate) fetched_at: Option<Timestamp>,
 }
@@ -147,17 +149,20 @@ impl StorageEngine {
         })
     }
 
-    /// The days of a table as they stand under the table's own filters, both ends inclusive.
+    /// The days of a table, both ends inclusive: how they stand under the table's own filters, and
+    /// their rows under any, as rows may have been added under others.
     pub(crate) fn ledger_days(&self, table: &str, from: Date, to: Date) -> Result<BTreeMap<Date, LedgerDay>> {
         let rows = self.execute_rows(
-            "SELECT day, state, row_count, fetched_at FROM _ledger
-             WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
-               AND filter_hash = (SELECT max(filter_hash) FROM _tables t WHERE t.table_name = _ledger.table_name)",
+            "SELECT day, max(state) FILTER (own), CAST(sum(row_count) AS BIGINT), max(fetched_at) FILTER (own)
+             FROM (SELECT _ledger.*, _tables.type IS NOT NULL AS own
+                   FROM _ledger LEFT JOIN _tables USING (table_name, filter_hash)
+                   WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE))
+             GROUP BY day",
             &[Value::Text(table.to_owned()), Value::Date(from), Value::Date(to)],
         )?;
         let days = rows.rows.iter().filter_map(|row| match row[0] {
             Value::Date(day) => {
-                let state = DayState::from_str(row[1].as_str().unwrap_or_default());
+                let state = row[1].as_str().map(DayState::from_str);
                 Some((day, LedgerDay { state, rows: count(&row[2]), fetched_at: timestamp(&row[3]) }))
             }
             _ => None,

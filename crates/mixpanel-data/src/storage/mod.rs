@@ -30,6 +30,7 @@ mod ledger;
 mod memory;
 mod mode;
 mod open;
+mod parsed;
 mod pin;
 mod profiles;
 mod protect;
@@ -65,7 +66,7 @@ pub use suggest::{LOCAL_TIME, remark};
 pub use verify::{DayVerification, Finding, Verification, VerifyDepth};
 
 pub(crate) use catalog::DEFAULT_MAX_COLUMNS;
-pub(crate) use ddl::{check_table_name, ident, literal};
+pub(crate) use ddl::{check_table_name, from_text, ident, literal, physical};
 pub(crate) use definition::Definition;
 pub(crate) use ledger::DayState;
 pub(crate) use records::is_full;

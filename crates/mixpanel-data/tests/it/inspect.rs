@@ -2,7 +2,7 @@
 
 use mixpanel_client::Tabular;
 use mixpanel_data::inspect::{ENGAGEMENT_BUCKETS, LocalScope};
-use mixpanel_data::{ErrorKind, EventRecord, Workspace};
+use mixpanel_data::{ErrorKind, EventRecord, Value, Workspace};
 
 use crate::support::{at, events_metadata, profile, profiles_metadata};
 
@@ -134,7 +134,10 @@ fn columns_are_summarised() {
     let stats = workspace.column_stats("events", "plan.x", 5).unwrap();
     assert_eq!((stats.count, stats.null_count, stats.unique_count, stats.top_values[0].count), (2, 3, 1, 2));
     let stats = workspace.column_stats("events", "length(page)", 5).unwrap();
-    assert_eq!((stats.min, stats.max, stats.unique_pct), (Some(4.0), Some(4.0), 50.0));
+    assert_eq!(
+        (stats.min, stats.max, stats.unique_pct),
+        (Some(Value::Integer(4)), Some(Value::Integer(4)), 50.0)
+    );
     assert!(matches!(
         workspace.column_stats("events", "no such", 5).unwrap_err().kind(),
         ErrorKind::Query { .. }

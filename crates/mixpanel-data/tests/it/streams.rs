@@ -62,6 +62,7 @@ fn records_are_what_a_fetch_stores() {
         .iter()
         .map(|row| {
             let time = jiff::Timestamp::from_microsecond(row[1].as_i64().unwrap()).unwrap();
+            let time = jiff::tz::Offset::UTC.to_datetime(time);
             let texts = [0, 2, 3].map(|at| serde_json::Value::from(row[at].to_text()).to_string());
             let [name, user, id] = texts;
             let properties = row[4].to_text();

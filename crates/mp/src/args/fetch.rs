@@ -1,11 +1,9 @@
 //! Words of `mp fetch`, `sync`, `plan` and `status`: what comes home, and which days of it.
 
 use clap::Subcommand;
-use clap_complete::engine::ArgValueCandidates;
 
-use crate::commands::discover::complete;
-
-use super::{Connection, Database, Day, FetchProfiles, Output, Reading, Stream, Waiting};
+use super::names::expression;
+use super::{Connection, Database, Day, Events, FetchProfiles, Output, Reading, Stream, Waiting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fetch {
@@ -46,16 +44,11 @@ pub(crate) struct FetchEvents {
     #[arg(long, value_name = "DAY")]
     pub(crate) to: Day,
 
-    /// Only these events, comma-separated
-    #[arg(long, value_name = "A,B", value_delimiter = ',', add = ArgValueCandidates::new(complete::events))]
-    pub(crate) events: Vec<String>,
-
-    /// Only this event; may be given several times, and the name may contain commas
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) event: Vec<String>,
+    #[command(flatten)]
+    pub(crate) events: Events,
 
     /// Only events for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
+    #[arg(short, long = "where", value_name = "EXPR", value_parser = expression)]
     pub(crate) where_: Option<String>,
 
     /// At most this many events, 1 to 100000; the days then count as partial
@@ -144,16 +137,11 @@ pub(crate) struct Sync {
     #[command(flatten)]
     pub(crate) days: Days,
 
-    /// Only these events, comma-separated; for a new table
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub(crate) events: Vec<String>,
-
-    /// Only this event, for a new table; may be given several times
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) event: Vec<String>,
+    #[command(flatten)]
+    pub(crate) events: Events,
 
     /// Only events for which this is true, in Mixpanel's expression language; for a new table
-    #[arg(short, long = "where", value_name = "EXPR")]
+    #[arg(short, long = "where", value_name = "EXPR", value_parser = expression)]
     pub(crate) where_: Option<String>,
 
     #[command(flatten)]

@@ -133,15 +133,16 @@ pub(crate) struct Local {
 #[command(after_help = "\
 Examples:
   mp schema events_flat
+  mp schema --cli fetch events
   mp schema --cli | jq '.commands[].command'")]
 pub(crate) struct Schema {
     /// The table, or one of its views: `events`, `events_flat`
     #[arg(required_unless_present = "cli", add = ArgValueCandidates::new(complete::tables))]
     pub(crate) table: Option<String>,
 
-    /// Describe the command line itself, as JSON
-    #[arg(long, conflicts_with = "table")]
-    pub(crate) cli: bool,
+    /// Describe the command line itself, or one command of it, as JSON
+    #[arg(long, conflicts_with = "table", value_name = "COMMAND", num_args = 0..)]
+    pub(crate) cli: Option<Vec<String>>,
 
     #[command(flatten)]
     pub(crate) local: Local,

@@ -22,6 +22,9 @@ pub(crate) struct Output {
     pub(crate) jq: Option<String>,
 }
 
+/// Names of standard output. Opened as files, they would cut off what is in them.
+const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
 const FORMATS: &str = "\
 How to print it [default: by the ending of FILE; else table on a terminal, json elsewhere]
 
@@ -36,9 +39,10 @@ How to print it [default: by the ending of FILE; else table on a terminal, json 
   arrow     an Arrow IPC stream";
 
 impl Output {
-    /// The file to write; `-` is standard output.
+    /// The file to write; `-` and the names that the system has for it are standard output.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+        let standard = |path: &&Path| STANDARD_OUTPUT.iter().any(|name| path.as_os_str() == *name);
+        self.output.as_deref().filter(|path| !standard(path))
     }
 
     /// Whether a result was asked for in so many words.

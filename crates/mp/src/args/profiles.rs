@@ -3,6 +3,7 @@
 use mixpanel_data::{EngageRequest, Shape, StreamBuffer};
 
 use super::fetch::Home;
+use super::names::{expression, listed, name};
 use super::{OnReject, Waiting};
 
 #[derive(Debug, clap::Args)]
@@ -45,11 +46,11 @@ pub(crate) struct FetchProfiles {
 #[command(next_help_heading = "Which profiles")]
 pub(crate) struct Which {
     /// Only profiles for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
+    #[arg(short, long = "where", value_name = "EXPR", value_parser = expression)]
     pub(crate) where_: Option<String>,
 
     /// Only members of this saved cohort
-    #[arg(short, long, value_name = "ID", conflicts_with = "behaviors")]
+    #[arg(short, long, value_name = "ID", value_parser = name, conflicts_with = "behaviors")]
     pub(crate) cohort: Option<String>,
 
     /// With --cohort: also members that have no profile
@@ -57,19 +58,19 @@ pub(crate) struct Which {
     pub(crate) include_all_users: bool,
 
     /// Only these properties of each profile, comma-separated
-    #[arg(short, long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(short, long, value_name = "A,B", value_delimiter = ',', value_parser = listed)]
     pub(crate) output_properties: Vec<String>,
 
     /// Only the profile with this id
-    #[arg(long, value_name = "ID", conflicts_with = "distinct_ids")]
+    #[arg(long, value_name = "ID", value_parser = name, conflicts_with = "distinct_ids")]
     pub(crate) distinct_id: Option<String>,
 
     /// Only the profile with this id; may be given several times
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = name)]
     pub(crate) distinct_ids: Vec<String>,
 
     /// Profiles of groups of this kind (their data_group_id) rather than of users
-    #[arg(short, long, value_name = "ID")]
+    #[arg(short, long, value_name = "ID", value_parser = name)]
     pub(crate) group_id: Option<String>,
 
     /// What users did, for --where: '[{"window":"30d","name":"b","event_selectors":[{"event":"E"}]}]'
@@ -94,15 +95,12 @@ fn behaviors(text: &str) -> Result<Behaviors, String> {
 impl Which {
     /// The same for the API.
     pub(crate) fn request(&self) -> EngageRequest {
-        let given = |list: &Vec<String>| -> Vec<String> {
-            list.iter().filter(|word| !word.is_empty()).cloned().collect()
-        };
-        let ids = given(&self.distinct_ids);
+        let ids = self.distinct_ids.clone();
         EngageRequest {
             where_: self.where_.clone(),
             cohort: self.cohort.clone(),
             include_all_users: self.include_all_users,
-            output_properties: given(&self.output_properties),
+            output_properties: self.output_properties.clone(),
             distinct_id: self.distinct_id.clone(),
             distinct_ids: (!ids.is_empty()).then_some(ids),
             data_group_id: self.group_id.clone(),

@@ -7,7 +7,8 @@ use clap_complete::engine::ArgValueCandidates;
 use mixpanel_client::live::{LengthUnit, RetentionKind, SavedReportType};
 use mixpanel_client::{CountType, TimeUnit};
 
-use super::{Connection, Day, Output, Plot, Sql};
+use super::names::{expression, listed, name};
+use super::{Connection, Day, Events, Output, Plot, Sql};
 use crate::commands::discover::complete;
 
 /// What all questions have: how to reach Mixpanel, and what becomes of the answer.
@@ -39,7 +40,7 @@ pub(crate) struct Range {
 #[derive(Debug, clap::Args)]
 pub(crate) struct EventDays {
     /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: String,
 
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub(crate) struct EventDays {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Condition {
     /// Only events for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
+    #[arg(short, long = "where", value_name = "EXPR", value_parser = expression)]
     pub(crate) where_: Option<String>,
 }
 
@@ -58,7 +59,7 @@ pub(crate) struct Condition {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cut {
     /// Break down by this property, or expression
-    #[arg(short, long, value_name = "PROPERTY", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "PROPERTY", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) on: Option<String>,
 
     #[command(flatten)]
@@ -233,22 +234,22 @@ pub(crate) struct Funnel {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Retention {
     /// The event that makes a user part of a cohort
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) born: String,
 
     /// The event that counts as coming back
-    #[arg(short, long = "return", value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long = "return", value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) return_: String,
 
     #[command(flatten)]
     pub(crate) range: Range,
 
     /// Only first events for which this is true
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", value_parser = expression)]
     pub(crate) born_where: Option<String>,
 
     /// Only returns for which this is true
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", value_parser = expression)]
     pub(crate) return_where: Option<String>,
 
     /// The length of a period in days, 1 to 90 [default: as --unit says]
@@ -273,13 +274,8 @@ pub(crate) struct Retention {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EventCounts {
-    /// The events, comma-separated
-    #[arg(long, value_name = "A,B", value_delimiter = ',', required_unless_present = "event", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) events: Vec<String>,
-
-    /// An event; may be given several times, and the name may contain commas
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    pub(crate) event: Vec<String>,
+    #[command(flatten)]
+    pub(crate) events: Events,
 
     #[command(flatten)]
     pub(crate) range: Range,
@@ -297,7 +293,7 @@ pub(crate) struct PropertyCounts {
     pub(crate) of: EventDays,
 
     /// The property
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) property: String,
 
     #[command(flatten)]
@@ -318,11 +314,11 @@ pub(crate) struct PropertyCounts {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ActivityFeed {
     /// The users, comma-separated
-    #[arg(short = 'U', long, value_name = "A,B", value_delimiter = ',', required_unless_present = "user")]
+    #[arg(short = 'U', long, value_name = "A,B", value_delimiter = ',', value_parser = listed, required_unless_present = "user")]
     pub(crate) users: Vec<String>,
 
     /// A user; may be given several times, and the id may contain commas
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = name)]
     pub(crate) user: Vec<String>,
 
     /// First day, inclusive [default: 29 days before the last]
@@ -373,7 +369,7 @@ pub(crate) struct Frequency {
     pub(crate) range: Range,
 
     /// The event [default: any]
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: Option<String>,
 
     /// The period: day, week or month
@@ -397,7 +393,7 @@ pub(crate) struct Numeric {
     pub(crate) of: EventDays,
 
     /// The property, or an expression
-    #[arg(short, long, value_name = "PROPERTY", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "PROPERTY", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) on: String,
 
     /// hour or day
@@ -444,7 +440,7 @@ pub(crate) struct EngageStats {
     pub(crate) percentile: Option<f64>,
 
     /// Only profiles for which this is true, in Mixpanel's expression language
-    #[arg(short, long = "where", value_name = "EXPR")]
+    #[arg(short, long = "where", value_name = "EXPR", value_parser = expression)]
     pub(crate) where_: Option<String>,
 
     /// Only users of this cohort

@@ -41,6 +41,7 @@ pub(super) fn result(
     ui: &Ui,
     result: &impl Tabular,
 ) -> Result<(), Error> {
+    ui.unknown_names(result.unknown_names());
     let pictured = plot.plot || plot.svg.is_some() || plot.html.is_some() || plot.png.is_some();
     if pictured || !is_whole(output, ui) {
         let batch = result.to_batch();

@@ -1,6 +1,7 @@
 //! `mp doctor`: what is wrong with the setup, each finding with its fix.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use mixpanel_client::BaseUrls;
@@ -11,6 +12,7 @@ use crate::args;
 use crate::config::settings::{Key, Settings};
 use crate::config::{self, data_folder, existing_database, state_folder};
 use crate::error::{self, Error};
+use crate::output::table::wrapped;
 use crate::output::{self, Column, List};
 
 /// How bad it is.
@@ -20,6 +22,16 @@ enum State {
     /// Something may be missing; commands that do not need it work.
     Note,
     Wrong,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Note => "note",
+            State::Wrong => "wrong",
+        }
+    }
 }
 
 struct Finding {
@@ -59,22 +71,49 @@ pub(crate) fn run(args: &args::Doctor, reader: Reader<'_>) -> Result<(), Error> 
     findings.push(folder("state folder", state_folder(reader.env).as_deref()));
     findings.push(folder("temporary folder", Some(&std::env::temp_dir())));
     findings.push(engine(reader));
+    if args.output.is_table(reader.ui) {
+        let room = reader.ui.to_terminal.then(output::terminal_width);
+        let mut out = output::stdout();
+        out.write_all(told(&findings, room).as_bytes())?;
+        out.flush()?;
+        return outcome(&findings);
+    }
     let mut list = List::new(["check", "state", "found", "fix"].map(Column::text));
     for finding in &findings {
-        let state = match finding.state {
-            State::Ok => "ok",
-            State::Note => "note",
-            State::Wrong => "wrong",
-        };
+        let state = finding.state.word();
         let fix = finding.fix.clone().map_or(Value::Null, Value::Text);
         let texts = [finding.check.to_owned(), state.to_owned(), finding.found.clone()];
         list.push(texts.map(Value::Text).into_iter().chain([fix]));
     }
     output::list(&args.output, reader.ui, &list)?;
+    outcome(&findings)
+}
+
+fn outcome(findings: &[Finding]) -> Result<(), Error> {
     match findings.iter().filter(|finding| finding.state == State::Wrong).count() {
         0 => Ok(()),
         count => Err(Error::Unwell { count }),
     }
+}
+
+/// The findings for people: whole, whatever room there is, with a cure below what needs one.
+fn told(findings: &[Finding], room: Option<usize>) -> String {
+    let wide = findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
+    let left = wide + 9;
+    let room = room.map(|room| room.saturating_sub(left).max(20));
+    let mut text = String::new();
+    for finding in findings {
+        let mut lines = wrapped(&output::clean(&finding.found), room);
+        if let Some(fix) = &finding.fix {
+            lines.extend(wrapped(&format!("→ {}", output::clean(fix)), room));
+        }
+        for (at, line) in lines.iter().enumerate() {
+            let (state, check) = if at == 0 { (finding.state.word(), finding.check) } else { ("", "") };
+            text.push_str(format!("{state:5}  {check:wide$}  {line}").trim_end());
+            text.push('\n');
+        }
+    }
+    text
 }
 
 fn config(reader: Reader<'_>) -> Finding {
@@ -210,5 +249,26 @@ fn engine(reader: Reader<'_>) -> Finding {
     match reader.env.databases().empty().and_then(|workspace| workspace.sql_scalar("SELECT version()")) {
         Ok(version) => ok(check, format!("mp {}, DuckDB {}", env!("CARGO_PKG_VERSION"), version.to_text())),
         Err(error) => failed(check, &error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cure_is_told_whole_however_narrow_the_terminal_is() {
+        let cure =
+            "mp auth login --project 12345 --region eu --username reader.mp-service-account --no-browser";
+        let findings = [ok("engine", "fine"), wrong("configuration", "it is damaged", cure)];
+        for room in [40, 80, 200] {
+            let text = told(&findings, Some(room));
+            let words: Vec<&str> = text.split_whitespace().collect();
+            for word in cure.split_whitespace() {
+                assert!(words.contains(&word), "{word} in {text}");
+            }
+            assert!(text.lines().all(|line| line.chars().count() <= room.max(60)), "{text}");
+        }
+        assert!(told(&findings, None).contains(&format!("→ {cure}")));
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Shape, StorageEngine, Workspace};
 
-use super::{Reader, fetch_stream, shell_word};
+use super::{Reader, fetch_stream, place, shell_word};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -17,13 +17,12 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let project_id = connection.project_id;
     let now = Timestamp::now();
     let (from, to) = (args.from.resolve(now, &connection.clock), args.to.resolve(now, &connection.clock));
-    let events = || args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect();
     let progress = ui.progress(from, to);
     let project = connection.project(signals, ui)?;
     progress.watch(&project.client);
     if args.stream.stdout {
         let request = ExportRequest {
-            events: events(),
+            events: args.events.names(),
             where_: args.where_.clone(),
             limit: args.limit,
             // What is raw is as Mixpanel's own default has it.
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
 
     let fetch = FetchEvents {
         table: args.name.clone(),
-        events: events(),
+        events: args.events.names(),
         filter: args.where_.clone(),
         limit: args.limit,
         append: args.append,
@@ -66,6 +65,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
             result.days_unavailable
         ));
     }
+    ui.unknown_names(&result.unknown_names);
     output::object(&args.home.output, ui, &result, &summary(&result))
 }
 
@@ -133,6 +133,7 @@ fn summary(result: &FetchResult) -> Vec<(&'static str, String)> {
     let days = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
     let speed = rate(result.lines as f64, result.duration) as u64;
     vec![
+        ("database", place(result.database.as_deref())),
         ("table", result.table.clone()),
         ("days", format!("{} to {}", days(result.from_date), days(result.to_date))),
         (

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mixpanel_data::{FetchProfiles, FetchProgress, ProfileProgress, ProfilesResult, Workspace};
 
-use super::{Reader, fetch, fetch_stream};
+use super::{Reader, fetch, fetch_stream, place};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -73,6 +73,7 @@ fn shown(now: &ProfileProgress) -> FetchProgress {
 fn summary(result: &ProfilesResult) -> Vec<(&'static str, String)> {
     let speed = rate(result.results as f64, result.duration) as u64;
     vec![
+        ("database", place(result.database.as_deref())),
         ("table", result.table.clone()),
         ("profiles", thousands(result.rows)),
         ("updated", thousands(result.updated)),

@@ -31,5 +31,6 @@ pub(super) fn print(mut stream: RowStream, words: &args::Stream, ui: &Ui) -> Res
     if counts.rejects > 0 {
         ui.say(&format!("{} rows could not be read and were left out", thousands(counts.rejects)));
     }
+    ui.unknown_names(&stream.unknown_names());
     Ok(())
 }

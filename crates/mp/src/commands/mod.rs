@@ -138,6 +138,11 @@ fn opened(workspace: Workspace, ui: &Ui) -> Workspace {
     workspace
 }
 
+/// Which database was filled, for people.
+fn place(path: Option<&Path>) -> String {
+    path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string())
+}
+
 /// Bytes as megabytes, with a figure behind the point where that matters.
 fn megabytes(bytes: u64) -> String {
     match bytes as f64 / 1e6 {

@@ -10,7 +10,8 @@ use crate::output::{self, Column, Format, List};
 
 pub(crate) fn run(args: &args::Schema, reader: Reader<'_>) -> Result<(), Error> {
     let Some(table) = &args.table else {
-        let description = super::discover::describe(&args::Args::command());
+        let words = args.cli.clone().unwrap_or_default().join(" ");
+        let description = super::discover::describe(&args::Args::command(), &words)?;
         return output::object(&json(&args.local.output), reader.ui, &description, &[]);
     };
     of_table(table, &args.local, reader)

@@ -2,10 +2,11 @@
 
 use jiff::Span;
 use jiff::civil::Date;
+use mixpanel_data::discovery::UnknownName;
 use mixpanel_data::{SyncOptions, SyncPlan, SyncResult, SyncState, Workspace};
 use serde::Serialize;
 
-use super::{Reader, fetch, plan};
+use super::{Reader, fetch, place, plan};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let days = &args.days;
     let clock = Connection::clock(&days.home.connection, env)?;
     let options = SyncOptions {
-        events: args.events.iter().chain(&args.event).filter(|name| !name.is_empty()).cloned().collect(),
+        events: args.events.names(),
         filter: args.where_.clone(),
         on_reject: args.taking.on_reject.into(),
         concurrency: args.taking.concurrency,
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     fetch::chunks(ui, &result.chunks);
     fetch::adopted(ui, &workspace, &result.table, unrecorded)?;
     fetch::refused(ui, workspace.storage(), &result.table, rejects(&result))?;
+    ui.unknown_names(&result.unknown_names);
     // A quiet sync that went well has nothing to say, unless it is asked for a format.
     if !ui.is_quiet() || days.home.output.is_wanted() {
         output::object(&days.home.output, ui, &Shown::of(&result), &summary(&result))?;
@@ -82,6 +84,7 @@ struct Failed {
 #[derive(Serialize)]
 struct Shown<'a> {
     table: &'a str,
+    database: Option<&'a Path>,
     state: SyncState,
     from: Date,
     to: Date,
@@ -92,6 +95,7 @@ struct Shown<'a> {
     requests: u32,
     failed: Vec<Failed>,
     unavailable: &'a [Date],
+    unknown_names: &'a [UnknownName],
     seconds: f64,
     chunks: &'a [mixpanel_data::ChunkReport],
 }
@@ -105,6 +109,7 @@ impl<'a> Shown<'a> {
         });
         Shown {
             table: &result.table,
+            database: result.database.as_deref(),
             state: result.state,
             from: result.from,
             to: result.to,
@@ -115,6 +120,7 @@ impl<'a> Shown<'a> {
             requests: result.requests,
             failed: failed.collect(),
             unavailable: &result.unavailable,
+            unknown_names: &result.unknown_names,
             seconds: result.duration.as_secs_f64(),
             chunks: &result.chunks,
         }
@@ -136,6 +142,7 @@ fn summary(result: &SyncResult) -> Vec<(&'static str, String)> {
         (SyncState::Partial, _) => "partly: some ranges failed",
     };
     let mut pairs = vec![
+        ("database", place(result.database.as_deref())),
         ("table", result.table.clone()),
         ("state", state.to_owned()),
         ("days", format!("{} to {}, {} of them fetched", result.from, result.to, days(result))),

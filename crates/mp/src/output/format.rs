@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Look, Out, Sink, columnar, json, markdown, separated, table, vertical};
+use super::{Look, Out, Sink, clean, columnar, json, markdown, separated, table, vertical};
+use crate::error::Error;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,12 +33,39 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// What was asked for, else what the ending of the file says, else a table for people and JSON
-    /// for programs.
-    pub(super) fn choose(asked: Option<Format>, file: Option<&Path>, to_terminal: bool) -> Format {
-        let by_ending = || file.and_then(Path::extension)?.to_str().and_then(Format::by_ending);
-        let otherwise = if to_terminal { Format::Table } else { Format::Json };
+    /// What was asked for, else what the ending of the file says, else JSON for a filter, a table
+    /// for people and JSON for programs.
+    pub(super) fn choose(
+        asked: Option<Format>,
+        file: Option<&Path>,
+        filtered: bool,
+        to_terminal: bool,
+    ) -> Format {
+        let by_ending = || file.and_then(ending).and_then(|ending| Format::by_ending(&ending));
+        // What a filter gives is text of no columns.
+        let by_ending = || by_ending().filter(|format| !filtered || *format != Format::Table);
+        let otherwise = if to_terminal && !filtered { Format::Table } else { Format::Json };
         asked.or_else(by_ending).unwrap_or(otherwise)
+    }
+
+    /// Refuses a file whose ending promises what it would not hold: a compressed file in any case,
+    /// an ending that names none of our formats unless the format is given.
+    pub(super) fn check(asked: Option<Format>, file: &Path) -> Result<(), Error> {
+        let Some(ending) = ending(file) else { return Ok(()) };
+        let shown = clean(&file.display().to_string());
+        if COMPRESSED.contains(&ending.as_str()) {
+            return Err(Error::setting(
+                format!("{shown} would not be compressed, as its ending says"),
+                "--output - --format csv | gzip > FILE.csv.gz; Parquet files are compressed by themselves",
+            ));
+        }
+        if asked.is_none() && Format::by_ending(&ending).is_none() {
+            return Err(Error::setting(
+                format!("the ending of {shown} says none of the formats that can be written"),
+                "json, jsonl, csv, tsv, md, parquet, arrow or txt; or --format NAME, whatever the ending is",
+            ));
+        }
+        Ok(())
     }
 
     fn by_ending(ending: &str) -> Option<Format> {
@@ -80,6 +108,14 @@ impl Format {
     }
 }
 
+/// Endings of files that other programs expect to be compressed.
+const COMPRESSED: [&str; 8] = ["gz", "zst", "bz2", "xz", "br", "lz4", "zip", "7z"];
+
+/// The ending of a file, in small letters.
+fn ending(file: &Path) -> Option<String> {
+    Some(file.extension()?.to_string_lossy().to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,9 +123,30 @@ mod tests {
     #[test]
     fn the_flag_comes_before_the_ending_and_the_ending_before_the_terminal() {
         let file = Some(Path::new("a.PARQUET"));
-        assert_eq!(Format::choose(Some(Format::Csv), file, true), Format::Csv);
-        assert_eq!(Format::choose(None, file, true), Format::Parquet);
-        assert_eq!(Format::choose(None, Some(Path::new("a.b")), true), Format::Table);
-        assert_eq!(Format::choose(None, None, false), Format::Json);
+        assert_eq!(Format::choose(Some(Format::Csv), file, false, true), Format::Csv);
+        assert_eq!(Format::choose(None, file, false, true), Format::Parquet);
+        assert_eq!(Format::choose(None, None, false, true), Format::Table);
+        assert_eq!(Format::choose(None, None, false, false), Format::Json);
+    }
+
+    #[test]
+    fn a_filter_does_not_change_what_an_ending_says() {
+        assert_eq!(Format::choose(None, Some(Path::new("a.parquet")), true, false), Format::Parquet);
+        assert_eq!(Format::choose(None, Some(Path::new("a.txt")), true, false), Format::Json);
+        assert_eq!(Format::choose(None, None, true, true), Format::Json);
+    }
+
+    #[test]
+    fn endings_that_promise_something_else_are_refused() {
+        for name in ["a.csv.gz", "a.ZIP", "b.zst"] {
+            assert!(Format::check(Some(Format::Csv), Path::new(name)).is_err(), "{name}");
+        }
+        for name in ["a.xlsx", "a.sql", "a.b"] {
+            assert!(Format::check(None, Path::new(name)).is_err(), "{name}");
+            assert!(Format::check(Some(Format::Csv), Path::new(name)).is_ok(), "{name}");
+        }
+        for name in ["a", "/dev/null", "a.CSV", "a.b/c", "a.txt"] {
+            assert!(Format::check(None, Path::new(name)).is_ok(), "{name}");
+        }
     }
 }

@@ -19,15 +19,16 @@ pub(crate) const ON_TERMINAL: usize = 1_000;
 /// The format that a result will have.
 pub(crate) fn format_of(output: &args::Output, ui: &Ui) -> Format {
     let file = output.file();
-    // A filter gives JSON, also on a terminal.
-    let default = output.jq.is_some().then_some(Format::Json);
-    Format::choose(output.format.or(default), file, ui.to_terminal && file.is_none())
+    Format::choose(output.format, file, output.jq.is_some(), ui.to_terminal && file.is_none())
 }
 
 /// Opens the place where a result goes, and says in which format.
 pub(super) fn destination(output: &args::Output, ui: &Ui) -> Result<(Format, Out), Error> {
     let file = output.file();
     let to_terminal = ui.to_terminal && file.is_none();
+    if let Some(file) = file {
+        Format::check(output.format, file)?;
+    }
     let format = format_of(output, ui);
     if output.jq.is_some() && !format.is_json() && format != Format::Plain {
         let hint = "--format json, jsonl or plain, or without --jq";
@@ -39,7 +40,7 @@ pub(super) fn destination(output: &args::Output, ui: &Ui) -> Result<(Format, Out
         return Err(Error::setting(format!("a terminal cannot show {name}"), hint));
     }
     let out = match file {
-        Some(path) => Out::file(path).map_err(|source| Error::Write { path: path.to_owned(), source })?,
+        Some(path) => Out::file(path)?,
         // Tables escape cell by cell, and bring colours of their own.
         None => Out::standard(!matches!(format, Format::Table | Format::Vertical)),
     };

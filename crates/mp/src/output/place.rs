@@ -1,10 +1,12 @@
 //! Where output goes: standard output, or a file that appears when it is complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::clean;
 use super::safe::Safe;
+use crate::error::Error;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -36,20 +38,37 @@ impl Out {
     }
 
     /// Opens a file. A regular file is written beside its name and put in place by [`finish`], so
-    /// that a failure leaves what was there; a pipe or a device is written as it is.
+    /// that a failure leaves what was there; a pipe, a device, or a file that is open already
+    /// (`/dev/fd/3`) is written as it is. A database is not replaced.
     ///
     /// [`finish`]: Self::finish
-    pub(crate) fn file(path: &Path) -> io::Result<Self> {
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            let file = OpenOptions::new().write(true).open(path)?;
-            let writer: Box<dyn Write + Send> = Box::new(BufWriter::with_capacity(BUFFER, file));
-            return Ok(Out { writer: Some(writer), renamed: None });
+    pub(crate) fn file(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Write { path: path.to_owned(), source };
+        let open = ["/dev/fd", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
+        if open || fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            // To the end of what is there: the file may be somebody's log.
+            let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+            return Ok(Out { writer: Some(buffered(file)), renamed: None });
         }
         // A link leads to the file that is meant.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let (beside, file) = beside(&target)?;
-        let writer: Box<dyn Write + Send> = Box::new(BufWriter::with_capacity(BUFFER, file));
-        Ok(Out { writer: Some(writer), renamed: Some((beside, target)) })
+        // The log of what is committed, and not in the database yet, is as good as the database.
+        let database = if target.extension().is_some_and(|ending| ending == "wal") {
+            target.with_extension("")
+        } else {
+            target.clone()
+        };
+        if is_database(&database).map_err(failed)? {
+            return Err(Error::setting(
+                format!(
+                    "{} is a DuckDB database, and would be replaced",
+                    clean(&database.display().to_string())
+                ),
+                "give the result another name",
+            ));
+        }
+        let (beside, file) = beside(&target).map_err(failed)?;
+        Ok(Out { writer: Some(buffered(file)), renamed: Some((beside, target)) })
     }
 
     /// Writes what is buffered, and gives a file its name.
@@ -61,6 +80,21 @@ impl Out {
             Some((beside, target)) => fs::rename(beside, target),
             None => Ok(()),
         }
+    }
+}
+
+fn buffered(file: File) -> Box<dyn Write + Send> {
+    Box::new(BufWriter::with_capacity(BUFFER, file))
+}
+
+/// Whether the file is one of DuckDB's: the mark behind its header's checksum.
+fn is_database(path: &Path) -> io::Result<bool> {
+    let mut start = [0; 12];
+    match File::open(path) {
+        Ok(mut file) => Ok(file.read_exact(&mut start).is_ok() && start[8..] == *b"DUCK"),
+        // There is nothing to lose.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -115,6 +149,37 @@ mod tests {
         out.finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_database_is_not_replaced_by_a_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.duckdb");
+        let header = [&[7; 8][..], b"DUCK", &[0; 100]].concat();
+        fs::write(&path, &header).unwrap();
+        std::os::unix::fs::symlink(&path, folder.path().join("link.csv")).unwrap();
+        for name in ["data.duckdb", "link.csv", "data.duckdb.wal"] {
+            let error = Out::file(&folder.path().join(name)).err().unwrap();
+            assert!(error.to_string().contains("is a DuckDB database"), "{name}: {error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), header);
+        assert!(Out::file(&folder.path().join("other.wal")).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_is_open_is_added_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "before\n").unwrap();
+        let open = OpenOptions::new().append(true).open(&path).unwrap();
+        let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        if !Path::new(&name).exists() {
+            return;
+        }
+        let mut out = Out::file(Path::new(&name)).unwrap();
+        out.write_all(b"result\n").unwrap();
+        out.finish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before\nresult\n");
     }
 
     #[test]

@@ -4,46 +4,73 @@ use std::io::{self, Write};
 
 use mixpanel_data::arrow::datatypes::SchemaRef;
 use mixpanel_data::arrow::record_batch::RecordBatch;
-use mixpanel_data::{Value, rows_of};
+use mixpanel_data::rows_of;
 
 use super::{Out, Sink, clean};
 
-/// CSV or TSV with a header: NULL is an empty field, nested values are JSON text. In both, fields
-/// with the separator, quotes or line breaks are in quotes (RFC 4180).
-pub(super) struct Separated(csv::Writer<Out>);
+/// CSV or TSV with a header: NULL is an empty field and an empty text is a pair of quotes, nested
+/// values are JSON text. In both, fields with the separator, quotes or line breaks are in quotes
+/// (RFC 4180).
+pub(super) struct Separated {
+    out: Out,
+    separator: u8,
+}
 
 impl Separated {
     pub(super) fn csv(out: Out) -> Self {
-        Separated(csv::Writer::from_writer(out))
+        Separated { out, separator: b',' }
     }
 
     pub(super) fn tsv(out: Out) -> Self {
-        Separated(csv::WriterBuilder::new().delimiter(b'\t').from_writer(out))
+        Separated { out, separator: b'\t' }
     }
+
+    /// Writes a record of fields; none is NULL.
+    fn record(&mut self, fields: impl Iterator<Item = Option<String>>) -> io::Result<()> {
+        let mut line = Vec::new();
+        for (at, field) in fields.enumerate() {
+            if at > 0 {
+                line.push(self.separator);
+            }
+            if let Some(text) = field {
+                push_field(&text, self.separator, &mut line);
+            }
+        }
+        line.push(b'\n');
+        self.out.write_all(&line)
+    }
+}
+
+fn push_field(text: &str, separator: u8, line: &mut Vec<u8>) {
+    let special = |byte: u8| byte == separator || matches!(byte, b'"' | b'\n' | b'\r');
+    if !text.is_empty() && !text.bytes().any(special) {
+        line.extend_from_slice(text.as_bytes());
+        return;
+    }
+    line.push(b'"');
+    for byte in text.bytes() {
+        if byte == b'"' {
+            line.push(b'"');
+        }
+        line.push(byte);
+    }
+    line.push(b'"');
 }
 
 impl Sink for Separated {
     fn begin(&mut self, schema: &SchemaRef) -> io::Result<()> {
-        self.0.write_record(schema.fields().iter().map(|field| field.name().as_str())).map_err(cause)
+        self.record(schema.fields().iter().map(|field| Some(field.name().clone())))
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in rows_of(batch) {
-            self.0.write_record(row.iter().map(Value::to_text)).map_err(cause)?;
+            self.record(row.iter().map(|value| (!value.is_null()).then(|| value.to_text())))?;
         }
         Ok(())
     }
 
     fn end(self: Box<Self>) -> io::Result<Out> {
-        self.0.into_inner().map_err(|error| error.into_error())
-    }
-}
-
-/// The failure of the stream itself, which tells a closed pipe from a full disk.
-fn cause(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+        Ok(self.out)
     }
 }
 
@@ -71,5 +98,25 @@ impl Sink for Plain {
 
     fn end(self: Box<Self>) -> io::Result<Out> {
         Ok(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(text: &str, separator: u8) -> String {
+        let mut line = Vec::new();
+        push_field(text, separator, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn only_what_must_be_is_in_quotes() {
+        assert_eq!(["a", "a b", "-1.5", "a\tb"].map(|text| field(text, b',')), ["a", "a b", "-1.5", "a\tb"]);
+        assert_eq!(field("", b','), "\"\"");
+        assert_eq!(field("a,b", b','), "\"a,b\"");
+        assert_eq!((field("a,b", b'\t'), field("a\tb", b'\t')), ("a,b".into(), "\"a\tb\"".into()));
+        assert_eq!(field("say \"hi\"\r\n", b','), "\"say \"\"hi\"\"\r\n\"");
     }
 }

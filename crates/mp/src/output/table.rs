@@ -75,6 +75,12 @@ impl Sink for Table {
         }
         let bottom = self.shape.as_ref().map(|shape| shape.rule('└', '┴', '┘', '─'));
         writeln!(self.out, "{}", bottom.unwrap_or_default())?;
+        let shown = self.shape.as_ref().map_or(0, |shape| shape.columns.iter().flatten().count());
+        let (hidden, all) = (self.heads.len() - shown, self.heads.len());
+        if hidden > 0 {
+            let are = if hidden == 1 { "column is" } else { "columns are" };
+            writeln!(self.out, "… {hidden} of {all} {are} not shown: --format vertical shows all of them")?;
+        }
         Ok(self.out)
     }
 }
@@ -193,7 +199,7 @@ pub(super) fn pairs(out: &mut dyn Write, pairs: &[(&str, String)], look: Look) -
 }
 
 /// Lines of words no wider than the room, if there is a limit.
-fn wrapped(text: &str, room: Option<usize>) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room.filter(|room| width(text) > *room) else { return vec![text.to_owned()] };
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -243,6 +249,37 @@ mod tests {
             assert!(width(&lines[0]) <= room, "{room}: {}", lines[0]);
             assert!(room > 180 || lines[0].contains(" … "), "{}", lines[0]);
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        use mixpanel_data::arrow::array::Int64Array;
+        use mixpanel_data::arrow::datatypes::{DataType, Field, Schema};
+        use std::sync::Arc;
+        let fields: Vec<Field> =
+            (0..480).map(|n| Field::new(format!("column_{n}"), DataType::Int64, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let columns = (0..480).map(|n| Arc::new(Int64Array::from(vec![n])) as _).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        let last_line = |room: Option<usize>| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.txt");
+            let out = Out::file(&path).unwrap();
+            let mut table: Box<dyn Sink> = Box::new(Table::new(out, Look { room, colour: false }));
+            table.begin(&schema).unwrap();
+            table.batch(&batch).unwrap();
+            table.end().unwrap().finish().unwrap();
+            let text = std::fs::read_to_string(path).unwrap();
+            let columns = text.lines().nth(1).unwrap().matches("column_").count();
+            (columns, text.lines().last().unwrap().to_owned())
+        };
+        let (shown, told) = last_line(Some(100));
+        assert!(
+            told.starts_with(&format!("… {} of 480 columns are not shown", 480 - shown)),
+            "{shown}: {told}"
+        );
+        let (shown, told) = last_line(None);
+        assert!(shown == 480 && told.starts_with('└'), "{told}");
     }
 
     #[test]

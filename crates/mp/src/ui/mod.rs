@@ -10,6 +10,7 @@ mod requests;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use mixpanel_data::discovery::UnknownName;
 use serde_json::json;
 
 pub(crate) use mask::Mask;
@@ -154,6 +155,24 @@ impl Ui {
                 self.write(&notice.to_string());
             }
         }
+    }
+
+    /// Says which names that were asked for are not there; also when quiet, as what was found of
+    /// them is not what was meant.
+    pub(crate) fn unknown_names(&self, names: &[UnknownName]) {
+        for name in names {
+            self.notice("UNKNOWN_NAME", &name.to_string());
+        }
+    }
+
+    /// Something about a result that must not be overlooked; to programs in their way.
+    fn notice(&self, code: &str, text: &str) {
+        if self.talk.errors == ErrorFormat::Json {
+            self.write(&json!({"notice": {"code": code, "message": text}}).to_string());
+            return;
+        }
+        let label = if self.colour_talk { "\u{1b}[1;33mwarning\u{1b}[0m" } else { "warning" };
+        self.write(&format!("{label}: {text}"));
     }
 
     /// An error, in up to three lines or as one JSON object; also when quiet.

@@ -61,10 +61,11 @@ fn json_holds_what_the_row_holds() {
     let expected = json!({
         "n": null, "nan": null, "f": 1.5, "big": 9223372036854775807_i64, "list": [1, null, 3],
         "nested": {"a": "x", "b": [true]}, "ctrl": "tab\tbell\u{7}\u{1b}[31m",
-        "text": "Grüße, 世界 ⭐ \"q\"", "at": "2024-01-02T03:04:05", "day": "2024-02-29", "money": "1.20",
+        "text": "Grüße, 世界 ⭐ \"q\"", "at": "2024-01-02T03:04:05", "day": "2024-02-29", "money": 1.2,
         "j": {"k": 12345678901234567890_u64},
     });
     assert_eq!(row, expected);
+    assert!(text.contains("\"money\":1.20"), "all its digits: {text}");
     assert!(text.contains("世界 ⭐"), "text is not escaped beyond need: {text}");
     let array: Value = serde_json::from_str(&sql(&[ODD, "--format", "json"])).unwrap();
     assert_eq!(array, json!([expected]));

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
-use super::super::Database;
-use super::super::{Day, Local, Waiting};
+use super::super::names::{listed, name};
+use super::super::{Database, Day, Events, Local, Waiting};
 use crate::commands::discover::complete;
 
 #[derive(Debug, Subcommand)]
@@ -75,34 +75,14 @@ pub(crate) struct Scope {
     pub(crate) local: Local,
 }
 
-/// Some events, or all.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Events {
-    /// Only these events, comma-separated
-    #[arg(long, value_name = "A,B", value_delimiter = ',', add = ArgValueCandidates::new(complete::events))]
-    events: Vec<String>,
-
-    /// Only this event; may be given several times, and the name may contain commas
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
-    event: Vec<String>,
-}
-
-impl Events {
-    /// The names, if any were given.
-    pub(crate) fn chosen(&self) -> Option<Vec<&str>> {
-        let names: Vec<&str> = self.events.iter().chain(&self.event).map(String::as_str).collect();
-        (!names.is_empty()).then_some(names)
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Distribution {
     /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: String,
 
     /// The property
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) property: String,
 
     /// At most this many values
@@ -116,11 +96,11 @@ pub(crate) struct Distribution {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Numeric {
     /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: String,
 
     /// The property
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) property: String,
 
     /// Which percentiles, comma-separated
@@ -156,15 +136,15 @@ pub(crate) struct Engagement {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Coverage {
     /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: String,
 
     /// The properties, comma-separated
-    #[arg(short, long, value_name = "A,B", value_delimiter = ',', required_unless_present = "property", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "A,B", value_delimiter = ',', value_parser = listed, required_unless_present = "property", add = ArgValueCandidates::new(complete::properties))]
     pub(crate) properties: Vec<String>,
 
     /// A property; may be given several times, and the name may contain commas
-    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) property: Vec<String>,
 
     #[command(flatten)]
@@ -202,7 +182,7 @@ pub(crate) struct Keys {
     pub(crate) table: String,
 
     /// Only of this event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: Option<String>,
 
     #[command(flatten)]

@@ -5,6 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 use mixpanel_client::CountType;
 use mixpanel_client::discovery::{BookmarkType, EntityType};
 
+use super::super::names::name;
 use super::super::{Connection, Day, Output};
 use crate::commands::discover::complete;
 
@@ -58,7 +59,7 @@ pub(crate) enum AtMixpanel {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Properties {
     /// The event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: String,
 
     #[command(flatten)]
@@ -68,11 +69,11 @@ pub(crate) struct Properties {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Values {
     /// The property
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::properties))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::properties))]
     pub(crate) property: String,
 
     /// Only of this event
-    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::events))]
+    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     pub(crate) event: Option<String>,
 
     /// At most this many, 1 to 10000

@@ -1,12 +1,37 @@
 //! The command line as JSON, for programs that write command lines.
 
 use clap::{Arg, ArgAction, Command};
+use mixpanel_data::discovery::similar;
 use serde_json::{Value, json};
 
-use crate::error::{CODES, EXITS};
+use crate::error::{CODES, EXITS, Error};
 
-/// Describes a command and all below it.
-pub(crate) fn describe(command: &Command) -> Value {
+/// Describes the program, or one of its commands by its words, and all below it.
+pub(crate) fn describe(program: &Command, words: &str) -> Result<Value, Error> {
+    let words = words.split_whitespace().skip_while(|word| *word == program.get_name());
+    let mut path = program.get_name().to_owned();
+    let mut found = program;
+    for word in words {
+        let known = || found.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
+        let Some(sub) = known().find(|sub| sub.get_name() == word) else {
+            let names: Vec<String> = known().map(|sub| sub.get_name().to_owned()).collect();
+            let like = similar(word, &names);
+            let (which, offered) = if like.is_empty() { ("", names) } else { ("perhaps ", like) };
+            let hint = if offered.is_empty() {
+                format!("`{path}` has none below it")
+            } else {
+                format!("{which}{}", offered.join(", "))
+            };
+            return Err(Error::setting(format!("there is no command `{path} {word}`"), hint));
+        };
+        path = format!("{path} {word}");
+        found = sub;
+    }
+    let above = path.rsplit_once(' ').map_or("", |(above, _)| above);
+    Ok(if std::ptr::eq(found, program) { whole(program) } else { node(found, above) })
+}
+
+fn whole(command: &Command) -> Value {
     let exits: serde_json::Map<String, Value> =
         EXITS.iter().map(|(code, meaning)| (code.to_string(), json!(meaning))).collect();
     json!({

@@ -74,12 +74,13 @@ vertical  one line per cell
 plain     bare values: no header, tabs between columns, control characters escaped
 json      one array of objects, one object a line
 jsonl     one object per line
-csv, tsv  a header, then rows; NULL is an empty field
+csv, tsv  a header, then rows; NULL is an empty field, the empty text a pair of quotes
 markdown  a table for a document
 parquet   a Parquet file; needs --output FILE or a pipe
 arrow     an Arrow IPC stream; needs --output FILE or a pipe
 
-On a terminal the default is table, elsewhere json; --output FILE.csv chooses by the ending. In JSON,
+On a terminal the default is table, elsewhere json; --output FILE.csv chooses by the ending, and an
+ending that names no format needs --format. In JSON,
 JSON columns are nested, NaN and infinities are null, integers are exact. An empty result keeps its
 header. On a terminal, 1000 rows are printed unless --limit or --all says otherwise, and a line on
 standard error says so; elsewhere all rows are.

@@ -26,10 +26,10 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
             workspace.numeric_summary(scope, &words.event, &words.property, &words.percentiles)
         }),
         Here::Daily(words) => scoped(&words.scope, reader, |workspace, scope| {
-            workspace.daily_counts(scope, words.events.chosen().as_deref())
+            workspace.daily_counts(scope, chosen(&words.events.names()).as_deref())
         }),
         Here::Engagement(words) => scoped(&words.scope, reader, |workspace, scope| {
-            workspace.engagement_distribution(scope, words.events.chosen().as_deref(), &words.buckets)
+            workspace.engagement_distribution(scope, chosen(&words.events.names()).as_deref(), &words.buckets)
         }),
         Here::Coverage(words) => scoped(&words.scope, reader, |workspace, scope| {
             let properties: Vec<&str> =
@@ -79,6 +79,11 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// The names of events, if any were given.
+fn chosen(names: &[String]) -> Option<Vec<&str>> {
+    (!names.is_empty()).then(|| names.iter().map(String::as_str).collect())
 }
 
 fn open(local: &Local, reader: Reader<'_>) -> Result<Guarded, Error> {

@@ -104,10 +104,12 @@ fn retention(words: &words::Retention, reader: Reader<'_>) -> Result<(), Error> 
 }
 
 fn event_counts(words: &words::EventCounts, reader: Reader<'_>) -> Result<(), Error> {
+    if words.events.names().is_empty() {
+        return Err(Error::setting("no event is named", "--events A,B, or -e NAME for each"));
+    }
     ask(&words.live, reader, |asker| {
         let (from, to) = (asker.day(words.range.from), asker.day(words.range.to));
-        let events = words.events.iter().chain(&words.event);
-        let mut query = EventCountsQuery::new(events, from, to);
+        let mut query = EventCountsQuery::new(words.events.names(), from, to);
         query.count = words.counting.count;
         query.unit = words.counting.unit;
         asker.client.event_counts(&query)

@@ -5,8 +5,10 @@
 
 pub(crate) mod bars;
 mod braille;
+mod glyphs;
 mod natural;
 mod render;
+mod series;
 mod terminal;
 
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use crate::args;
 use crate::error::Error;
 use crate::ui::Ui;
 
-use natural::{Picture, natural};
+use natural::natural;
 
 /// More rows than these are not drawn: no screen shows them.
 const MOST_ROWS: usize = 100_000;
@@ -93,16 +95,21 @@ impl Pictures {
 
     /// Draws everything that was asked for; gives the text for the terminal.
     pub(crate) fn draw(self, ui: &Ui) -> Result<Option<String>, Error> {
-        let picture = natural(&self.frame)?;
-        if let Picture::Heat { left_out: Some(what), .. } = &picture {
-            ui.say(what);
+        let drawing = natural(&self.frame)?;
+        for note in &drawing.notes {
+            ui.say(note);
         }
         for (kind, path) in &self.files {
-            render::file(&picture, *kind, path)?;
+            if let Some(note) = render::file(&drawing, *kind, path)? {
+                ui.say(&note);
+            }
             ui.say(&format!("drew {}", path.display()));
         }
-        let width = if ui.to_terminal { terminal_width() } else { 80 };
-        Ok(self.in_terminal.then(|| terminal::draw(&picture, width, ui.colour)))
+        Ok(self.in_terminal.then(|| terminal::draw(&drawing, self.width(ui), ui.colour)))
+    }
+
+    fn width(&self, ui: &Ui) -> usize {
+        if ui.to_terminal { terminal_width() } else { 80 }
     }
 }
 
@@ -111,7 +118,9 @@ pub(crate) fn of(result: &Batches, ui: &Ui) -> Result<String, Error> {
     let mut pictures = Pictures { in_terminal: true, files: Vec::new(), frame: Frame::default() };
     pictures.begin(&result.schema);
     result.batches.iter().try_for_each(|batch| pictures.batch(batch))?;
-    Ok(pictures.draw(ui)?.unwrap_or_default())
+    // The rows stand beside it, and say what it does not show.
+    let drawing = natural(&pictures.frame)?;
+    Ok(terminal::draw(&drawing, pictures.width(ui), ui.colour))
 }
 
 /// A figure with as many digits as it needs.

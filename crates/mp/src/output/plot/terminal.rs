@@ -1,7 +1,7 @@
 //! Pictures out of characters.
 
 use super::bars::{Bar, bars};
-use super::natural::{Picture, Series};
+use super::natural::{Drawing, Picture, Series};
 use super::{braille, figure};
 use crate::output::width::{cut, padded, width};
 
@@ -12,16 +12,45 @@ const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 const NAME: usize = 30;
 
 /// Draws a picture that fits a width.
-pub(super) fn draw(picture: &Picture, room: usize, colour: bool) -> String {
+pub(super) fn draw(drawing: &Drawing, room: usize, colour: bool) -> String {
     let room = room.min(WIDEST);
-    match picture {
-        Picture::Lines { times, series } => match &series[..] {
-            [one] => line(times, one, room),
-            many => sparks(times, many, room),
-        },
-        Picture::Bars { name, bars } => format!("{name}\n{}", columns(bars, room)),
-        Picture::Heat { rows, columns, cells, .. } => heat(rows, columns, cells, room, colour),
+    match &drawing.picture {
+        Picture::Lines { across, up, times, series } => {
+            let ends = Ends { times, across };
+            match &series[..] {
+                [one] => line(&ends, one, room),
+                many => {
+                    let title = up.as_ref().map_or_else(String::new, |up| format!("{}\n", cut(up, room)));
+                    title + &sparks(&ends, many, room)
+                }
+            }
+        }
+        Picture::Bars { name, bars } => format!("{}\n{}", cut(name, room), columns(bars, room)),
+        Picture::Heat { name, rows, columns, cells } => {
+            format!("{}\n{}", cut(name, room), heat(rows, columns, cells, room, colour))
+        }
         Picture::Steps { name, steps } => funnel(name, steps, room),
+    }
+}
+
+/// What stands below lines.
+struct Ends<'a> {
+    times: &'a [String],
+    across: &'a str,
+}
+
+impl Ends<'_> {
+    /// The first and the last time at the two ends, and between them what they are.
+    fn draw(&self, room: usize) -> String {
+        let first = self.times.first().map_or("", String::as_str);
+        let last = self.times.last().map_or("", String::as_str);
+        let gap = room.saturating_sub(width(first) + width(last));
+        if self.times.len() < 2 || gap == 0 {
+            return first.to_owned();
+        }
+        let name = if width(self.across) + 2 <= gap { self.across } else { "" };
+        let left = (gap - width(name)) / 2;
+        format!("{first}{:left$}{name}{:right$}{last}", "", "", right = gap - width(name) - left)
     }
 }
 
@@ -53,7 +82,7 @@ fn share(part: f64, whole: f64) -> String {
 }
 
 /// One line, with an axis on each side.
-fn line(times: &[String], series: &Series, room: usize) -> String {
+fn line(ends: &Ends<'_>, series: &Series, room: usize) -> String {
     let known = || series.values.iter().flatten().copied();
     let high = known().fold(f64::MIN, f64::max).max(0.0);
     // From zero, so that heights can be compared.
@@ -71,19 +100,12 @@ fn line(times: &[String], series: &Series, room: usize) -> String {
         text.push_str(&format!("{} ┤{}\n", padded(mark, axis, true), drawn.trim_end_matches('\u{2800}')));
     }
     text.push_str(&format!("{:axis$} └{}\n", "", "─".repeat(plot)));
-    text.push_str(&format!("{:axis$}  {}\n", "", ends(times, plot)));
+    text.push_str(&format!("{:axis$}  {}\n", "", ends.draw(plot)));
     text
 }
 
-/// The first and the last time, at the two ends.
-fn ends(times: &[String], room: usize) -> String {
-    let (first, last) = (times.first().map_or("", String::as_str), times.last().map_or("", String::as_str));
-    let gap = room.saturating_sub(width(first) + width(last));
-    if times.len() < 2 || gap == 0 { first.to_owned() } else { format!("{first}{:gap$}{last}", "") }
-}
-
 /// Several lines, each in a line of its own and to its own scale.
-fn sparks(times: &[String], series: &[Series], room: usize) -> String {
+fn sparks(ends: &Ends<'_>, series: &[Series], room: usize) -> String {
     let name = series.iter().map(|series| width(&cut(&series.name, NAME))).max().unwrap_or(0);
     let range = |series: &Series| {
         let known = || series.values.iter().flatten().copied();
@@ -92,13 +114,13 @@ fn sparks(times: &[String], series: &[Series], room: usize) -> String {
     };
     let ranges: Vec<String> = series.iter().map(range).collect();
     let figures = ranges.iter().map(|range| width(range)).max().unwrap_or(0);
-    let plot = room.saturating_sub(name + figures + 4).max(10).min(times.len().max(1));
+    let plot = room.saturating_sub(name + figures + 4).max(10).min(ends.times.len().max(1));
     let mut text = String::new();
     for (one, range) in series.iter().zip(&ranges) {
         let label = padded(&cut(&one.name, NAME), name, false);
         text.push_str(&format!("{label}  {}  {range}\n", spark(&one.values, plot)));
     }
-    text.push_str(&format!("{:name$}  {}\n", "", ends(times, plot.max(24))));
+    text.push_str(&format!("{:name$}  {}\n", "", ends.draw(plot.max(24))));
     text
 }
 
@@ -177,21 +199,32 @@ fn ground(text: &str, level: Option<f64>, colour: bool) -> String {
 mod tests {
     use super::*;
 
-    fn pictures() -> Vec<Picture> {
+    fn pictures() -> Vec<Drawing> {
         let days = |n: i8| (1..=n).map(|day| format!("2024-01-{day:02}")).collect::<Vec<_>>();
         let wave =
             |n: i8, by: f64| (1..=n).map(|day| Some(100.0 + (f64::from(day) * by).sin() * 60.0)).collect();
         let series = |name: &str, by: f64| Series { name: name.into(), values: wave(31, by) };
         let named =
             |pairs: &[(&str, f64)]| pairs.iter().map(|(name, value)| ((*name).into(), *value)).collect();
-        vec![
-            Picture::Lines { times: days(31), series: vec![series("events", 0.3)] },
-            Picture::Lines { times: days(31), series: vec![series("Purchase", 0.3), series("Login", 0.7)] },
+        let pictures = vec![
+            Picture::Lines {
+                across: "day".into(),
+                up: Some("events".into()),
+                times: days(31),
+                series: vec![series("events", 0.3)],
+            },
+            Picture::Lines {
+                across: "day".into(),
+                up: Some("n by event".into()),
+                times: days(31),
+                series: vec![series("Purchase", 0.3), series("Login", 0.7)],
+            },
             Picture::Bars {
-                name: "users".into(),
+                name: "users by country".into(),
                 bars: named(&[("DE", 1200.0), ("US", 900.5), ("FR", 0.0)]),
             },
             Picture::Heat {
+                name: "by cohort".into(),
                 rows: days(3),
                 columns: ["day_0", "day_1", "day_2"].map(str::to_owned).to_vec(),
                 cells: vec![
@@ -199,13 +232,13 @@ mod tests {
                     vec![Some(100.0), Some(38.9), None],
                     vec![Some(100.0), None, None],
                 ],
-                left_out: None,
             },
             Picture::Steps {
                 name: "users".into(),
                 steps: named(&[("View", 1000.0), ("Cart", 400.0), ("Buy", 100.0)]),
             },
-        ]
+        ];
+        pictures.into_iter().map(Drawing::new).collect()
     }
 
     #[test]
