@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def parse_time(text: str) -> datetime:
@@ -65,7 +67,7 @@ class Plain:
         """Gives a dataclass our short repr in place of one with everything in it."""
         super().__init_subclass__(**more)
         if "__repr__" not in cls.__dict__:
-            cls.__repr__ = short  # type: ignore[assignment, method-assign]
+            cls.__repr__ = short  # type: ignore[method-assign]
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, as plain values for JSON."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from mixpanel_data._picture import axes
 from mixpanel_data._names import UnknownName
+from mixpanel_data._picture import axes
 from mixpanel_data._plain import Plain, parse_time
 from mixpanel_data._tabular import Tabular, html_table
 from mixpanel_data.types import TableType
@@ -368,7 +368,8 @@ class DayCoverage(Plain):
     """One project day.
 
     ``status`` is ``complete``, ``empty``, ``partial``, ``stale`` (late events may be lacking),
-    ``changed`` (rows have gone since it was fetched), ``unavailable`` (before the history that the project's plan keeps) or ``missing``.
+    ``changed`` (rows have gone since it was fetched), ``unavailable`` (before the history that
+    the project's plan keeps) or ``missing``.
     """
 
     day: str

@@ -61,6 +61,7 @@ class SegmentationResult(Drawn):
     total: float | None
     total_of: str | None
     series: Series
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "segment", "count")
 
@@ -77,6 +78,7 @@ class EventCountsResult(Drawn):
     total: float | None
     total_of: str | None
     series: Series
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "event", "count")
 
@@ -94,6 +96,7 @@ class PropertyCountsResult(Drawn):
     total: float | None
     total_of: str | None
     series: Series
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "value", "count")
 
@@ -108,6 +111,7 @@ class NumericBucketResult(Drawn):
     property_expr: str
     unit: str
     series: Series
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "bucket", "count")
 
@@ -123,6 +127,7 @@ class NumericSumResult(Drawn):
     unit: str
     results: dict[str, float]
     computed_at: str | None
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", None, "sum")
 
@@ -138,6 +143,7 @@ class NumericAverageResult(Drawn):
     unit: str
     results: dict[str, float | None]
     computed_at: str | None
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", None, "average")
 
@@ -200,6 +206,7 @@ class RetentionResult(Result):
     segment_property: str | None
     cohorts: list[CohortInfo]
     segments: dict[str, list[CohortInfo]]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     def plot(self) -> Any:
         """A line for each cohort over the periods, as a matplotlib Axes."""
@@ -228,6 +235,7 @@ class FrequencyResult(Result):
     unit: str
     addiction_unit: str
     data: dict[str, list[int]]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -266,6 +274,7 @@ class SavedReportResult(Result):
     to_date: str | None
     headers: list[str]
     series: Any
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -279,6 +288,7 @@ class FlowsResult(Result):
     breakdowns: list[Any]
     overall_conversion_rate: float | None
     metadata: Any
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -288,13 +298,3 @@ class EngageStatsResult(Result):
     action: str
     results: Any
     computed_at: str | None
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)

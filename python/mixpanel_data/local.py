@@ -127,6 +127,7 @@ class PropertyDistributionResult(Drawn):
     to_date: str | None
     total_count: int
     values: list[PropertyValueCount]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("value", None, "count")
 
@@ -146,6 +147,7 @@ class NumericPropertySummaryResult(Result):
     avg: float | None
     stddev: float | None
     percentiles: dict[int, float]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class DailyCountsResult(Drawn):
     to_date: str | None
     events: list[str] | None
     counts: list[DailyCount]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "event", "count")
 
@@ -188,6 +191,7 @@ class EngagementDistributionResult(Drawn):
     events: list[str] | None
     total_users: int
     buckets: list[EngagementBucket]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("bucket_label", None, "user_count")
 
@@ -211,10 +215,6 @@ class PropertyCoverageResult(Drawn):
     to_date: str | None
     total_events: int
     coverage: list[PropertyCoverage]
+    unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("property", None, "coverage_percentage")
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)
-    unknown_names: list[UnknownName] = field(default_factory=list)

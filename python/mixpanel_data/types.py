@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mixpanel_data._names import UnknownName
-
     from mixpanel_data.discovery import (
         Annotation,
         AnnotationTag,

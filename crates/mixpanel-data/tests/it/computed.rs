@@ -55,24 +55,26 @@ fn workspace(properties: usize) -> Workspace {
 fn many_at_a_time_say_the_same_as_one_by_one() {
     let workspace = workspace(700);
     let storage = workspace.storage();
+    // What is mixed or nested is read by itself, and has tests of its own.
     let computed = storage
-        .execute_rows("SELECT name, column_name, kind FROM _properties WHERE NOT promoted ORDER BY name", &[])
+        .execute_rows(
+            "SELECT name, column_name, data_type FROM _properties JOIN duckdb_columns() USING (column_name)
+             WHERE duckdb_columns.table_name = 'events_flat' AND NOT promoted AND kind NOT IN ('mixed', 'json')
+             ORDER BY name",
+            &[],
+        )
         .unwrap()
         .rows;
-    assert!(computed.len() > 500, "{} are computed", computed.len());
+    assert!(computed.len() > 300, "{} are computed", computed.len());
     for row in computed {
         let [name, column, kind] = [0, 1, 2].map(|at| row[at].to_text());
         let path = format!("/{}", name.replace('~', "~0").replace('/', "~1")).replace('\'', "''");
-        let one = match kind.as_str() {
-            "json" => format!("properties->'{path}'"),
-            _ => format!("properties->>'{path}'"),
-        };
         let column = column.replace('"', "\"\"");
         let sql = format!(
-            "SELECT count(*) FROM (SELECT insert_id, \"{column}\"::VARCHAR AS v FROM events_flat) AS flat
-             JOIN (SELECT insert_id, TRY_CAST({one} AS VARCHAR) AS v FROM events) AS single USING (insert_id)
-             WHERE flat.v IS DISTINCT FROM single.v
-               AND (flat.v IS NULL) IS DISTINCT FROM (single.v IS NULL)"
+            "SELECT count(*) FROM (SELECT insert_id, \"{column}\" AS v FROM events_flat) AS flat
+             JOIN (SELECT insert_id, TRY_CAST(properties->>'{path}' AS {kind}) AS v FROM events) AS single
+                 USING (insert_id)
+             WHERE flat.v IS DISTINCT FROM single.v"
         );
         assert_eq!(storage.execute_scalar(&sql).unwrap(), Value::Integer(0), "{name} ({kind})");
     }
