@@ -152,7 +152,7 @@ impl Workspace {
              ORDER BY times DESC, value LIMIT {limit}",
             rows.flat, rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows;
+        let found = self.storage().ask(&sql, &[])?.rows;
         let total_count = found.first().map_or(0, |row| count(&row[2]));
         let values = found.into_iter().map(|mut row| {
             let times = count(&row[1]);
@@ -193,7 +193,7 @@ impl Workspace {
              WHERE isfinite(n)",
             rows.flat, rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
+        let found = self.storage().ask(&sql, &[])?.rows.swap_remove(0);
         let figure = |place: usize| found.get(place).and_then(Value::as_f64);
         let percentiles = percentiles.iter().enumerate();
         Ok(NumericSummary {
@@ -219,7 +219,7 @@ impl Workspace {
             "SELECT {}, event_name, count(*) FROM {} WHERE {} GROUP BY ALL ORDER BY 1, 2",
             rows.day, rows.flat, rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows;
+        let found = self.storage().ask(&sql, &[])?.rows;
         let day = |row: &Vec<Value>| match &row[0] {
             Value::Date(date) => {
                 Some(DailyCount { date: *date, event: row[1].to_text(), count: count(&row[2]) })
@@ -255,7 +255,7 @@ impl Workspace {
             rows.flat,
             rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows;
+        let found = self.storage().ask(&sql, &[])?.rows;
         let users: BTreeMap<u64, u64> = found.iter().map(|row| (count(&row[0]), count(&row[1]))).collect();
         let total_users = users.values().sum();
         let bucket = |(place, bound): (usize, &u64)| {
@@ -293,7 +293,7 @@ impl Workspace {
                 figures += &format!(", count({})", self.property_column(&rows.table, property)?);
             }
             let sql = format!("SELECT {figures} FROM {} WHERE {}", rows.flat, rows.conditions);
-            let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
+            let found = self.storage().ask(&sql, &[])?.rows.swap_remove(0);
             total_events = count(&found[0]);
             coverage.extend(slice.iter().zip(&found[1..]).map(|(property, defined)| PropertyCoverage {
                 property: (*property).to_owned(),

@@ -90,7 +90,7 @@ impl Workspace {
             literal(table),
             literal(property)
         );
-        let rows = self.storage().execute_rows(&sql, &[])?.rows;
+        let rows = self.storage().ask(&sql, &[])?.rows;
         let Some(column) = rows.first().and_then(|row| row[0].as_str()) else {
             return Ok("NULL".to_owned());
         };
@@ -99,7 +99,7 @@ impl Workspace {
             literal(&format!("{table}_flat")),
             literal(column)
         );
-        if self.storage().execute_scalar(&in_view)? != Value::Integer(0) {
+        if self.storage().ask_scalar(&in_view)? != Value::Integer(0) {
             return Ok(ident(column));
         }
         // The view has the most frequent thousand only.
