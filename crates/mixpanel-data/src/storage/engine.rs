@@ -387,13 +387,9 @@ impl StorageEngine {
 
     /// The same with a receiver that also hears what kind of result it is.
     pub fn run(&self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
-        self.with_reader(|connection| match self.read_only {
+        self.with_users(sql, |connection| match self.read_only || self.is_sealed() {
             true => connection.query(sql, params, sink),
             false => protect::run(connection, sql, params, sink),
-        let mut sink = Sink { schema, batch };
-        self.with_users(sql, |connection| match self.read_only || self.is_sealed() {
-            true => connection.query(sql, params, &mut sink),
-            false => protect::run(connection, sql, params, &mut sink),
         })
     }
 

@@ -10,32 +10,52 @@ use super::{Out, Sink, clean};
 
 /// CSV or TSV with a header: NULL is an empty field, nested values are JSON text. In both, fields
 /// with the separator, quotes or line breaks are in quotes (RFC 4180).
-pub(super) struct Separated(csv::Writer<Out>);
+pub(super) struct Separated {
+    writer: csv::Writer<Out>,
+    escape_formulas: bool,
+}
 
 impl Separated {
-    pub(super) fn csv(out: Out) -> Self {
-        Separated(csv::Writer::from_writer(out))
+    pub(super) fn csv(out: Out, escape_formulas: bool) -> Self {
+        Separated { writer: csv::Writer::from_writer(out), escape_formulas }
     }
 
-    pub(super) fn tsv(out: Out) -> Self {
-        Separated(csv::WriterBuilder::new().delimiter(b'\t').from_writer(out))
+    pub(super) fn tsv(out: Out, escape_formulas: bool) -> Self {
+        let writer = csv::WriterBuilder::new().delimiter(b'\t').from_writer(out);
+        Separated { writer, escape_formulas }
+    }
+
+    /// A text as it is written: a spreadsheet takes one that begins so for a formula, and one with
+    /// an apostrophe before it for text.
+    fn cell(&self, text: String) -> String {
+        let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+        if self.escape_formulas && is_formula { format!("'{text}") } else { text }
+    }
+
+    fn write(&mut self, cells: Vec<String>) -> io::Result<()> {
+        self.writer.write_record(cells).map_err(cause)
     }
 }
 
 impl Sink for Separated {
     fn begin(&mut self, schema: &SchemaRef) -> io::Result<()> {
-        self.0.write_record(schema.fields().iter().map(|field| field.name().as_str())).map_err(cause)
+        self.write(schema.fields().iter().map(|field| self.cell(field.name().clone())).collect())
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in rows_of(batch) {
-            self.0.write_record(row.iter().map(Value::to_text)).map_err(cause)?;
+            let cells = row.iter().map(|value| match value {
+                Value::Text(text) => self.cell(text.clone()),
+                // A minus is a number's own.
+                other => other.to_text(),
+            });
+            self.write(cells.collect())?;
         }
         Ok(())
     }
 
     fn end(self: Box<Self>) -> io::Result<Out> {
-        self.0.into_inner().map_err(|error| error.into_error())
+        self.writer.into_inner().map_err(|error| error.into_error())
     }
 }
 

@@ -15,6 +15,7 @@ mod output;
 mod profiles;
 mod program;
 mod refused;
+mod safety;
 mod screen;
 mod session;
 mod shell;
