@@ -106,7 +106,9 @@ fn reserve(path: &Path) -> Result<Option<File>> {
             Ok(()) => break,
             Err(Errno::AGAIN | Errno::ACCESS) if tries > 0 => tries -= 1,
             Err(Errno::AGAIN | Errno::ACCESS) => {
-                return Err(ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid: None }.into());
+                return Err(
+                    ErrorKind::DatabaseLocked { path: path.to_path_buf(), pid: None, command: None }.into()
+                );
             }
             // A file system without locks has no DuckDB that could hold one.
             Err(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS) => break,

@@ -167,7 +167,7 @@ impl Session<'_> {
         };
         let ui = self.reader.ui;
         ui.say(&format!("mp {} on {place}", env!("CARGO_PKG_VERSION")));
-        let shadowed = self.workspace.storage().shadowed_names()?;
+        let shadowed = self.database.workspace()?.storage().shadowed_names()?;
         if !shadowed.is_empty() {
             ui.say(&super::shadows(&shadowed));
         }
