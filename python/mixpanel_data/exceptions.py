@@ -12,7 +12,8 @@ wrong arguments are ``ValueError``, files are ``OSError``, memory is
     │   ├── RateLimitError        too many requests
     │   ├── QueryError            a request or SQL that is refused; SQL has status 0
     │   │   ├── JQLSyntaxError    JQL that does not parse
-    │   │   └── ReadOnlyError     a write to something opened for reading
+    │   │   ├── ReadOnlyError     a write to something opened for reading
+    │   │   └── SealedError       SQL that a sealed database does not answer
     │   └── ServerError           Mixpanel failed
     ├── ConfigError               no or broken credentials
     │   ├── AccountNotFoundError
@@ -65,6 +66,7 @@ __all__ = [
     "QueryError",
     "RateLimitError",
     "ReadOnlyError",
+    "SealedError",
     "ServerError",
     "StorageIOError",
     "TableExistsError",
@@ -199,6 +201,12 @@ class ReadOnlyError(QueryError):
     """A write to a database that was opened for reading only."""
 
     default_code = "READ_ONLY"
+
+
+class SealedError(QueryError):
+    """A sealed database does not do what SQL asks: it answers one query at a time, and reaches no file."""
+
+    default_code = "SEALED"
 
 
 class ServerError(APIError):

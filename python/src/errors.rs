@@ -163,6 +163,11 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             advise("the file was not touched; check the path");
             "NotADatabaseError"
         }
+        Data::ForeignRecords { path, .. } => {
+            fields.set_item("db_path", path)?;
+            advise("use another path; Workspace.open(path, read_only=True) reads this file, which was not touched");
+            "NotADatabaseError"
+        }
         Data::NewerFormat { path, .. } => {
             fields.set_item("db_path", path)?;
             advise("upgrade mixpanel_data");
@@ -188,6 +193,14 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
                 "use ephemeral(), or memory(spill_to=folder)"
             });
             "OutOfMemoryError"
+        }
+        Data::Sealed { what } => {
+            let body = PyDict::new(py);
+            body.set_item("error", what)?;
+            fields.set_item("status_code", 0)?;
+            fields.set_item("response_body", body)?;
+            advise("one SELECT over the tables of the database; one that is not sealed answers more");
+            "SealedError"
         }
         Data::Query { class, message } => {
             let body = PyDict::new(py);

@@ -7,6 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 /// How often Python gets to see its signals.
@@ -57,7 +58,10 @@ pub(crate) fn run<T: Send>(
     let (asks, asked) = channel();
     let asked = Mutex::new(asked);
     thread::scope(|threads| {
-        let worker = threads.spawn(move || work(asks));
+        // Python's own error for the same, where it is one of `threading`.
+        let worker = thread::Builder::new()
+            .spawn_scoped(threads, move || work(asks))
+            .map_err(|error| PyRuntimeError::new_err(format!("can't start new thread: {error}")))?;
         let mut raised: Option<PyErr> = None;
         let mut stopped = Instant::now();
         loop {

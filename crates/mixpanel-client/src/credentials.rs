@@ -140,9 +140,21 @@ impl Credentials {
     /// Makes what hides these credentials in texts that come back from a server.
     pub(crate) fn scrubber(&self) -> Scrubber {
         let secret = self.secret();
-        let mut needles =
-            vec![self.basic(), STANDARD.encode(secret), secret.to_owned(), percent_encode(secret)];
+        let mut needles: Vec<String> = [self.basic(), STANDARD.encode(secret)]
+            .into_iter()
+            .flat_map(|padded| {
+                // Padding may be left out, and the alphabet be the one for addresses.
+                let bare = padded.trim_end_matches('=').to_owned();
+                let for_addresses = bare.replace('+', "-").replace('/', "_");
+                let percent = percent_encode(&padded);
+                [lowercase_escapes(&percent), percent, padded, for_addresses, bare]
+            })
+            .collect();
+        let percent = percent_encode(secret);
+        needles.extend([lowercase_escapes(&percent), percent, secret.replace('/', "\\/"), secret.to_owned()]);
         needles.retain(|needle| needle.len() >= SHORTEST_SEARCHED);
+        // The longer ones first: of padding, too, nothing is left.
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
         needles.dedup();
         Scrubber { needles }
     }
@@ -196,6 +208,16 @@ impl fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Scrubber")
     }
+}
+
+/// `%2F` as `%2f`, which is the same.
+fn lowercase_escapes(text: &str) -> String {
+    let mut escaped = 0;
+    let lower = |c: char| {
+        escaped = if c == '%' { 3 } else { escaped - i32::from(escaped > 0) };
+        if escaped > 0 { c.to_ascii_lowercase() } else { c }
+    };
+    text.chars().map(lower).collect()
 }
 
 fn percent_encode(text: &str) -> String {
@@ -276,6 +298,29 @@ mod tests {
         let credentials = Credentials::service_account("ann", "CAN/ARY+1");
         let seen = format!("CAN/ARY+1 {} CAN%2FARY%2B1", credentials.authorization().expose());
         assert_eq!(credentials.scrubber().scrub(seen), "*** Basic *** ***");
+    }
+
+    #[test]
+    fn scrubs_what_a_header_may_be_written_as() {
+        // `>` and `?` give the characters in which the alphabets differ, and padding of each length.
+        for secret in ["CANARY>?>?~~", "CANARY>?>?~~1", "CANARY>?>?~~12", "a/CANARY/b"] {
+            let credentials = Credentials::service_account("ann", secret);
+            let basic = credentials.authorization().expose().trim_start_matches("Basic ").to_owned();
+            let bare = basic.trim_end_matches('=');
+            let forms = [
+                basic.clone(),
+                bare.to_owned(),
+                bare.replace('+', "-").replace('/', "_"),
+                percent_encode(&basic),
+                percent_encode(&basic).replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d"),
+                secret.replace('/', "\\/"),
+                percent_encode(secret).replace("%2F", "%2f").replace("%3E", "%3e").replace("%3F", "%3f"),
+            ];
+            for form in forms {
+                let seen = credentials.scrubber().scrub(format!("Authorization: Basic {form}, sent"));
+                assert_eq!(seen.replace('=', ""), "Authorization: Basic ***, sent", "{form}");
+            }
+        }
     }
 
     #[test]

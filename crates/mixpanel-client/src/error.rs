@@ -298,6 +298,11 @@ impl Error {
         Self(Box::new(Inner { kind, given_up: false, attempts: 0, url: None, source: None }))
     }
 
+    /// A thread that the system did not provide.
+    pub fn no_thread(error: std::io::Error) -> Self {
+        Error::new(ErrorKind::Setup { what: "a thread".to_owned() }).with_source(error)
+    }
+
     /// Adds the cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());

@@ -150,7 +150,9 @@ fn text(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<&str> 
 
 /// Sorts the failures of a request that got no answer.
 fn transport(error: reqwest::Error, host: String, after: Duration) -> Error {
-    let kind = if error.is_connect() && error.is_timeout() {
+    let kind = if lacks_means(&error) {
+        ErrorKind::Setup { what: format!("a connection to {host}") }
+    } else if error.is_connect() && error.is_timeout() {
         ErrorKind::Timeout { phase: Phase::Connect, after }
     } else if error.is_connect() && is_untrusted(&error) {
         ErrorKind::Tls { host }
@@ -160,6 +162,23 @@ fn transport(error: reqwest::Error, host: String, after: Duration) -> Error {
         ErrorKind::Truncated { what: Truncation::Connection, bytes: 0 }
     };
     Error::new(kind).with_source(error.without_url())
+}
+
+/// No memory (ENOMEM), too many files open in the system (ENFILE), in the process (EMFILE): numbers
+/// that Linux and macOS share.
+const LACKING: [i32; 3] = [12, 23, 24];
+
+/// Whether this computer had too little for a connection: trying again would not help.
+fn lacks_means(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref().and_then(io::Error::raw_os_error).is_some_and(|code| LACKING.contains(&code))
+        {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// TLS reports what it does not accept as invalid data, wrapped in several layers.

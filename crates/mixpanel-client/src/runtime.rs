@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A tokio runtime that may be used, and dropped, on any thread, including another runtime's.
 #[derive(Debug)]
@@ -21,9 +21,7 @@ impl Runtime {
             .thread_name("mixpanel-http")
             .enable_all()
             .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Setup { what: "threads".to_owned() }).with_source(error)
-            })?;
+            .map_err(|error| Error::no_thread(error))?;
         Ok(Self { handle: inner.handle().clone(), inner: Some(inner) })
     }
 

@@ -122,6 +122,14 @@ pub enum ErrorKind {
         /// What DuckDB says.
         message: String,
     },
+    /// Another program made the file, and has tables or views in it that are
+    /// called as our records are. It was not touched.
+    ForeignRecords {
+        /// The file.
+        path: PathBuf,
+        /// The names that are taken.
+        names: Vec<String>,
+    },
     /// The file was written by a newer version of this crate.
     NewerFormat {
         /// The file.
@@ -163,6 +171,11 @@ pub enum ErrorKind {
         message: String,
         /// Whether the engine may spill to disk.
         spilling: bool,
+    },
+    /// A sealed database does not do what was asked; nothing was run.
+    Sealed {
+        /// What it does, or what stopped it.
+        what: String,
     },
     /// SQL that does not parse, bind or run.
     Query {
@@ -302,6 +315,12 @@ impl Error {
         Error::with_source(kind, error)
     }
 
+    /// A thread that the system did not provide: its stack is memory too.
+    pub(crate) fn no_thread(error: std::io::Error) -> Self {
+        let message = format!("a thread cannot be started: {error}");
+        Error::with_source(ErrorKind::OutOfMemory { message, spilling: true }, error)
+    }
+
     pub(crate) fn argument(argument: &'static str, why: impl Into<String>) -> Self {
         Error::new(ErrorKind::InvalidArgument { argument, why: why.into() })
     }
@@ -403,6 +422,13 @@ impl fmt::Display for Error {
             ErrorKind::NotADatabase { path, message } => {
                 write!(f, "{} is not a readable DuckDB database: {message}", path.display())
             }
+            ErrorKind::ForeignRecords { path, names } => write!(
+                f,
+                "{} was made by another program: {} in it {} not ours, and would be in the way",
+                path.display(),
+                names.join(", "),
+                if names.len() == 1 { "is" } else { "are" }
+            ),
             ErrorKind::NewerFormat { path, found, supported } => {
                 write!(f, "{} has format {found}; this version reads up to {supported}", path.display())
             }
@@ -424,6 +450,7 @@ impl fmt::Display for Error {
                 write!(f, "out of memory, and spilling to disk is off: {message}")
             }
             ErrorKind::OutOfMemory { message, spilling: true } => write!(f, "out of memory: {message}"),
+            ErrorKind::Sealed { what } => write!(f, "the database is sealed: {what}"),
             ErrorKind::Query { class, message } if class.is_empty() => f.write_str(message),
             ErrorKind::Query { class, message } => write!(f, "{class} error: {message}"),
             ErrorKind::FixedSetting { name, value, wanted } => {

@@ -11,7 +11,9 @@ mod args;
 mod commands;
 mod config;
 mod databases;
+mod dumps;
 mod error;
+mod memory;
 mod output;
 mod signals;
 mod text;
@@ -33,6 +35,9 @@ use error::Error;
 use signals::Signals;
 use ui::{ErrorFormat, Talk, Ui};
 
+#[global_allocator]
+static ALLOCATOR: memory::Noting = memory::Noting;
+
 /// Runs the program: `words` are the command line with the program's name in front, databases are
 /// opened by `connector`. Gives the exit code.
 ///
@@ -53,6 +58,8 @@ fn run(words: &[OsString], databases: &Databases) -> u8 {
     }
     // While there is only one thread to inherit from.
     let signals = Signals::take_over();
+    dumps::forbid();
+    memory::prepare();
     // What this program writes is for its user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     mixpanel_data::keep_freed_memory();
@@ -69,7 +76,11 @@ fn run(words: &[OsString], databases: &Databases) -> u8 {
         Ok(args) => args,
         Err(error) => return refuse(&error, words),
     };
-    let ui = Ui::new(args.global.talk(variable("MP_ERROR_FORMAT").as_deref()), variable);
+    let talk = args.global.talk(variable("MP_ERROR_FORMAT").as_deref());
+    if talk.errors == ErrorFormat::Json {
+        memory::tell_programs();
+    }
+    let ui = Ui::new(talk, variable);
     let env = Surroundings::of_process(args.global.words(), ui.mask().clone(), databases.clone());
     match command(&args, &env, &ui, &signals) {
         Ok(()) => 0,

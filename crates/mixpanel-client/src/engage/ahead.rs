@@ -113,9 +113,14 @@ impl<T: Send + 'static> Ahead<T> {
         let fetch = Arc::new(fetch);
         let worker = |_| {
             let (shared, fetch) = (Arc::clone(&shared), Arc::clone(&fetch));
-            thread::spawn(move || work(&shared, &*fetch))
+            thread::Builder::new().spawn(move || work(&shared, &*fetch)).ok()
         };
-        Self { threads: (0..threads).map(worker).collect(), shared, cancel }
+        // Fewer do too, where the system provides no more.
+        let threads: Vec<_> = (0..threads).filter_map(worker).collect();
+        if threads.is_empty() {
+            shared.state().stopped = true;
+        }
+        Self { threads, shared, cancel }
     }
 
     /// Waits for a number, which is one more than the last time; none if a thread was lost.

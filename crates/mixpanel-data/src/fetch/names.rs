@@ -80,7 +80,7 @@ impl<'a> Names<'a> {
                 ident(&table.name),
                 names.join(", ")
             );
-            let seen = self.storage.execute_rows(&sql, &[])?.rows;
+            let seen = self.storage.ask(&sql, &[])?.rows;
             unseen.retain(|name| !seen.iter().any(|row| row.first().and_then(Value::as_str) == Some(name)));
         }
         Ok(unseen)

@@ -78,7 +78,7 @@ impl Recent {
 pub(crate) fn measured(storage: &StorageEngine, table: &str) -> Option<f64> {
     let known = "SELECT rows_per_second FROM _pace WHERE table_name = ?";
     // A file that was never measured has no such table.
-    let rows = storage.execute_rows(known, &[Value::Text(table.to_owned())]).ok()?.rows;
+    let rows = storage.ask(known, &[Value::Text(table.to_owned())]).ok()?.rows;
     rows.first()?[0].as_f64().filter(|pace| pace.is_finite() && *pace > 0.0)
 }
 

@@ -206,7 +206,12 @@ impl<'r> Run<'r, '_, '_> {
     fn start(&mut self, downloader: Downloader<'r>, chunk: PlannedChunk) {
         self.running += 1;
         self.expected += chunk.bytes.unwrap_or_default();
-        self.threads.spawn(move || downloader.run(chunk));
+        let (news, planned) = (downloader.news.clone(), chunk.clone());
+        let started = thread::Builder::new().spawn_scoped(self.threads, move || downloader.run(chunk));
+        if let Err(error) = started {
+            let outcome = Err(mixpanel_client::Error::no_thread(error));
+            let _ = news.send(News::Finished { chunk: planned, outcome });
+        }
     }
 
     /// When the first chunk failed alone, asks once for other days, if there are any: it may be the

@@ -2,7 +2,7 @@
 //! splits into lines, another one decodes: each is about a core's worth.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::Scope;
+use std::thread::{self, Scope};
 
 use mixpanel_client::Result;
 use mixpanel_client::export::{
@@ -64,6 +64,8 @@ type Block = Result<(Option<LineBlock>, (u64, u64))>;
 pub(super) struct ExportSource {
     blocks: Receiver<Block>,
     /// Bytes received and decompressed.
+    /// Why nobody reads the body.
+    no_thread: Option<mixpanel_client::Error>,
     bytes: (u64, u64),
     ended: bool,
     decoder: EventDecoder,
@@ -89,7 +91,7 @@ impl ExportSource {
             decoder.hold_repeats();
         }
         let (sender, blocks) = channel(WAITING_BYTES);
-        threads.spawn(move || {
+        let reading = move || {
             let mut lines = body.into_lines_through(|blocks| Paced { blocks, passed: 0, turn });
             // None is made while others wait to be taken.
             while sender.wait_for_room() {
@@ -101,8 +103,18 @@ impl ExportSource {
                     return;
                 }
             }
-        });
-        ExportSource { blocks, bytes: (0, 0), ended: false, decoder, rest: None, rows: 0, first_reject: None }
+        };
+        let started = thread::Builder::new().spawn_scoped(threads, reading);
+        ExportSource {
+            blocks,
+            no_thread: started.err().map(mixpanel_client::Error::no_thread),
+            bytes: (0, 0),
+            ended: false,
+            decoder,
+            rest: None,
+            rows: 0,
+            first_reject: None,
+        }
     }
 
     /// Bytes received and decompressed so far.
@@ -115,9 +127,10 @@ impl ExportSource {
         if self.ended {
             return Ok(None);
         }
-        // A thread that ends without a word has panicked.
-        let (block, bytes) =
-            self.blocks.recv().unwrap_or_else(|| Err(mixpanel_client::ErrorKind::Cancelled.into()))?;
+        // A thread that ends without a word has panicked, or there was none.
+        let mut silent =
+            || self.no_thread.take().unwrap_or_else(|| mixpanel_client::ErrorKind::Cancelled.into());
+        let (block, bytes) = self.blocks.recv().unwrap_or_else(|| Err(silent()))?;
         self.bytes = bytes;
         self.ended = block.is_none();
         Ok(block)

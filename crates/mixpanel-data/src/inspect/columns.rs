@@ -144,7 +144,7 @@ impl Workspace {
             "SELECT avg(strlen(properties)) FROM (SELECT properties FROM {} LIMIT 20000)",
             ident(table)
         );
-        let text = self.storage().execute_scalar(&some)?.as_f64().unwrap_or(0.0) as usize;
+        let text = self.storage().ask_scalar(&some)?.as_f64().unwrap_or(0.0) as usize;
         Ok((SLICE_BYTES / (VECTOR_ROWS * text.max(1))).clamp(1, MAX_SLICE))
     }
 
@@ -153,7 +153,7 @@ impl Workspace {
         let name = literal(table);
         let computed =
             format!("SELECT column_name FROM _properties WHERE table_name = {name} AND NOT promoted");
-        let computed = self.storage().execute_rows(&computed, &[])?.rows;
+        let computed = self.storage().ask(&computed, &[])?.rows;
         let computed: HashSet<String> = computed.iter().map(|row| row[0].to_text()).collect();
         let at_once = self.computed_at_once(table)?;
         let schema = self.storage().get_schema(&format!("{table}_flat"))?;
@@ -178,12 +178,12 @@ impl Workspace {
              FROM (SUMMARIZE SELECT {} FROM {flat})",
             columns.join(", ")
         );
-        let rows = self.storage().execute_rows(&sql, &[])?.rows;
+        let rows = self.storage().ask(&sql, &[])?.rows;
         // DuckDB's own count is that of all rows, and its percentage is rounded.
         let counts: Vec<String> = columns.iter().map(|column| format!(", count({column})")).collect();
         let counts = format!("SELECT count(*){} FROM {flat}", counts.concat());
         let counts: Vec<u64> =
-            self.storage().execute_rows(&counts, &[])?.rows.swap_remove(0).iter().map(count).collect();
+            self.storage().ask(&counts, &[])?.rows.swap_remove(0).iter().map(count).collect();
         let text = |value: &Value| (!value.is_null()).then(|| value.to_text());
         let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
         let column = |(row, count): (&Vec<Value>, &u64)| ColumnSummary {
@@ -224,14 +224,14 @@ impl Workspace {
         let figures = format!(
             "SELECT count(*), count(value), count(DISTINCT value), any_value(typeof(value)) FROM {values}"
         );
-        let figures = &self.storage().execute_rows(&figures, &[])?.rows[0];
+        let figures = &self.storage().ask(&figures, &[])?.rows[0];
         let (rows, present, unique) = (count(&figures[0]), count(&figures[1]), count(&figures[2]));
         let dtype = figures[3].to_text();
         let top = format!(
             "SELECT value, count(*) AS times FROM {values} WHERE value IS NOT NULL
              GROUP BY value ORDER BY times DESC, value LIMIT {top_n}"
         );
-        let top = self.storage().execute_rows(&top, &[])?.rows;
+        let top = self.storage().ask(&top, &[])?.rows;
         let top_values = top.into_iter().map(|mut row| {
             let times = count(&row[1]);
             ValueCount { value: row.swap_remove(0), count: times }
@@ -241,7 +241,7 @@ impl Workspace {
             let sql = format!(
                 "SELECT min(value), max(value), avg(value)::DOUBLE, stddev(value)::DOUBLE FROM {values}"
             );
-            self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0)
+            self.storage().ask(&sql, &[])?.rows.swap_remove(0)
         } else {
             vec![Value::Null; 4]
         };

@@ -169,7 +169,7 @@ impl Workspace {
              ORDER BY times DESC, value LIMIT {limit}",
             rows.source, rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows;
+        let found = self.storage().ask(&sql, &[])?.rows;
         let total_count = found.first().map_or(0, |row| count(&row[2]));
         let values = found.into_iter().map(|mut row| {
             let times = count(&row[1]);
@@ -212,7 +212,7 @@ impl Workspace {
              WHERE isfinite(n)",
             rows.source, rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
+        let found = self.storage().ask(&sql, &[])?.rows.swap_remove(0);
         let figure = |place: usize| found.get(place).and_then(Value::as_f64);
         let percentiles = percentiles.iter().enumerate();
         let asked = Asked::new(&rows).events([event]).properties([property]);
@@ -241,7 +241,7 @@ impl Workspace {
             "SELECT {}, event_name, count(*) FROM {} WHERE {} GROUP BY ALL ORDER BY 1, 2",
             rows.day, rows.source, rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows;
+        let found = self.storage().ask(&sql, &[])?.rows;
         let day = |row: &Vec<Value>| match &row[0] {
             Value::Date(date) => {
                 Some(DailyCount { date: *date, event: row[1].to_text(), count: count(&row[2]) })
@@ -281,7 +281,7 @@ impl Workspace {
             rows.source,
             rows.conditions
         );
-        let found = self.storage().execute_rows(&sql, &[])?.rows;
+        let found = self.storage().ask(&sql, &[])?.rows;
         let users: BTreeMap<u64, u64> = found.iter().map(|row| (count(&row[0]), count(&row[1]))).collect();
         let total_users = users.values().sum();
         let bucket = |(place, bound): (usize, &u64)| {
@@ -322,7 +322,7 @@ impl Workspace {
                 figures += &format!(", count({})", self.property_column(&rows.table, property)?);
             }
             let sql = format!("SELECT {figures} FROM {} WHERE {}", rows.source, rows.conditions);
-            let found = self.storage().execute_rows(&sql, &[])?.rows.swap_remove(0);
+            let found = self.storage().ask(&sql, &[])?.rows.swap_remove(0);
             total_events = count(&found[0]);
             coverage.extend(slice.iter().zip(&found[1..]).map(|(property, defined)| PropertyCoverage {
                 property: (*property).to_owned(),

@@ -52,13 +52,13 @@ impl Workspace {
         let totals = format!(
             "SELECT count(*), count(DISTINCT nullif(distinct_id, '')), min(event_time), max(event_time) FROM {source}"
         );
-        let totals = &self.storage().execute_rows(&totals, &[])?.rows[0];
+        let totals = &self.storage().ask(&totals, &[])?.rows[0];
         let total_events = count(&totals[0]);
         let each = format!(
             "SELECT event_name, count(*), count(DISTINCT nullif(distinct_id, '')), min(event_time), max(event_time)
              FROM {source} GROUP BY event_name ORDER BY 2 DESC, 1"
         );
-        let each = self.storage().execute_rows(&each, &[])?.rows;
+        let each = self.storage().ask(&each, &[])?.rows;
         let stats = |row: &Vec<Value>| {
             Some(EventStats {
                 event_name: row[0].to_text(),

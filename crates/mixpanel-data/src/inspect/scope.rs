@@ -94,7 +94,7 @@ impl Workspace {
             literal(table),
             literal(property)
         );
-        let rows = self.storage().execute_rows(&sql, &[])?.rows;
+        let rows = self.storage().ask(&sql, &[])?.rows;
         let Some([column, kind, promoted]) = rows.first().map(Vec::as_slice) else {
             return Ok("NULL".to_owned());
         };

@@ -48,7 +48,7 @@ impl Workspace {
                 )
             }
         };
-        let rows = self.storage().execute_rows(&sql, &[])?.rows;
+        let rows = self.storage().ask(&sql, &[])?.rows;
         let name = |row: &Vec<Value>| row[0].as_str().map(str::to_owned);
         let mut names: Vec<String> = rows.iter().filter_map(name).collect();
         if let (Some(event), true) = (event, names.is_empty()) {

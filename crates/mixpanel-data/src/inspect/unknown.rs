@@ -59,7 +59,7 @@ impl Workspace {
     }
 
     pub(super) fn names_of(&self, sql: &str) -> Result<Vec<String>> {
-        let rows = self.storage().execute_rows(sql, &[])?.rows;
+        let rows = self.storage().ask(sql, &[])?.rows;
         let name = |row: &Vec<Value>| row.first().and_then(Value::as_str).map(str::to_owned);
         Ok(rows.iter().filter_map(name).collect())
     }

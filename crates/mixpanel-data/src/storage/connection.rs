@@ -266,16 +266,31 @@ fn kind_of(message: &str) -> ErrorKind {
         },
     };
     let text = rest.trim().to_owned();
+    let says = |signs: &[&str]| signs.iter().any(|sign| rest.contains(sign));
     let full_disk = ["No space left on device", "File too large", "Disk quota exceeded"];
     let lower = rest.to_ascii_lowercase();
     let icu = ["icu extension", "extension 'icu", "extension \"icu\"", "icu_collate"];
     if icu.iter().any(|sign| lower.contains(sign)) {
         return ErrorKind::NoIcu;
     }
+    let no_memory =
+        ["not enough memory", "bad allocation", "bad_alloc", "Allocation failure", "Cannot allocate memory"];
+    let system = [
+        "Too many open files",
+        "Input/output error",
+        "Read-only file system",
+        "Stale file handle",
+        "Resource temporarily unavailable",
+    ];
+    // A user's own text may say anything; these classes have none.
+    let is_systems =
+        matches!(class, "" | "IO" | "FATAL" | "INTERNAL" | "TransactionContext" | "Data Corruption");
     match class {
         "INTERRUPT" => ErrorKind::Cancelled,
         "Out of Memory" => ErrorKind::OutOfMemory { message: text, spilling: true },
-        _ if full_disk.iter().any(|sign| rest.contains(sign)) => ErrorKind::DiskFull { message: text },
+        _ if says(&full_disk) => ErrorKind::DiskFull { message: text },
+        _ if is_systems && says(&no_memory) => ErrorKind::OutOfMemory { message: text, spilling: true },
+        _ if is_systems && says(&system) => ErrorKind::Io { what: text },
         "TransactionContext" | "Transaction" if rest.contains("onflict") => {
             ErrorKind::Conflict { message: text }
         }
@@ -284,5 +299,39 @@ fn kind_of(message: &str) -> ErrorKind {
             ErrorKind::ReadOnly { what: text }
         }
         _ => ErrorKind::Query { class: class.to_owned(), message: text },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_lacks_is_told_from_what_sql_lacks() {
+        let kind = |message: &str| kind_of(message);
+        for message in [
+            "TransactionContext Error: Failed to commit: Cannot open file \"a.duckdb.wal\": Too many open files",
+            "IO Error: Cannot open file \"/a.duckdb.wal\": Too many open files",
+            "FATAL Error: Failed: database has been invalidated. Original error: \"Input/output error\"",
+            "Resource temporarily unavailable",
+        ] {
+            assert!(matches!(kind(message), ErrorKind::Io { .. }), "{message}");
+        }
+        for message in [
+            "Data Corruption Error: ZSTD Decompression failed: Allocation error : not enough memory",
+            "FATAL Error: Failed: database has been invalidated because of a previous fatal error. Original error: \
+             \"Failed to create checkpoint because of error: ZSTD Compression failed: Allocation error : not enough memory\"",
+            "Out of Memory Error: Allocation failure",
+            "std::bad_alloc",
+        ] {
+            assert!(matches!(kind(message), ErrorKind::OutOfMemory { .. }), "{message}");
+        }
+        for message in [
+            "Invalid Input Error: not enough memory, says the user",
+            "Binder Error: Referenced column \"Too many open files\" not found",
+            "IO Error: No files found that match the pattern \"x.csv\"",
+        ] {
+            assert!(matches!(kind(message), ErrorKind::Query { .. }), "{message}");
+        }
     }
 }

@@ -73,7 +73,7 @@ pub(crate) const RECORDS: [&str; 7] =
     ["format", "tables", "properties", "ledger", "quarantine", "held", "vanished_profiles"];
 
 /// Names after `_` that are our bookkeeping, and so cannot be tables.
-const RESERVED: [&str; 8] =
+pub(super) const RESERVED: [&str; 8] =
     ["format", "tables", "properties", "ledger", "quarantine", "metadata", "held", "vanished_profiles"];
 
 /// Checks a table name: letters, digits and underscores, not starting with an

@@ -5,17 +5,22 @@ mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::connection::{BatchSink, Interrupt, SqlConnection, StatementKind};
+use super::ddl::{ident, literal};
+use super::making;
 use super::memory::{Compression, memory_in_use};
 use super::mode::{Claim, EphemeralDir, MemoryOptions, sweep_ephemeral_files};
 use super::open::{self, Connector};
+use super::place::{Found, Place, is_memory};
 use super::protect;
 use super::recovery::{Recovery, claim_for_reading, recover};
+use super::sandbox;
 use super::snapshot::Snapshot;
 use super::suggest::LOCAL_TIME;
 use super::turn::Turns;
@@ -63,6 +68,8 @@ pub struct StorageEngine {
     spilling: bool,
     writer: Turns,
     reader: Turns,
+    own: Turns,
+    pub(super) sealed: AtomicBool,
     interrupts: Vec<Arc<dyn Interrupt>>,
     snapshot: Option<Snapshot>,
     recovery: Option<Recovery>,
@@ -80,9 +87,12 @@ struct Holdings {
 #[cfg(feature = "duckdb")]
 impl StorageEngine {
     /// Opens the database at `path`, or creates it with its parent folders.
-    /// The file is readable by its owner only.
+    /// The file is readable by its owner only. Links are followed to the file
+    /// that is meant; `:memory:` is [`memory`](Self::memory), as in DuckDB.
     ///
     /// # Errors
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for names that are no
+    /// file's, such as `s3://…`;
     /// [`DatabaseLocked`](ErrorKind::DatabaseLocked) when another process or
     /// another engine of this one has it open,
     /// [`NotADatabase`](ErrorKind::NotADatabase) for any other kind of file,
@@ -126,8 +136,10 @@ impl StorageEngine {
 impl StorageEngine {
     /// [`open`](Self::open) over a caller's own DuckDB.
     pub fn open_with(connector: &dyn Connector, path: &Path) -> Result<Self> {
-        let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
-        open::ensure(connector, &path)?;
+        if is_memory(path) {
+            return Self::memory_on(connector, &MemoryOptions::default());
+        }
+        let path = making::ensure(connector, path)?;
         // Before it is opened: two handles of one process would not see each other.
         let claim = Claim::take(&path, false)?;
         let recovery = recover(&path)?;
@@ -140,19 +152,28 @@ impl StorageEngine {
 
     /// [`open_existing`](Self::open_existing) over a caller's own DuckDB.
     pub fn open_existing_with(connector: &dyn Connector, path: &Path, read_only: bool) -> Result<Self> {
-        if !path.exists() {
-            return Err(ErrorKind::DatabaseNotFound { path: path.to_path_buf() }.into());
+        if is_memory(path) {
+            return Self::memory_on(connector, &MemoryOptions::default());
         }
+        let path = Self::existing(path)?;
         if !read_only {
-            return Self::open_with(connector, path);
+            return Self::open_with(connector, &path);
         }
-        let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
         let (claim, recovery) = claim_for_reading(&path)?;
         let connection = open::read_only(connector, &path)?;
         let holdings = Holdings { _claim: Some(claim), _folder: None };
         let mut engine = Self::build(StorageMode::Persistent, Some(path), true, true, connection, holdings)?;
         engine.recovery = recovery;
         Ok(engine)
+    }
+
+    /// The file that a path leads to, which must be there.
+    fn existing(path: &Path) -> Result<PathBuf> {
+        let place = Place::look(path)?;
+        if place.found == Found::Nothing {
+            return Err(ErrorKind::DatabaseNotFound { path: path.to_path_buf() }.into());
+        }
+        Ok(place.path)
     }
 
     /// [`ephemeral`](Self::ephemeral) over a caller's own DuckDB.
@@ -183,6 +204,10 @@ impl StorageEngine {
     ) -> Result<Self> {
         let mut reader = writer.cursor()?;
         reader.execute(LOCAL_TIME)?;
+        let mut own = writer.cursor()?;
+        if path.is_some() {
+            prefer_built_in(own.as_mut())?;
+        }
         Ok(StorageEngine {
             mode,
             path,
@@ -191,9 +216,11 @@ impl StorageEngine {
             snapshot: None,
             recovery: None,
             compression: Compression::default(),
-            interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle()],
+            sealed: AtomicBool::new(false),
+            interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle(), own.interrupt_handle()],
             writer: Turns::new(writer, "write"),
             reader: Turns::new(reader, "query"),
+            own: Turns::new(own, "question"),
             holdings: Mutex::new(Some(holdings)),
         })
     }
@@ -217,6 +244,7 @@ impl StorageEngine {
     /// do so no longer.
     pub fn interrupt(&self) {
         self.reader.give_up();
+        self.own.give_up();
         self.writer.give_up();
         self.interrupts.iter().for_each(|handle| handle.interrupt());
     }
@@ -225,9 +253,10 @@ impl StorageEngine {
     /// again does nothing. Any other use afterwards is [`ErrorKind::Closed`].
     pub fn close(&self) {
         let reader = self.reader.close(|_| {});
+        let own = self.own.close(|_| {});
         let writer = self.writer.close(|writer| self.close_log(writer));
         // From within a call of this thread, the files are released when the engine goes.
-        if reader && writer {
+        if reader && own && writer {
             *self.holdings.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -254,7 +283,7 @@ impl StorageEngine {
 
     /// Runs `f` with the one connection that writes.
     pub(crate) fn with_writer<T>(&self, f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>) -> Result<T> {
-        if self.read_only {
+        if self.read_only || self.is_sealed() {
             let what = format!("{} cannot be written", self.name());
             return Err(ErrorKind::ReadOnly { what }.into());
         }
@@ -266,11 +295,38 @@ impl StorageEngine {
         f(&mut *connection).map_err(|error| self.explain(error))
     }
 
-    /// Adds what only the engine knows: whether there was a way to spill.
+    /// Runs `f` with the connection for a user's SQL, if the SQL is let through.
+    fn with_users<T>(&self, sql: &str, f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>) -> Result<T> {
+        self.with_reader(|connection| {
+            if self.is_sealed() {
+                sandbox::admit(connection, sql)?;
+            }
+            f(connection)
+        })
+    }
+
+    /// Asks a question of our own, on a connection of its own: macros of the file
+    /// that are called like DuckDB's functions have no part in it. It must not name
+    /// the database it is in by `current_database()`.
+    pub(crate) fn ask(&self, sql: &str, params: &[Value]) -> Result<SqlResult> {
+        self.with(&self.own, |connection| Ok(connection.collect(sql, params)?.to_rows()))
+    }
+
+    /// The first cell of the answer; NULL when there is no row.
+    pub(crate) fn ask_scalar(&self, sql: &str) -> Result<Value> {
+        self.with(&self.own, |connection| connection.scalar(sql, &[]))
+    }
+
+    /// Adds what only the engine knows: whether there was a way to spill, and
+    /// whether it is sealed.
     fn explain(&self, error: Error) -> Error {
         match error.kind() {
             ErrorKind::OutOfMemory { message, .. } => {
-                ErrorKind::OutOfMemory { message: message.clone(), spilling: self.spilling }.into()
+                let spilling = self.spilling && !self.is_sealed();
+                ErrorKind::OutOfMemory { message: message.clone(), spilling }.into()
+            }
+            ErrorKind::Query { class, message } if class == "Permission" && self.is_sealed() => {
+                ErrorKind::Sealed { what: message.clone() }.into()
             }
             _ => error,
         }
@@ -282,12 +338,12 @@ impl StorageEngine {
 
     /// Runs SQL for its effect. Several statements may be given.
     pub fn execute(&self, sql: &str) -> Result<()> {
-        self.with_reader(|connection| connection.execute(sql))
+        self.with_users(sql, |connection| connection.execute(sql))
     }
 
     /// Runs a query and returns its result as Arrow batches.
     pub fn execute_batches(&self, sql: &str) -> Result<Batches> {
-        self.with_reader(|connection| connection.collect(sql, &[]))
+        self.with_users(sql, |connection| connection.collect(sql, &[]))
     }
 
     /// Runs a query and hands its result over batch by batch, without holding
@@ -309,7 +365,7 @@ impl StorageEngine {
         schema: &mut dyn FnMut(SchemaRef) -> Result<()>,
         batch: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        self.with_reader(|connection| connection.query(sql, params, &mut Sink { schema, batch }))
+        self.with_users(sql, |connection| connection.query(sql, params, &mut Sink { schema, batch }))
     }
 
     /// The same for one statement that somebody typed. It may make tables of its own, and change
@@ -331,7 +387,7 @@ impl StorageEngine {
 
     /// The same with a receiver that also hears what kind of result it is.
     pub fn run(&self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
-        self.with_reader(|connection| match self.read_only {
+        self.with_users(sql, |connection| match self.read_only || self.is_sealed() {
             true => connection.query(sql, params, sink),
             false => protect::run(connection, sql, params, sink),
         })
@@ -354,13 +410,13 @@ impl StorageEngine {
 
     /// Runs a query and returns its rows as plain values. `params` fill `?`.
     pub fn execute_rows(&self, sql: &str, params: &[Value]) -> Result<SqlResult> {
-        self.with_reader(|connection| Ok(connection.collect(sql, params)?.to_rows()))
+        self.with_users(sql, |connection| Ok(connection.collect(sql, params)?.to_rows()))
     }
 
     /// Runs a query and returns the first column of its first row; NULL when
     /// there is no row.
     pub fn execute_scalar(&self, sql: &str) -> Result<Value> {
-        self.with_reader(|connection| connection.scalar(sql, &[]))
+        self.with_users(sql, |connection| connection.scalar(sql, &[]))
     }
 
     /// Bytes on disk: the file and its log. 0 in memory.
@@ -406,4 +462,12 @@ impl std::fmt::Debug for StorageEngine {
             .field("read_only", &self.read_only)
             .finish_non_exhaustive()
     }
+}
+
+/// Lets names of functions and types mean DuckDB's own, before those of the file:
+/// it may be somebody else's, with a macro that is called `count`.
+fn prefer_built_in(connection: &mut dyn SqlConnection) -> Result<()> {
+    let name = connection.scalar("SELECT system.main.current_database()", &[])?.to_text();
+    let path = format!("system.main,{}.main", ident(&name));
+    connection.execute(&format!("SET search_path = {}", literal(&path)))
 }

@@ -25,7 +25,7 @@ use super::profiles;
 use super::quarantine;
 use super::stream::{BatchSender, stream};
 use super::writer::Batches;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::TableKind;
 
 /// Refused lines and possible repeats are written down when there are this many
@@ -159,12 +159,12 @@ impl<'a> Filling<'a> {
         let layout = Layout::new(&first.rows.schema(), &self.catalog, &self.used);
         let (sender, reader) = stream(layout.schema());
         let before = self.appended;
-        let (stop, inserted) = thread::scope(|scope| {
-            let inserting =
-                scope.spawn(move || connection.insert(Target::Main(&name), Box::new(reader), ordered));
+        let (stop, inserted) = thread::scope(|scope| -> Result<_> {
+            let insert = move || connection.insert(Target::Main(&name), Box::new(reader), ordered);
+            let inserting = thread::Builder::new().spawn_scoped(scope, insert).map_err(Error::no_thread)?;
             let stop = self.send(&layout, first, batches, sender, progress);
-            (stop, inserting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
+            Ok((stop, inserting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        })?;
         match (stop?, inserted?) {
             (Stop::Next(next), rows) if rows == self.appended - before => Ok(next),
             (_, rows) => {

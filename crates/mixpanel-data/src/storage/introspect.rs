@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+use super::claimed::{self, Records};
 use super::ddl::literal;
 use super::engine::StorageEngine;
 use crate::error::{ErrorKind, Result};
@@ -24,18 +25,15 @@ impl StorageEngine {
         if !self.has_format()? {
             return Ok(Vec::new());
         }
-        let rows = self.execute_rows(
-            "SELECT table_name, type, row_count, fetched_at FROM _tables ORDER BY table_name",
-            &[],
-        )?;
+        let rows =
+            self.ask("SELECT table_name, type, row_count, fetched_at FROM _tables ORDER BY table_name", &[])?;
         Ok(rows.rows.iter().filter_map(|row| info(row)).collect())
     }
 
     /// Whether the database has our records: any DuckDB file can be opened
-    /// read-only, and one of somebody else's has none.
+    /// read-only, and one of somebody else's has none, or others by these names.
     fn has_format(&self) -> Result<bool> {
-        let sql = "SELECT count(*) FROM duckdb_tables() WHERE table_name = '_tables'";
-        Ok(self.execute_scalar(sql)? != Value::Integer(0))
+        self.with_reader(|connection| Ok(matches!(claimed::records(connection)?, Records::Ours(_))))
     }
 
     /// One table; names are compared as DuckDB does, without regard to case.
@@ -50,23 +48,18 @@ impl StorageEngine {
 
     /// Whether a table or view of this name exists, ours or not.
     pub fn table_exists(&self, name: &str) -> Result<bool> {
-        let sql = format!(
-            "SELECT count(*) FROM information_schema.tables
-             WHERE table_schema = 'main' AND table_catalog = current_database() AND lower(table_name) = lower({})",
-            literal(name)
-        );
-        Ok(self.execute_scalar(&sql)? != Value::Integer(0))
+        self.with_reader(|connection| claimed::is_taken(connection, name))
     }
 
     /// The columns of a table or view.
     pub fn get_schema(&self, name: &str) -> Result<TableSchema> {
         let sql = format!(
-            "SELECT column_name, data_type, is_nullable, table_name FROM duckdb_columns()
-             WHERE schema_name = 'main' AND database_name = current_database()
-               AND lower(table_name) = lower({}) ORDER BY column_index",
+            "SELECT column_name, data_type, is_nullable, table_name FROM system.main.duckdb_columns()
+             WHERE schema_name = 'main' AND database_name = system.main.current_database()
+               AND system.main.lower(table_name) = system.main.lower({}) ORDER BY column_index",
             literal(name)
         );
-        let rows = self.execute_rows(&sql, &[])?.rows;
+        let rows = self.with_reader(|connection| connection.rows(&sql, &[]))?;
         let Some(table_name) = rows.first().and_then(|row| row[3].as_str()).map(str::to_owned) else {
             let existing = self.list_tables()?.into_iter().map(|table| table.name).collect();
             return Err(ErrorKind::TableNotFound { table: name.to_owned(), existing }.into());
@@ -84,7 +77,7 @@ impl StorageEngine {
         let info = self.table(name)?;
         // By name: a file of an older format that is only read lacks some columns.
         let sql = format!("SELECT * FROM _tables WHERE table_name = {}", literal(&info.name));
-        let known = self.execute_rows(&sql, &[])?;
+        let known = self.ask(&sql, &[])?;
         let value = |name: &str| {
             let at = known.columns.iter().position(|column| column == name)?;
             known.rows.first().map(|row| &row[at])
@@ -109,12 +102,30 @@ impl StorageEngine {
         })
     }
 
+    /// Macros and types of the file that are called like DuckDB's own functions and
+    /// types, sorted: in SQL they take their place, so a file that somebody else
+    /// made may answer `count(*)` as it likes. Questions of this library do not go
+    /// through them. Looking takes some hundredths of a second.
+    pub fn shadowed_names(&self) -> Result<Vec<String>> {
+        const SHADOWED: &str = "
+            WITH names AS (
+                SELECT f.database_name, f.internal, system.main.lower(f.function_name) AS name
+                FROM system.main.duckdb_functions() f
+                UNION ALL SELECT t.database_name, t.internal, system.main.lower(t.type_name)
+                FROM system.main.duckdb_types() t)
+            SELECT DISTINCT n.name FROM names n WHERE n.database_name = system.main.current_database()
+                AND NOT n.internal AND n.name IN (SELECT i.name FROM names i WHERE i.database_name = 'system')
+            ORDER BY 1";
+        let rows = self.with_reader(|connection| connection.rows(SHADOWED, &[]))?;
+        Ok(rows.iter().map(|row| row[0].to_text()).collect())
+    }
+
     /// When the database was created; `None` in memory.
     pub fn created_at(&self) -> Result<Option<Timestamp>> {
         if self.path().is_none() || !self.has_format()? {
             return Ok(None);
         }
-        Ok(timestamp(&self.execute_scalar("SELECT min(created_at) FROM _format")?))
+        Ok(timestamp(&self.ask_scalar("SELECT min(created_at) FROM _format")?))
     }
 }
 

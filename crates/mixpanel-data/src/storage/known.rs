@@ -69,7 +69,7 @@ impl StorageEngine {
     /// How many lines that were meant for a table could not be stored, by the word for the reason.
     /// They are in `_quarantine`.
     pub fn refused_lines(&self, table: &str) -> Result<BTreeMap<String, u64>> {
-        let rows = self.execute_rows(
+        let rows = self.ask(
             "SELECT reason, count(*) FROM _quarantine WHERE table_name = ? GROUP BY reason",
             &[Value::Text(table.to_owned())],
         )?;
@@ -101,7 +101,7 @@ impl StorageEngine {
         if !self.changed_rows()?.iter().any(|(changed, _)| changed == table) {
             return Ok(BTreeSet::new());
         }
-        let counted = self.execute_rows(
+        let counted = self.ask(
             "SELECT day, CAST(sum(row_count) AS BIGINT) FROM _ledger
              WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) GROUP BY day",
             &[Value::Text(table.to_owned()), Value::Date(from), Value::Date(to)],
@@ -126,12 +126,12 @@ impl StorageEngine {
         if !self.table_exists(&name)? {
             return Ok(None);
         }
-        Ok(Some(count(&self.execute_scalar(&format!("SELECT count(*) FROM {}", ident(&name)))?)))
+        Ok(Some(count(&self.ask_scalar(&format!("SELECT count(*) FROM {}", ident(&name)))?)))
     }
 
     /// The filters of a table that exists.
     pub(crate) fn table_filters(&self, table: &str) -> Result<TableFilters> {
-        let known = self.execute_rows(
+        let known = self.ask(
             "SELECT filter_hash, filters, filter_events, filter_where, from_date FROM _tables WHERE table_name = ?",
             &[Value::Text(table.to_owned())],
         )?;
@@ -152,7 +152,7 @@ impl StorageEngine {
     /// The days of a table, both ends inclusive: how they stand under the table's own filters, and
     /// their rows under any, as rows may have been added under others.
     pub(crate) fn ledger_days(&self, table: &str, from: Date, to: Date) -> Result<BTreeMap<Date, LedgerDay>> {
-        let rows = self.execute_rows(
+        let rows = self.ask(
             "SELECT day, max(state) FILTER (own), CAST(sum(row_count) AS BIGINT), max(fetched_at) FILTER (own)
              FROM (SELECT _ledger.*, _tables.type IS NOT NULL AS own
                    FROM _ledger LEFT JOIN _tables USING (table_name, filter_hash)
@@ -172,7 +172,7 @@ impl StorageEngine {
 
     /// Rows and bytes that the days of a table had when they were fetched.
     pub(crate) fn ledger_sizes(&self, table: &str) -> Result<BTreeMap<Date, (u64, u64)>> {
-        let rows = self.execute_rows(
+        let rows = self.ask(
             "SELECT day, CAST(sum(row_count + duplicates) AS BIGINT), CAST(sum(bytes) AS BIGINT) FROM _ledger
              WHERE table_name = ? AND state NOT IN ('partial', 'unavailable') GROUP BY day",
             &[Value::Text(table.to_owned())],
@@ -186,7 +186,7 @@ impl StorageEngine {
 
     /// Whether some of these days are in the table under other filters, too.
     pub(crate) fn has_other_filters(&self, table: &str, from: Date, to: Date, hash: &str) -> Result<bool> {
-        let others = self.execute_rows(
+        let others = self.ask(
             "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ? AND state <> 'unavailable'
                 AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
             &[

@@ -4,6 +4,7 @@
 mod bundled;
 mod catalog;
 pub(crate) mod chunk;
+mod claimed;
 pub(crate) mod connection;
 #[cfg(feature = "duckdb")]
 mod database;
@@ -27,11 +28,13 @@ mod journal;
 mod known;
 mod layout;
 mod ledger;
+mod making;
 mod memory;
 mod mode;
 mod open;
 mod parsed;
 mod pin;
+mod place;
 mod profiles;
 mod protect;
 mod quarantine;
@@ -39,6 +42,7 @@ mod quarters;
 mod records;
 mod recovery;
 mod refill;
+mod sandbox;
 #[cfg(feature = "duckdb")]
 mod session;
 mod snapshot;
@@ -59,6 +63,7 @@ pub use connection::{
 pub use engine::{Progress, StorageEngine};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
 pub use open::Connector;
+pub use place::names_no_file;
 pub use records::{EventRecord, ProfileRecord, Rows};
 pub use recovery::{LogRecovery, Recovery};
 pub use snapshot::{Snapshot, SnapshotOptions};

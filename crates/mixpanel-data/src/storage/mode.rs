@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +59,10 @@ impl MemoryOptions {
 
 const PREFIX: &str = "mixpanel-data-ephemeral-";
 const LOCK: &str = "owner.lock";
+/// So often a folder may be swept while it is being made.
+const TRIES: u32 = 5;
+/// A folder without a lock's file is left alone for so long.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// A private folder (0700) with the database file, removed on drop.
 ///
@@ -79,6 +84,24 @@ impl EphemeralDir {
 
     /// Makes the folder in another one, which the caller sweeps.
     pub(super) fn create_in(parent: &Path) -> Result<Self> {
+        Self::create_among_sweepers(parent, &mut |_| {})
+    }
+
+    /// `paused` is called where another process may sweep: between the making of
+    /// the folder, of the lock's file, and the locking. A folder that was swept
+    /// there is given up for another.
+    fn create_among_sweepers(parent: &Path, paused: &mut dyn FnMut(&Path)) -> Result<Self> {
+        for _ in 0..TRIES {
+            if let Some(made) = Self::try_create(parent, paused)? {
+                OWNED.lock().unwrap_or_else(PoisonError::into_inner).push(made.path.clone());
+                return Ok(made);
+            }
+        }
+        let what = format!("creating a folder in {}: others remove it at once", parent.display());
+        Err(ErrorKind::Io { what }.into())
+    }
+
+    fn try_create(parent: &Path, paused: &mut dyn FnMut(&Path)) -> Result<Option<Self>> {
         let mut random = [0u8; 8];
         let mut source =
             File::open("/dev/urandom").map_err(|e| Error::io("opening", Path::new("/dev/urandom"), e))?;
@@ -90,16 +113,19 @@ impl EphemeralDir {
             .mode(0o700)
             .create(&path)
             .map_err(|e| Error::io("creating folder", &path, e))?;
+        paused(parent);
         let lock_path = path.join(LOCK);
-        let lock = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(|e| Error::io("creating", &lock_path, e))?;
+        let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock_path);
+        let lock = match lock {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            lock => lock.map_err(|e| Error::io("creating", &lock_path, e))?,
+        };
+        paused(parent);
         lock.lock().map_err(|e| Error::io("locking", &lock_path, e))?;
-        OWNED.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
-        Ok(EphemeralDir { path, _lock: lock })
+        let locked = lock.metadata().map_err(|e| Error::io("locking", &lock_path, e))?;
+        let is_there = fs::symlink_metadata(&lock_path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino()));
+        Ok(is_there.then_some(EphemeralDir { path, _lock: lock }))
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -145,25 +171,27 @@ pub(super) fn sweep_folder(folder: &Path) -> usize {
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
         .filter(|entry| {
             let Ok(meta) = fs::symlink_metadata(entry.path()) else { return false };
-            meta.is_dir() && meta.uid() == user && is_abandoned(&entry.path(), &meta)
+            meta.is_dir() && meta.uid() == user && remove_abandoned(&entry.path(), &meta)
         })
-        .filter(|entry| fs::remove_dir_all(entry.path()).is_ok())
         .count()
 }
 
-fn is_abandoned(folder: &Path, meta: &fs::Metadata) -> bool {
+/// Removes a folder whose owner is dead. The lock is held until it is gone: an
+/// owner that was about to take it then finds the folder gone, and makes another.
+fn remove_abandoned(folder: &Path, meta: &fs::Metadata) -> bool {
     let flags =
         OpenOptions::new().write(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).clone();
-    match flags.open(folder.join(LOCK)) {
-        // The lock is released again when `file` goes out of scope.
+    let lock = flags.open(folder.join(LOCK));
+    let is_abandoned = match &lock {
         Ok(file) => file.try_lock().is_ok(),
-        // The owner may be between making the folder and locking it.
-        Err(_) => meta
-            .modified()
-            .ok()
-            .and_then(|time| time.elapsed().ok())
-            .is_some_and(|age| age > Duration::from_secs(60)),
-    }
+        // The owner may be between making the folder and the lock's file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            meta.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > YOUNG)
+        }
+        // Whatever hinders (too many open files, for instance): it may be in use.
+        Err(_) => false,
+    };
+    is_abandoned && fs::remove_dir_all(folder).is_ok()
 }
 
 /// Which files this process has open. DuckDB's own lock is per process, so two
@@ -215,5 +243,38 @@ impl Drop for Claim {
                 claims.remove(&self.file);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_swept_while_it_is_made_is_given_up_for_another() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut removed = 0;
+        let mut sweeps = 0;
+        let made = EphemeralDir::create_among_sweepers(parent.path(), &mut |parent| {
+            sweeps += 1;
+            removed += sweep_folder(parent);
+        })
+        .unwrap_err();
+        // Swept each time between the lock's file and the lock.
+        assert!(made.to_string().contains("others remove it"), "{made}");
+        assert_eq!((removed, sweeps), (TRIES as usize, 2 * TRIES));
+        let mut once = true;
+        let made = EphemeralDir::create_among_sweepers(parent.path(), &mut |parent| {
+            if std::mem::take(&mut once) {
+                // The first is gone before it has a lock's file.
+                let first = fs::read_dir(parent).unwrap().next().unwrap().unwrap();
+                fs::remove_dir(first.path()).unwrap();
+            }
+        })
+        .unwrap();
+        assert_eq!(sweep_folder(parent.path()), 0, "its owner lives");
+        assert!(made.path.join(LOCK).exists());
+        drop(made);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 }

@@ -1,23 +1,21 @@
 //! Opening a database in each of the three modes.
-//!
-//! A new file is made complete under a temporary name and only then put in its
-//! place, so that a crash never leaves a file that cannot be opened.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::catalog::Catalog;
+use super::claimed::{self, Records};
 use super::connection::SqlConnection;
 use super::ddl;
 use super::guard::Guard;
 use super::holder::Holder;
 use super::mode::MemoryOptions;
+use super::place::{check_text, open_regular};
+use super::sandbox;
 use super::snapshot::Taking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::TableKind;
-use crate::value::Value;
 
 /// Makes connections to databases: the DuckDB of this crate, or a caller's own.
 pub trait Connector: Send + Sync {
@@ -27,29 +25,13 @@ pub trait Connector: Send + Sync {
 }
 
 /// Settings for every mode: nothing is ever downloaded.
-fn common_settings() -> Vec<(&'static str, String)> {
+pub(super) fn common_settings() -> Vec<(&'static str, String)> {
     let off = || "false".to_owned();
     vec![
         ("autoinstall_known_extensions", off()),
         ("autoload_known_extensions", off()),
         ("allow_community_extensions", off()),
     ]
-}
-
-/// Makes the database at `path` if there is none, so that there is a file to claim.
-pub(super) fn ensure(connector: &dyn Connector, path: &Path) -> Result<()> {
-    // Two threads that make the same file would replace each other's.
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if path.is_dir() {
-        let what = format!("{} is a folder, not a database file", path.display());
-        return Err(ErrorKind::Io { what }.into());
-    }
-    // An empty file holds nothing to lose: a name that somebody reserved.
-    if fs::metadata(path).map_or(true, |meta| meta.len() == 0) {
-        create(connector, path)?;
-    }
-    Ok(())
 }
 
 /// Opens the database at `path` for writing.
@@ -143,47 +125,9 @@ pub(super) fn memory(connector: &dyn Connector, options: &MemoryOptions) -> Resu
     let mut connection = connector.connect(None, &settings)?;
     connection.execute(ddl::FORMAT)?;
     if options.sealed {
-        // After opening: given at open, the name `:memory:` would be put on
-        // DuckDB's list of allowed paths.
-        connection.execute(
-            "SET enable_external_access = false;
-             SET disabled_filesystems = 'LocalFileSystem';
-             SET lock_configuration = true;",
-        )?;
+        connection.execute(sandbox::SETTINGS)?;
     }
     Ok(connection)
-}
-
-/// Creates a complete, empty database file at `path`.
-fn create(connector: &dyn Connector, path: &Path) -> Result<()> {
-    let name = path.file_name().ok_or_else(|| Error::argument("path", "it names no file"))?;
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    fs::create_dir_all(&parent).map_err(|e| Error::io("creating folder", &parent, e))?;
-    let workshop = Workshop::create(&parent, name)?;
-    let draft = workshop.0.join("data.duckdb");
-    let mut connection =
-        connect(connector, &draft, common_settings()).map_err(|error| relocate(error, path))?;
-    connection.execute(ddl::FORMAT)?;
-    connection.execute("CHECKPOINT")?;
-    drop(connection);
-    set_private(&draft)?;
-    let io = |what: &'static str| move |error| Error::io(what, path, error);
-    fs::File::open(&draft).and_then(|file| file.sync_all()).map_err(io("syncing"))?;
-    match fs::hard_link(&draft, path) {
-        Ok(()) => {}
-        // Somebody else made it in the meantime: theirs is as good.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && !is_empty(path) => return Ok(()),
-        // An empty file in its place, or a file system without hard links.
-        Err(_) => fs::rename(&draft, path).map_err(io("creating"))?,
-    }
-    fs::File::open(&parent).and_then(|folder| folder.sync_all()).map_err(io("syncing the folder of"))
-}
-
-fn is_empty(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
 }
 
 /// Looks at the file's first bytes: DuckDB writes `DUCK` behind an 8-byte
@@ -191,7 +135,7 @@ fn is_empty(path: &Path) -> bool {
 /// open it with, and complain about that one instead.
 fn check_magic(path: &Path) -> Result<()> {
     let mut head = Vec::new();
-    let file = fs::File::open(path).map_err(|e| Error::io("opening", path, e))?;
+    let file = open_regular(path)?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 16), &mut head)
         .map_err(|e| Error::io("reading", path, e))?;
     if head.get(8..12) == Some(b"DUCK") {
@@ -199,35 +143,16 @@ fn check_magic(path: &Path) -> Result<()> {
     }
     let message = if head.starts_with(b"SQLite format 3") {
         "it is a SQLite database"
+    } else if head.is_empty() {
+        "it is empty"
     } else {
         "it has another format"
     };
     Err(ErrorKind::NotADatabase { path: path.to_path_buf(), message: message.to_owned() }.into())
 }
 
-/// A private folder beside the future database, removed on drop.
-struct Workshop(PathBuf);
-
-impl Workshop {
-    fn create(parent: &Path, name: &std::ffi::OsStr) -> Result<Self> {
-        let path = parent.join(format!(".{}.creating-{}", name.to_string_lossy(), std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(|e| Error::io("creating a file in", parent, e))?;
-        Ok(Workshop(path))
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Only the owner may read the data.
-fn set_private(path: &Path) -> Result<()> {
+pub(super) fn set_private(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|e| Error::io("protecting", path, e))
 }
 
@@ -244,17 +169,21 @@ pub(super) fn protect_log(path: &Path) {
     let _ = set_private(&log_of(path));
 }
 
-fn connect(
+pub(super) fn connect(
     connector: &dyn Connector,
     path: &Path,
     settings: Vec<(&str, String)>,
 ) -> Result<Box<dyn SqlConnection>> {
+    check_text(path)?;
     connector.connect(Some(path), &settings).map_err(|error| sort_open_error(error, path))
 }
 
 /// Brings our own tables into a database that lacks them, and refuses files
 /// from the future.
 fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
+    if let Records::Foreign(names) = claimed::records(connection)? {
+        return Err(ErrorKind::ForeignRecords { path: path.to_path_buf(), names }.into());
+    }
     if !check_format(connection, path)? {
         connection.execute(ddl::FORMAT)?;
         make_typed_views_again(connection)?;
@@ -278,24 +207,13 @@ fn make_typed_views_again(connection: &mut dyn SqlConnection) -> Result<()> {
 
 /// Whether the file has this version's tables; an error when they are newer.
 fn check_format(connection: &mut dyn SqlConnection, path: &Path) -> Result<bool> {
-    let known = "SELECT count(*) FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal";
-    if connection.scalar(known, &[])? != Value::Integer(1) {
-        return Ok(false);
-    }
-    let version = connection.scalar("SELECT max(version) FROM _format", &[])?.as_i64().unwrap_or(0);
-    let found = u32::try_from(version).unwrap_or(u32::MAX);
-    if found > ddl::FORMAT_VERSION {
-        let supported = ddl::FORMAT_VERSION;
-        return Err(ErrorKind::NewerFormat { path: path.to_path_buf(), found, supported }.into());
-    }
-    Ok(found == ddl::FORMAT_VERSION)
-}
-
-/// The same error about the path that the user knows.
-fn relocate(error: Error, path: &Path) -> Error {
-    match error.kind() {
-        ErrorKind::PermissionDenied { .. } => ErrorKind::PermissionDenied { path: path.to_path_buf() }.into(),
-        _ => error,
+    match claimed::records(connection)? {
+        Records::Ours(found) if found > ddl::FORMAT_VERSION => {
+            let supported = ddl::FORMAT_VERSION;
+            Err(ErrorKind::NewerFormat { path: path.to_path_buf(), found, supported }.into())
+        }
+        Records::Ours(found) => Ok(found == ddl::FORMAT_VERSION),
+        Records::None | Records::Foreign(_) => Ok(false),
     }
 }
 

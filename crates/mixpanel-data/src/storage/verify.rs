@@ -184,7 +184,7 @@ impl StorageEngine {
     }
 
     fn entries(&self, table: &str) -> Result<BTreeMap<Date, Entry>> {
-        let rows = self.execute_rows(
+        let rows = self.ask(
             "SELECT day, CAST(sum(row_count) AS BIGINT), CAST(sum(bytes) AS BIGINT), count(*), CAST(sum(duplicates) AS BIGINT),
                 min(content_hash)
              FROM _ledger WHERE table_name = ? AND state <> 'unavailable' GROUP BY day",

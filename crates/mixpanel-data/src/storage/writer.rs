@@ -13,6 +13,7 @@ use mixpanel_client::schema::ColumnKind;
 
 use super::catalog::Catalog;
 use super::chunk::{BatchSource, ChunkSpec, Create, Written, memory_of};
+use super::claimed;
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, physical};
 use super::definition::Definition;
@@ -101,6 +102,9 @@ fn creates(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>) -> Result<b
     let there = connection.scalar(known, &[Value::Text(spec.table.to_owned())])? != Value::Integer(0);
     if there && spec.create == Create::New {
         return Err(ErrorKind::TableExists { table: spec.table.to_owned() }.into());
+    }
+    if !there {
+        claimed::check_free(connection, spec.table, spec.metadata.kind)?;
     }
     Ok(!there)
 }

@@ -189,16 +189,18 @@ pub(crate) fn in_parallel<T: Sync, R: Send + Sync>(items: &[T], work: impl Fn(&T
     }
     let results: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some(item), Some(result)) = (items.get(index), results.get(index)) else { break };
-                    let _ = result.set(work(item));
-                }
-            });
+    let take = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(item), Some(result)) = (items.get(index), results.get(index)) else { break };
+            let _ = result.set(work(item));
         }
+    };
+    std::thread::scope(|scope| {
+        let started = (1..threads).map(|_| std::thread::Builder::new().spawn_scoped(scope, take));
+        // This thread works too, and alone where the system provides no other.
+        started.for_each(drop);
+        take();
     });
     results.into_iter().filter_map(OnceLock::into_inner).collect()
 }

@@ -91,6 +91,10 @@ pub(crate) struct Target {
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true, requires = "write")]
     pub(crate) wait: u64,
 
+    /// Let SQL reach nothing but the database: no file, no network, no settings, one query at a time
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) sealed: bool,
+
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

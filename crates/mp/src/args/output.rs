@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
 use crate::output::Format;
 use crate::ui::Ui;
 
@@ -14,12 +16,21 @@ pub(crate) struct Output {
     pub(crate) format: Option<Format>,
 
     /// Write to a file, which appears when it is complete
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) output: Option<PathBuf>,
 
     /// A jq filter over the JSON; of jsonl, over each line
     #[arg(long, value_name = "FILTER")]
     pub(crate) jq: Option<String>,
+
+    /// In CSV and TSV, put a ' before text that a spreadsheet would run as a formula (= + - @)
+    #[arg(long)]
+    pub(crate) escape_formulas: bool,
+}
+
+/// A path of this machine; addresses are refused, as a folder `s3:` is never meant.
+fn local_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| mixpanel_data::names_no_file(&path).map_or(Ok(path), Err))
 }
 
 /// Names of standard output. Opened as files, they would cut off what is in them.
@@ -72,15 +83,15 @@ pub(crate) struct Plot {
     pub(crate) plot: bool,
 
     /// Draw it into an SVG file too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) svg: Option<PathBuf>,
 
     /// Draw it into a page of its own
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) html: Option<PathBuf>,
 
     /// Draw it into a PNG file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) png: Option<PathBuf>,
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use mixpanel_client::BaseUrls;
 use mixpanel_data::{ErrorKind, Value};
 
-use super::{Reader, shell_word};
+use super::{Reader, shadows, shell_word};
 use crate::args;
 use crate::config::settings::{Key, Settings};
 use crate::config::{self, data_folder, existing_database, state_folder};
@@ -203,11 +203,20 @@ fn database(args: &args::Doctor, reader: Reader<'_>) -> Finding {
         Err(error) => return failed(check, &error),
     };
     let looked = reader.env.databases().existing(&path, true);
-    match looked.and_then(|workspace| Ok((workspace.tables()?, workspace.storage().changed_rows()?))) {
-        Ok((tables, changed)) if changed.is_empty() => {
-            ok(check, format!("{}, {} tables", path.display(), tables.len()))
+    let look = |workspace: mixpanel_data::Workspace| {
+        let storage = workspace.storage();
+        Ok((workspace.tables()?.len(), storage.changed_rows()?, storage.shadowed_names()?))
+    };
+    match looked.and_then(look) {
+        Ok((_, _, names)) if !names.is_empty() => note(
+            check,
+            format!("{}: {}", path.display(), shadows(&names)),
+            "ask whoever made the file; mp sql --write \"DROP MACRO NAME\" (or TYPE) removes one",
+        ),
+        Ok((tables, changed, _)) if changed.is_empty() => {
+            ok(check, format!("{}, {tables} table{}", path.display(), if tables == 1 { "" } else { "s" }))
         }
-        Ok((_, changed)) => {
+        Ok((_, changed, _)) => {
             let told = changed.iter().map(|(table, difference)| match difference {
                 ..0 => format!("{} rows of {table} have gone since they were fetched", -difference),
                 _ => format!("{difference} rows of {table} are from somewhere else"),

@@ -143,6 +143,12 @@ fn place(path: Option<&Path>) -> String {
     path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string())
 }
 
+/// What is to be known of a file with such names: somebody else may have made it.
+fn shadows(names: &[String]) -> String {
+    let is = if names.len() == 1 { "is a macro or type" } else { "are macros or types" };
+    format!("{} {is} of this file, in place of DuckDB's own: SQL means what the file says", names.join(", "))
+}
+
 /// Bytes as megabytes, with a figure behind the point where that matters.
 fn megabytes(bytes: u64) -> String {
     match bytes as f64 / 1e6 {

@@ -29,6 +29,12 @@ pub(crate) fn target_database(
     env: Env<'_>,
 ) -> Result<PathBuf, Error> {
     if let Some(path) = named_database(flag, env)? {
+        if path.as_os_str() == ":memory:" {
+            return Err(Error::setting(
+                "a database in memory is gone when `mp` ends, and so is what was fetched into it",
+                "--db FILE keeps it; `mp fetch … --stdout` prints rows and keeps nothing",
+            ));
+        }
         return Ok(path);
     }
     let id = project_id.ok_or_else(|| {

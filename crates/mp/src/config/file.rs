@@ -145,16 +145,28 @@ impl File {
         }
     }
 
-    /// Changes the file with `change` and writes it as a whole, in private.
-    pub(crate) fn edit(&self, change: impl FnOnce(&mut DocumentMut)) -> Result<File, Error> {
+    /// Changes the file with `change`, which sees it as it is when nobody else changes it, and writes
+    /// it as a whole, in private. Whatever must not have changed meanwhile is for `change` to check.
+    pub(crate) fn edit(
+        path: &Path,
+        insecure: bool,
+        change: impl FnOnce(&File, &mut DocumentMut) -> Result<(), Error>,
+    ) -> Result<File, Error> {
+        let turn = private::Turn::wait(path)?;
+        let now = File::read(path, insecure)?;
         let mut document: DocumentMut =
-            self.text.expose().parse().map_err(|error: toml_edit::TomlError| {
+            now.text.expose().parse().map_err(|error: toml_edit::TomlError| {
                 Error::setting(one_line(error.message()), "correct the file")
             })?;
-        change(&mut document);
-        let file = File::parse(&self.path, document.to_string())?;
-        private::write(&file.path, file.text.expose())?;
+        change(&now, &mut document)?;
+        let file = File::parse(path, document.to_string())?;
+        turn.write(file.text.expose())?;
         Ok(file)
+    }
+
+    /// A file of nothing but one account, for what is asked before the account is stored.
+    pub(super) fn of_account(name: &str, account: Account) -> Self {
+        File { accounts: BTreeMap::from([(name.to_owned(), account)]), ..File::empty() }
     }
 }
 
@@ -253,10 +265,14 @@ mod tests {
     fn comments_survive_a_change() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        private::write(&path, "# mine\ndefault = \"a\" # really\n[accounts.a]\nusername = \"u\"\n").unwrap();
-        let file = File::read(&path, false).unwrap();
+        let text = "# mine\ndefault = \"a\" # really\n[accounts.a]\nusername = \"u\"\n";
+        private::Turn::wait(&path).unwrap().write(text).unwrap();
         let account = Account { project_id: Some("7".into()), ..Account::default() };
-        let file = file.edit(|document| put(document, "b", &account)).unwrap();
+        let put_it = |_: &File, document: &mut DocumentMut| {
+            put(document, "b", &account);
+            Ok(())
+        };
+        let file = File::edit(&path, false, put_it).unwrap();
         assert_eq!(file.accounts.len(), 2);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# mine\ndefault = \"a\" # really\n"), "{text}");

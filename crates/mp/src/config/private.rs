@@ -1,12 +1,15 @@
 //! Files that hold secrets: read only when nobody else can, written so that nobody else ever could.
 //!
 //! What is opened is what is checked: the descriptor, not the name. A file is replaced as a whole,
-//! so that neither a crash nor a full disk loses what was there.
+//! so that neither a crash nor a full disk loses what was there, and by one process at a time, which
+//! reads it when it is its turn.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::libc;
 
@@ -37,34 +40,103 @@ pub(super) fn read(path: &Path, insecure: bool) -> Result<Option<String>, Error>
     if !insecure {
         check(&target, &found)?;
     }
-    text::read_all(file.take(LARGEST)).map(Some).map_err(unreadable)
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        let what = format!("{} has more than {LARGEST} bytes: it is no configuration file", path.display());
+        return Err(Error::BrokenConfig { what });
+    }
+    text::decode(bytes).map(Some).map_err(unreadable)
 }
 
-/// Replaces a file, or makes it, with the mode 0600. The folder is made with the mode 0700.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let target = resolve(path)?.unwrap_or_else(|| path.to_owned());
-    let unwritable = |source| Error::Write { path: target.clone(), source };
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
-    check_folder(folder)?;
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
-    let result = (|| {
-        let mut file = OpenOptions::new()
+/// So often, and so long apart, the lock is asked for: a change takes milliseconds.
+const TRIES: u32 = 400;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// The right to change a file, which one process has at a time.
+pub(super) struct Turn {
+    target: PathBuf,
+    folder: PathBuf,
+    // Released on drop.
+    _lock: File,
+}
+
+impl Turn {
+    /// Waits for this process's turn. The folder is made with the mode 0700.
+    pub(super) fn wait(path: &Path) -> Result<Self, Error> {
+        let target = resolve(path)?.unwrap_or_else(|| path.to_owned());
+        let unwritable = |source| Error::Write { path: target.clone(), source };
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).to_owned();
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(unwritable)?;
+        check_folder(&folder)?;
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let lock = OpenOptions::new()
             .write(true)
-            .create_new(true)
+            .create(true)
+            .truncate(false)
             .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &target)?;
-        File::open(folder)?.sync_all()
-    })();
-    if result.is_err() {
-        let _ = fs::remove_file(&beside);
+            .custom_flags(flags)
+            .open(beside(&target, "lock"))
+            .map_err(unwritable)?;
+        for _ in 0..TRIES {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Turn { target, folder, _lock: lock }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+            }
+        }
+        Err(unwritable(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "another process has been changing it for 10 s",
+        )))
     }
-    result.map_err(unwritable)
+
+    /// Replaces the file, or makes it, with the mode 0600.
+    pub(super) fn write(&self, text: &str) -> Result<(), Error> {
+        let Turn { target, folder, .. } = self;
+        self.sweep();
+        let new = beside(target, "new");
+        let result = (|| {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, target)?;
+            File::open(folder)?.sync_all()
+        })();
+        if result.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        result.map_err(|source| Error::Write { path: target.clone(), source })
+    }
+
+    /// Removes what writers left that were killed: they had their turn, so they are gone. Earlier
+    /// versions named such files by the process.
+    fn sweep(&self) {
+        let begin = beside(&self.target, "");
+        let begin = begin.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(end) = name.to_str().and_then(|name| name.strip_prefix(&begin)) else { continue };
+            if end == "new" || (!end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit())) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// `.NAME.end` in the folder of a file.
+fn beside(target: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(end);
+    target.with_file_name(name)
 }
 
 /// Follows a link once, if it is the user's own.
@@ -122,6 +194,36 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    fn write(path: &Path, text: &str) -> Result<(), Error> {
+        Turn::wait(path)?.write(text)
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_removed_and_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for left in [".config.toml.new", ".config.toml.4711", ".config.toml.mine", ".other.toml.4711"] {
+            fs::write(folder.path().join(left), "secret").unwrap();
+        }
+        write(&path, "one").unwrap();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".config.toml.lock", ".config.toml.mine", ".other.toml.4711", "config.toml"]);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let most = LARGEST as usize;
+        write(&path, &"#".repeat(most)).unwrap();
+        assert_eq!(read(&path, false).unwrap().unwrap().len(), most);
+        write(&path, &"#".repeat(most + 1)).unwrap();
+        let error = read(&path, false).unwrap_err();
+        assert!(matches!(&error, Error::BrokenConfig { what } if what.contains("more than")), "{error}");
+    }
+
     #[test]
     fn what_is_written_is_private_from_the_start_and_comes_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -133,7 +235,9 @@ mod tests {
         }
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let lock = path.with_file_name(".config.toml.lock");
+        assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2, "the file and its lock");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(super) fn from_command(words: &[String]) -> Result<Secret, Error> {
     let reader = move || {
         let _ = send.send(stdout.map(|out| text::read_all(out.take(LONGEST))));
     };
-    std::thread::spawn(reader);
+    std::thread::Builder::new().spawn(reader).map_err(|error| failed(error.to_string()))?;
     let text = match receive.recv_timeout(COMMAND_PATIENCE) {
         Ok(Some(Ok(text))) => text,
         Ok(_) => return Err(failed("what it printed is not text".to_owned())),

@@ -1,9 +1,12 @@
 //! The environment and the configuration files, each read when first asked for.
 
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::env::VarError;
+use std::path::PathBuf;
 
-use super::file::File;
+use toml_edit::DocumentMut;
+
+use super::file::{Account, File};
 use super::places;
 use super::project::ProjectFile;
 use crate::databases::Databases;
@@ -29,6 +32,19 @@ pub(crate) struct Files {
 /// Gives the value of a variable.
 type Lookup = Box<dyn Fn(&str) -> Option<String>>;
 
+/// A variable of this process. One that is no text is not taken for absent, or another database
+/// would be used without a word: it names nothing that is there, and the error shows it. Folders are
+/// another matter, as something would be made in them.
+fn variable(name: &str) -> Option<String> {
+    match std::env::var(name) {
+        Ok(value) => Some(value),
+        Err(VarError::NotUnicode(value)) if name != "HOME" && !name.starts_with("XDG_") => {
+            Some(value.to_string_lossy().into_owned())
+        }
+        Err(_) => None,
+    }
+}
+
 /// Where words are looked up.
 pub(crate) struct Surroundings {
     lookup: Lookup,
@@ -43,7 +59,7 @@ impl Surroundings {
     /// Those of this process.
     pub(crate) fn of_process(words: Words, mask: Mask, databases: Databases) -> Self {
         let here = std::env::current_dir().ok();
-        Surroundings::new(|name| std::env::var(name).ok(), words, here, mask, databases)
+        Surroundings::new(variable, words, here, mask, databases)
     }
 
     /// Looks words up by `lookup`, and for a project file in `here` and above it.
@@ -116,8 +132,25 @@ impl Surroundings {
         Ok(self.files.get_or_init(|| files))
     }
 
-    /// The user's file for writing: that which was named, or the usual one, also if it is not there.
+    /// The user's file: that which was named, or the usual one, also if it is not there.
     pub(crate) fn user_file(&self) -> Result<File, Error> {
-        File::read(Path::new(&self.config_file()?), self.accepts_insecure())
+        File::read(&self.config_file()?, self.accepts_insecure())
+    }
+
+    /// Changes the user's file; see [`File::edit`].
+    pub(crate) fn edit_user_file(
+        &self,
+        change: impl FnOnce(&File, &mut DocumentMut) -> Result<(), Error>,
+    ) -> Result<File, Error> {
+        File::edit(&self.config_file()?, self.accepts_insecure(), change)
+    }
+
+    /// The same environment, with a user's file that holds nothing but this account, and with the
+    /// account asked for.
+    pub(crate) fn with_account(name: &str, account: Account, mask: Mask, databases: Databases) -> Self {
+        let words = Words { account: Some(name.to_owned()), ..Words::default() };
+        let files = Files { user: File::of_account(name, account), project: ProjectFile::default() };
+        let env = Surroundings::new(variable, words, None, mask, databases);
+        Surroundings { files: OnceCell::from(files), ..env }
     }
 }

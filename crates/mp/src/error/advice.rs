@@ -51,7 +51,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 45] = [
+pub(crate) const CODES: [(&str, u8, bool); 47] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -73,6 +73,7 @@ pub(crate) const CODES: [(&str, u8, bool); 45] = [
     ("FILTER_FAILED", 3, false),
     ("FILTER_MISMATCH", 3, false),
     ("FORBIDDEN", 6, false),
+    ("FOREIGN_DATABASE", 1, false),
     ("HISTORY_LIMIT", 3, false),
     ("INCOMPLETE", 10, true),
     ("INTERRUPTED", 130, true),
@@ -91,6 +92,7 @@ pub(crate) const CODES: [(&str, u8, bool); 45] = [
     ("RATE_LIMITED", 5, true),
     ("READ_ONLY", 1, false),
     ("REJECTED", 1, false),
+    ("SEALED", 3, false),
     ("SERVER_ERROR", 10, true),
     ("TABLE_EXISTS", 1, false),
     ("TABLE_NOT_FOUND", 4, false),
@@ -113,6 +115,14 @@ pub(super) fn advice(error: &Error) -> Advice {
         ),
         Error::NoSecret { .. } => of("AUTH_MISSING", 6)
             .hint("`mp auth login` stores one; or set MP_SECRET, MP_SECRET_FILE or MP_SECRET_COMMAND"),
+        Error::NotStored { name, source } => {
+            let advice = advice(source);
+            let asked = matches!(advice.code, "NETWORK" | "TLS" | "SERVER_ERROR" | "RATE_LIMITED");
+            // Nobody said that anything is wrong with it.
+            let add =
+                format!("try again; or `mp auth add {name} …` stores an account without asking Mixpanel");
+            Advice { hint: if asked { Some(add) } else { advice.hint }, ..advice }
+        }
         Error::NoAccount { known, .. } if known.is_empty() => {
             of("ACCOUNT_NOT_FOUND", 4).hint("`mp auth login` adds one")
         }
@@ -220,6 +230,9 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
         Data::NotADatabase { .. } => {
             of("NOT_A_DATABASE", 1).hint("--db with a file that `mp fetch` made; this one was not touched")
         }
+        Data::ForeignRecords { .. } => of("FOREIGN_DATABASE", 1).hint(
+            "--db with another path for our own tables; `mp sql --db` reads this file, which was not touched",
+        ),
         Data::NewerFormat { .. } => of("NEWER_FORMAT", 1).hint("use the newer `mp` that wrote this file"),
         Data::ReadOnly { .. } => of("READ_ONLY", 1).hint(
             "`mp sql --write` opens the database for writing, for tables and views of your own; what was fetched \
@@ -238,6 +251,8 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
         Data::OutOfMemory { spilling: false, .. } => of("OUT_OF_MEMORY", 8)
             .hint("a database file (--ephemeral or --db PATH) may spill to disk; fewer days need less"),
         Data::OutOfMemory { .. } => of("OUT_OF_MEMORY", 8).hint("ask for fewer columns or rows at once"),
+        Data::Sealed { .. } => of("SEALED", 3)
+            .hint("one SELECT over the tables of the database; without --sealed, SQL may do more"),
         Data::Query { class, .. } => Advice { hint: query_hint(class), ..of("QUERY_FAILED", 3) },
         Data::Closed | Data::Nested { .. } => of("ERROR", 1),
         Data::FixedSetting { name: "TimeZone", wanted, .. } => of("QUERY_FAILED", 3).hint(format!(
@@ -284,7 +299,8 @@ fn of_api(kind: &Api) -> Advice {
         Api::BudgetExhausted { .. } => {
             of("BUDGET_EXHAUSTED", 5).hint("run it again then; `mp plan` shows what it takes")
         }
-        Api::Setup { .. } => of("ERROR", 1),
+        // What the system provides: threads, files, sockets.
+        Api::Setup { .. } => of("IO_ERROR", 9),
         Api::Authentication { .. } => of("AUTH_FAILED", 6).hint(
             "check MP_USERNAME, MP_SECRET, MP_PROJECT_ID, and MP_REGION: each region has its own accounts; \
              `mp auth status` says where they are from",

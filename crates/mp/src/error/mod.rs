@@ -74,6 +74,8 @@ pub(crate) enum Error {
     SeveralAccounts { known: Vec<String> },
     #[error("there is an account {name:?} already")]
     AccountExists { name: String },
+    #[error("the account {name:?} was not stored: {source}")]
+    NotStored { name: String, source: Box<Error> },
     #[error("{what}{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NoSecret { what: String, why: Option<String> },
     #[error("{found}, and was looked for in {}", .tried.as_str().to_ascii_uppercase())]
@@ -124,6 +126,7 @@ impl Error {
             }
             Error::Client(error) => matches!(error.kind(), Api::Cancelled),
             Error::Stopped { .. } => true,
+            Error::NotStored { source, .. } => source.is_cancelled(),
             _ => false,
         }
     }
@@ -190,6 +193,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::Data(error) => error.api().and_then(mixpanel_client::Error::retry_after),
         Error::Client(error) => error.retry_after(),
+        Error::NotStored { source, .. } => retry_after(source),
         _ => None,
     }
 }
@@ -210,7 +214,7 @@ fn explain(error: &Error) -> (String, Option<String>) {
         text.truncate(text.find('\n').unwrap_or(text.len()));
     }
     if let Error::Data(data) | Error::Query { source: data, .. } = error
-        && matches!(data.kind(), Data::Query { .. } | Data::ReadOnly { .. })
+        && matches!(data.kind(), Data::Query { .. } | Data::ReadOnly { .. } | Data::Sealed { .. })
     {
         let (what, place) = split_query_message(&text);
         return (clean(&what), place.map(|place| clean(&place)));
@@ -268,6 +272,20 @@ mod tests {
         let error = Error::Read { path: "a.sql".into(), source };
         let (what, why) = explain(&error);
         assert_eq!((what.as_str(), why.as_deref()), ("cannot read a.sql", Some("line one line two")));
+    }
+
+    #[test]
+    fn an_account_that_was_not_stored_says_how_to_store_it_where_nobody_answered() {
+        let not_stored = |kind: Api| {
+            let source = Box::new(mixpanel_client::Error::new(kind).into());
+            advice(&Error::NotStored { name: "ci".to_owned(), source })
+        };
+        let unanswered = not_stored(Api::Connect { host: "h".to_owned() });
+        assert_eq!((unanswered.code, unanswered.exit), ("NETWORK", 10));
+        assert!(unanswered.hint.unwrap().contains("mp auth add ci"));
+        let refused = not_stored(Api::Authentication { status: 401, message: String::new() });
+        assert_eq!((refused.code, refused.exit), ("AUTH_FAILED", 6));
+        assert!(!refused.hint.unwrap().contains("mp auth add"));
     }
 
     #[test]

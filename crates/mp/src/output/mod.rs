@@ -53,13 +53,15 @@ struct Look {
     /// Columns of the terminal, if it is one.
     room: Option<usize>,
     colour: bool,
+    escape_formulas: bool,
 }
 
 impl Look {
     fn of(output: &args::Output, ui: &Ui) -> Self {
+        let escape_formulas = output.escape_formulas;
         match output.file() {
-            Some(_) => Look { room: None, colour: ui.colour_in_files },
-            None => Look { room: ui.to_terminal.then(terminal_width), colour: ui.colour },
+            Some(_) => Look { room: None, colour: ui.colour_in_files, escape_formulas },
+            None => Look { room: ui.to_terminal.then(terminal_width), colour: ui.colour, escape_formulas },
         }
     }
 }

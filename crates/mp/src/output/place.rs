@@ -50,8 +50,8 @@ impl Out {
             let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
             return Ok(Out { writer: Some(buffered(file)), renamed: None });
         }
-        // A link leads to the file that is meant.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        // A link leads to the file that is meant, also where nothing is yet.
+        let target = follow(path).map_err(failed)?;
         // The log of what is committed, and not in the database yet, is as good as the database.
         let database = if target.extension().is_some_and(|ending| ending == "wal") {
             target.with_extension("")
@@ -68,6 +68,10 @@ impl Out {
             ));
         }
         let (beside, file) = beside(&target).map_err(failed)?;
+        if let Ok(before) = fs::metadata(&target) {
+            // Who could read the file can read the new one.
+            file.set_permissions(before.permissions()).map_err(failed)?;
+        }
         Ok(Out { writer: Some(buffered(file)), renamed: Some((beside, target)) })
     }
 
@@ -96,6 +100,18 @@ fn is_database(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The file that is meant: links lead to it, also where nothing is yet.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut at = path.to_owned();
+    for _ in 0..40 {
+        match fs::read_link(&at) {
+            Ok(target) => at = at.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => return Ok(at),
+        }
+    }
+    Err(io::Error::other("too many links, one behind the other"))
 }
 
 /// Makes a file beside `target` under a name that nobody has. Others stay: somebody may be writing
@@ -180,6 +196,38 @@ mod tests {
         out.write_all(b"result\n").unwrap();
         out.finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "before\nresult\n");
+    }
+
+    #[test]
+    fn links_are_followed_and_stay_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("second", at("first")).unwrap();
+        std::os::unix::fs::symlink("target.csv", at("second")).unwrap();
+        // Where nothing is yet, and where something is.
+        for text in ["one", "two"] {
+            let mut out = Out::file(&at("first")).unwrap();
+            out.write_all(text.as_bytes()).unwrap();
+            out.finish().unwrap();
+            assert_eq!(fs::read_to_string(at("target.csv")).unwrap(), text);
+            assert!(fs::symlink_metadata(at("first")).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(at("second")).unwrap().is_symlink());
+        }
+        std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+        assert!(Out::file(&at("loop")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        for mode in [0o640, 0o604] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Out::file(&path).unwrap().finish().unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
     }
 
     #[test]

@@ -1,11 +1,17 @@
-//! Nothing in the data steers a terminal: control characters, and those that turn the direction of
-//! text, become visible.
+//! Nothing in the data steers a terminal or hides in it: control characters, those that turn the
+//! direction of text, and those that nobody can see, become visible.
 
 use std::io::{self, Write};
 
 fn harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        // Marks, embeddings, overrides and isolates of direction; separators of lines.
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}')
+        // Without width, and without a part in any script; the joiners U+200C and U+200D have one.
+        || matches!(c, '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        // Tags and other selectors, in which a text may be hidden.
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Makes such characters visible in a text of one line.
@@ -41,7 +47,9 @@ impl<W: Write> Safe<W> {
         for (at, c) in text.char_indices() {
             if harmful(c) && c != '\n' && c != '\t' {
                 self.out.write_all(&text.as_bytes()[from..at])?;
-                write!(self.out, "\\u{:04x}", u32::from(c))?;
+                // As in JSON, where characters beyond the first 65,536 are two.
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units).iter().try_for_each(|unit| write!(self.out, "\\u{unit:04x}"))?;
                 from = at + c.len_utf8();
             }
         }
@@ -79,6 +87,21 @@ mod tests {
         assert_eq!(clean("plain ⭐ text"), "plain ⭐ text");
         assert_eq!(clean("a\nb\t\u{1b}[31m\u{7f}"), r"a\nb\t\u{1b}[31m\u{7f}");
         assert_eq!(clean("x\u{202e}y\u{2028}"), r"x\u{202e}y\u{2028}");
+        assert_eq!(clean("\u{61c}a\u{feff}b\u{e0041}\u{200b}"), r"\u{61c}a\u{feff}b\u{e0041}\u{200b}");
+        // Parts of words and of signs that people write.
+        for text in ["می\u{200c}خواهم", "👩\u{200d}💻", "❤\u{fe0f}", "क\u{94d}\u{200d}ष"] {
+            assert_eq!(clean(text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_made_visible_is_still_json() {
+        let text = serde_json::to_string("a\u{feff}\u{e0041}\u{61c}b").unwrap();
+        let mut out = Vec::new();
+        Safe::new(&mut out).write_all(text.as_bytes()).unwrap();
+        assert!(out.is_ascii());
+        let read: String = serde_json::from_slice(&out).unwrap();
+        assert_eq!(read, "a\u{feff}\u{e0041}\u{61c}b");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use mixpanel_data::arrow::datatypes::SchemaRef;
 use mixpanel_data::arrow::record_batch::RecordBatch;
-use mixpanel_data::rows_of;
+use mixpanel_data::{Value, rows_of};
 
 use super::{Out, Sink, clean};
 
@@ -14,18 +14,26 @@ use super::{Out, Sink, clean};
 pub(super) struct Separated {
     out: Out,
     separator: u8,
+    escape_formulas: bool,
 }
 
 impl Separated {
-    pub(super) fn csv(out: Out) -> Self {
-        Separated { out, separator: b',' }
+    pub(super) fn csv(out: Out, escape_formulas: bool) -> Self {
+        Separated { out, separator: b',', escape_formulas }
     }
 
-    pub(super) fn tsv(out: Out) -> Self {
-        Separated { out, separator: b'\t' }
+    pub(super) fn tsv(out: Out, escape_formulas: bool) -> Self {
+        Separated { out, separator: b'\t', escape_formulas }
     }
 
-    /// Writes a record of fields; none is NULL.
+    /// A text as it is written: a spreadsheet takes one that begins so for a formula, and one with
+    /// an apostrophe before it for text.
+    fn cell(&self, text: String) -> String {
+        let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+        if self.escape_formulas && is_formula { format!("'{text}") } else { text }
+    }
+
+    /// Writes a record of fields; NULL is none.
     fn record(&mut self, fields: impl Iterator<Item = Option<String>>) -> io::Result<()> {
         let mut line = Vec::new();
         for (at, field) in fields.enumerate() {
@@ -59,12 +67,23 @@ fn push_field(text: &str, separator: u8, line: &mut Vec<u8>) {
 
 impl Sink for Separated {
     fn begin(&mut self, schema: &SchemaRef) -> io::Result<()> {
-        self.record(schema.fields().iter().map(|field| Some(field.name().clone())))
+        let names: Vec<_> =
+            schema.fields().iter().map(|field| Some(self.cell(field.name().clone()))).collect();
+        self.record(names.into_iter())
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in rows_of(batch) {
-            self.record(row.iter().map(|value| (!value.is_null()).then(|| value.to_text())))?;
+            let fields: Vec<_> = row
+                .iter()
+                .map(|value| match value {
+                    Value::Null => None,
+                    Value::Text(text) => Some(self.cell(text.clone())),
+                    // A minus is a number's own.
+                    other => Some(other.to_text()),
+                })
+                .collect();
+            self.record(fields.into_iter())?;
         }
         Ok(())
     }

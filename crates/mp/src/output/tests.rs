@@ -22,7 +22,8 @@ impl Write for Buffer {
 
 fn bytes(format: Format, batch: &RecordBatch) -> Vec<u8> {
     let buffer = Buffer::default();
-    let mut sink = format.sink(Out::to(buffer.clone()), Look { room: None, colour: false });
+    let mut sink =
+        format.sink(Out::to(buffer.clone()), Look { room: None, colour: false, escape_formulas: false });
     sink.begin(&batch.schema()).unwrap();
     // In pieces, as results come.
     for row in 0..batch.num_rows() {

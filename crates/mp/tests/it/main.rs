@@ -17,6 +17,7 @@ mod output;
 mod profiles;
 mod program;
 mod refused;
+mod safety;
 mod screen;
 mod session;
 mod shell;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Holdings, StorageEngine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::storage::open::{self, Connector};
 use crate::storage::snapshot::{Snapshot, SnapshotOptions, Taking};
 use crate::types::StorageMode;
@@ -42,10 +42,7 @@ impl StorageEngine {
         path: &Path,
         options: &SnapshotOptions,
     ) -> Result<Self> {
-        if !path.exists() {
-            return Err(ErrorKind::DatabaseNotFound { path: path.to_path_buf() }.into());
-        }
-        let path = std::path::absolute(path).map_err(|e| Error::io("resolving", path, e))?;
+        let path = Self::existing(path)?;
         let mut taking = Taking::begin(&path, options)?;
         let connection = open::snapshot(connector, &path, &mut taking)?;
         let (folder, snapshot) = taking.finish();

@@ -52,6 +52,7 @@ use self::blocks::{Replica, can_share};
 use self::logs::{Logs, size_of_logs};
 use super::duckdb_file::Headers;
 use super::mode::{Claim, EphemeralDir, sweep_folder};
+use super::place::open_regular;
 use crate::error::{Error, ErrorKind, NoSnapshot, Result};
 
 /// So often a pass may find that the writer was quicker.
@@ -130,7 +131,7 @@ impl<'a> Taking<'a> {
         let started = Instant::now();
         let name = path.file_name().ok_or_else(|| Error::argument("path", "it names no file"))?;
         let claim = Claim::take(path, false)?;
-        let source = File::open(path).map_err(|e| Error::io("opening", path, e))?;
+        let source = open_regular(path)?;
         let home = path.parent().unwrap_or(Path::new("/"));
         let shared = can_share(&source, home);
         let parent = if shared { home.to_path_buf() } else { std::env::temp_dir() };

@@ -1,4 +1,4 @@
-//! `mp auth login` and `mp auth add`: a new account.
+//! `mp auth login` and `mp auth add`: a new account. A login asks Mixpanel before anything is stored.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -13,14 +13,12 @@ use crate::config::{Account, File, into_keyring, put, secret_words};
 use crate::error::Error;
 use crate::signals::Signals;
 
-/// Asks for what is missing when `asks`, stores the account, and checks it.
+/// Asks for what is missing when `asks`, checks the account, and stores it.
 pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<(), Error> {
-    let file = reader.env.user_file()?;
     let name = args.name.clone().unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
-    if file.accounts.contains_key(&name) && !args.replace {
-        return Err(Error::AccountExists { name });
-    }
+    // Before the questions, and once more when it is stored.
+    check_new(&reader.env.user_file()?, &name, args.replace)?;
     let may_ask = asks && io::stdin().is_terminal() && !args.secret_stdin;
     let mut account = Account {
         username: args.username.clone(),
@@ -48,42 +46,62 @@ pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<
     if !kept_elsewhere {
         let secret = secret(args, may_ask, signals)?;
         reader.env.mask().hide(&secret);
-        if args.keyring {
-            into_keyring(&name, &secret)?;
-        } else {
-            account.secret = Some(secret);
-        }
+        account.secret = Some(secret);
     }
-    let first = file.accounts.is_empty() || file.accounts.keys().eq([&name]);
-    let store = |file: &File, account: &Account| {
-        file.edit(|document| {
-            put(document, &name, account);
-            if first || args.default {
-                document["default"] = toml_edit::value(name.as_str());
-            }
-        })
-    };
-    let file: File = store(&file, &account)?;
+    let tested = if asks { Some(ask_mixpanel(&name, &mut account, args, reader)?) } else { None };
+    let file = store(&name, account, args, reader)?;
     reader.ui.say(&format!("stored the account {name} in {}", file.path.display()));
-    if !asks {
-        return Ok(());
-    }
-    // What Mixpanel knows better than we guessed goes into the account too.
-    let mut tested = match test::of_account(&name, &args.connection, reader) {
+    tested.map_or(Ok(()), |tested| test::tell(&tested, &args::Output::default(), reader))
+}
+
+/// Asks Mixpanel about an account that is not stored yet. What it knows better than we guessed goes
+/// into the account.
+fn ask_mixpanel(
+    name: &str,
+    account: &mut Account,
+    args: &args::Login,
+    reader: Reader<'_>,
+) -> Result<test::Tested, Error> {
+    let tested = match test::of_account(name, account, &args.connection, reader) {
         Err(Error::OtherRegion { found, .. }) if account.region.is_none() => {
             reader.ui.say(&found.to_string());
             account.region = Some(found.region.to_string());
-            store(&file, &account)?;
-            test::of_account(&name, &args.connection, reader)
+            test::of_account(name, account, &args.connection, reader)
         }
         outcome => outcome,
-    }?;
+    };
+    let mut tested =
+        tested.map_err(|error| Error::NotStored { name: name.to_owned(), source: Box::new(error) })?;
     if let Some(zone) = tested.better_timezone() {
         account.timezone = Some(zone.clone());
-        store(&file, &account)?;
         tested.timezone = zone;
     }
-    test::tell(&tested, &args::Output::default(), reader)
+    Ok(tested)
+}
+
+/// Puts the account into the file, and its secret where it was to be kept.
+fn store(name: &str, mut account: Account, args: &args::Login, reader: Reader<'_>) -> Result<File, Error> {
+    reader.env.edit_user_file(|file, document| {
+        check_new(file, name, args.replace)?;
+        if args.keyring
+            && let Some(secret) = account.secret.take()
+        {
+            into_keyring(name, &secret)?;
+        }
+        put(document, name, &account);
+        let first = file.accounts.is_empty() || file.accounts.keys().eq([name]);
+        if first || args.default {
+            document["default"] = toml_edit::value(name);
+        }
+        Ok(())
+    })
+}
+
+fn check_new(file: &File, name: &str, replace: bool) -> Result<(), Error> {
+    if file.accounts.contains_key(name) && !replace {
+        return Err(Error::AccountExists { name: name.to_owned() });
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

@@ -109,27 +109,29 @@ fn in_use(file: &File, reader: Reader<'_>) -> Result<String, Error> {
 }
 
 fn switch(name: &str, reader: Reader<'_>) -> Result<(), Error> {
-    let file = reader.env.user_file()?;
-    file.account(name)?;
-    file.edit(|document| document["default"] = toml_edit::value(name))?;
+    reader.env.edit_user_file(|file, document| {
+        file.account(name)?;
+        document["default"] = toml_edit::value(name);
+        Ok(())
+    })?;
     reader.ui.say(&format!("{name} is the default account now"));
     Ok(())
 }
 
 fn remove(name: &str, reader: Reader<'_>) -> Result<(), Error> {
-    let file = reader.env.user_file()?;
-    let account = file.account(name)?;
-    if account.keyring {
-        out_of_keyring(name)?;
-    }
-    let was_default = file.default.as_deref() == Some(name);
-    let file: File = file.edit(|document| {
+    let mut was_default = false;
+    let file: File = reader.env.edit_user_file(|file, document| {
+        if file.account(name)?.keyring {
+            out_of_keyring(name)?;
+        }
+        was_default = file.default.as_deref() == Some(name);
         if let Some(table) = accounts(document).as_table_like_mut() {
             table.remove(name);
         }
         if was_default {
             document.remove("default");
         }
+        Ok(())
     })?;
     let left: Vec<&str> = file.accounts.keys().map(String::as_str).collect();
     reader.ui.say(&format!("removed the account {name}"));

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::super::Reader;
 use crate::args;
-use crate::config::{Connection, Surroundings, Words};
+use crate::config::{Account, Connection, Surroundings};
 use crate::error::Error;
 use crate::output::{self, clean};
 
@@ -22,14 +22,17 @@ pub(super) fn run(args: &args::AuthStatus, reader: Reader<'_>) -> Result<(), Err
     tell(&ask(connection, reader)?, &args.output, reader)
 }
 
-/// Asks about an account that has just been stored.
+/// Asks about an account that is not stored yet.
 pub(super) fn of_account(
     name: &str,
+    account: &Account,
     connection: &args::Connection,
     reader: Reader<'_>,
 ) -> Result<Tested, Error> {
-    let words = Words { account: Some(name.to_owned()), ..reader.env.words().clone() };
-    let env = Surroundings::of_process(words, reader.env.mask().clone(), reader.env.databases().clone());
+    // Its secret is at hand, wherever it is going to be kept.
+    let account = Account { keyring: false, ..account.clone() };
+    let env =
+        Surroundings::with_account(name, account, reader.env.mask().clone(), reader.env.databases().clone());
     ask(Connection::resolve(connection, &env)?, reader)
 }
 

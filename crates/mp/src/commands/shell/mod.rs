@@ -167,6 +167,10 @@ impl Session<'_> {
         };
         let ui = self.reader.ui;
         ui.say(&format!("mp {} on {place}", env!("CARGO_PKG_VERSION")));
+        let shadowed = self.database.workspace()?.storage().shadowed_names()?;
+        if !shadowed.is_empty() {
+            ui.say(&super::shadows(&shadowed));
+        }
         ui.say("SQL ends with a semicolon. Tab completes, .help lists the commands, Ctrl-D or exit ends.");
         Ok(())
     }

@@ -149,6 +149,14 @@ fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
 
 /// Opens what SQL is run on.
 pub(crate) fn open(target: &args::Target, reader: Reader<'_>) -> Result<Workspace, Error> {
+    let workspace = open_unsealed(target, reader)?;
+    if target.sealed {
+        workspace.storage().seal()?;
+    }
+    Ok(workspace)
+}
+
+fn open_unsealed(target: &args::Target, reader: Reader<'_>) -> Result<Workspace, Error> {
     if target.memory {
         return Ok(reader.env.databases().empty()?);
     }

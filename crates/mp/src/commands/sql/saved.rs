@@ -1,6 +1,7 @@
 //! Saved queries: SQL files beside the configuration file, which `mp run NAME` runs.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mixpanel_data::Value;
@@ -16,18 +17,20 @@ use crate::{args, commands::shell_word};
 pub(super) fn save(name: &str, sql: &str, env: Env<'_>) -> Result<PathBuf, Error> {
     let path = path_of(name, env)?;
     let unwritable = |source| Error::Write { path: path.clone(), source };
-    match text::read(&path) {
-        Ok(text) if text.trim() == sql.trim() => return Ok(path),
+    match fs::read(&path) {
+        Ok(text) if text.trim_ascii() == sql.trim().as_bytes() => return Ok(path),
         Ok(_) => {
             let hint = format!("another name, or first: rm {}", shell_word(&path.display().to_string()));
             return Err(Error::setting(format!("there is another query named {name:?}"), hint));
         }
-        Err(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(Error::Read { path, source }),
     }
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unwritable)?;
     }
-    fs::write(&path, format!("{}\n", sql.trim())).map_err(unwritable)?;
+    let mut file = fs::File::create_new(&path).map_err(unwritable)?;
+    file.write_all(format!("{}\n", sql.trim()).as_bytes()).map_err(unwritable)?;
     Ok(path)
 }
 
