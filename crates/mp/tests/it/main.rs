@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod fetch;
 mod live;
+mod other_program;
 mod output;
 mod profiles;
 mod program;
