@@ -197,6 +197,10 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             "QueryError"
         }
         Data::Closed => "ClosedError",
+        Data::Nested { .. } => {
+            advise("collect what is to be stored and store it afterwards, or use another database");
+            "NestedCallError"
+        }
         Data::Cancelled => "CancelledError",
         Data::NoCredentials => {
             advise(

@@ -4,7 +4,7 @@
 //! place, so that a crash never leaves a file that cannot be opened.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -241,6 +241,16 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
 /// too, so it is made private as soon as it is there.
 pub(super) fn protect_log(path: &Path) {
     let _ = set_private(&log_of(path));
+}
+
+/// Makes an empty log for the owner alone, if there is none: DuckDB writes into
+/// it, so that there is no moment in which others can read. To be called by
+/// those who have the database open for writing.
+pub(super) fn make_private_log(path: &Path) {
+    let new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(log_of(path));
+    if new.is_err() {
+        protect_log(path);
+    }
 }
 
 fn connect(
