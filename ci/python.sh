@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Python package's wheel, checks it and tests it as it would be
-# installed. Arguments go to pytest. Needs python3, version 3.10 or newer, with
+# installed, its `mp` too. With arguments, which go to pytest, only that. Needs python3, version 3.10 or newer, with
 # pip; everything else comes into a virtual environment beside what cargo
 # compiles.
 set -euo pipefail
@@ -37,3 +37,12 @@ ruff format --check .
 mypy --strict mixpanel_data
 (cd "$venv" && stubtest mixpanel_data._core)
 pytest --pyargs tests mixpanel_data "$@"
+
+# The wheel's `mp`: beside the native one, and with the native one's own tests of
+# what is printed, how it ends, and what a terminal shows. They are compiled by
+# now, if `cargo test --workspace` was run.
+[ $# -eq 0 ] || exit 0
+cd ..
+. ci/duckdb.sh
+MP_TEST_PROGRAM=$venv/bin/mp cargo test --workspace --locked ${duckdb_features[@]+"${duckdb_features[@]}"} --test it -- \
+    --include-ignored other_program:: output:: program:: signals:: terminal::

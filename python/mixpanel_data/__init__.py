@@ -33,6 +33,7 @@ from mixpanel_data.exceptions import (
     InvalidRecordError,
     JQLSyntaxError,
     MixpanelDataError,
+    NestedCallError,
     NotADatabaseError,
     OutOfMemoryError,
     QueryError,
@@ -193,6 +194,7 @@ __all__ = [
     "Me",
     "Metric",
     "MixpanelDataError",
+    "NestedCallError",
     "NotADatabaseError",
     "NumericAverageResult",
     "NumericBucketResult",
@@ -242,6 +244,11 @@ __all__ = [
     "WorkspaceInfo",
     "__version__",
 ]
+
+
+def __dir__() -> list[str]:
+    """All names, also those that are imported when they are used first."""
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mixpanel_data._later import Later
-from mixpanel_data.exceptions import OutOfMemoryError, QueryError, ReadOnlyError
+from mixpanel_data.exceptions import ClosedError, OutOfMemoryError, QueryError, ReadOnlyError
 
 if TYPE_CHECKING:
     import threading
@@ -29,6 +29,17 @@ class Asked:
     _lock: threading.RLock
     _is_in_memory: bool
 
+    _closed: bool
+
+    def _prepare(self) -> None:
+        """What is to be done before SQL runs."""
+
+    def _check_open(self, error: Exception) -> None:
+        """An error of DuckDB's that is none of the query: another thread has closed the database."""
+        if self._closed:
+            message = "the storage engine was closed while this query ran, or before its turn"
+            raise ClosedError(message, suggestion="open it again") from error
+
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The connection that runs the SQL."""
@@ -42,7 +53,7 @@ class Asked:
 
         """
         with self._asking(sql) as connection:
-            return connection.sql(sql)
+            return _some(connection.sql(sql), connection, sql)
 
     def execute_df(self, sql: str) -> pandas.DataFrame:
         """Runs a query and returns a pandas DataFrame.
@@ -53,12 +64,12 @@ class Asked:
 
         """
         with self._asking(sql) as connection:
-            return connection.execute(sql).df()
+            return _some(connection.execute(sql), connection, sql).df()
 
     def execute_scalar(self, sql: str) -> Any:
         """The first column of the first row; None if there is no row."""
         with self._asking(sql) as connection:
-            row = connection.execute(sql).fetchone()
+            row = _some(connection.execute(sql), connection, sql).fetchone()
             # An unfinished result would keep relations off the connection.
             connection.abort()
             return None if row is None else row[0]
@@ -89,7 +100,8 @@ class Asked:
             from mixpanel_data._tabular import require
 
             require("pyarrow", "Arrow results")
-            return connection.cursor().sql(sql).to_arrow_reader()
+            cursor = connection.cursor()
+            return _some(cursor.sql(sql), cursor, sql).to_arrow_reader()
 
     def execute_pl(self, sql: str) -> polars.LazyFrame:
         """A query as a Polars LazyFrame: DuckDB runs it when it is collected.
@@ -101,12 +113,14 @@ class Asked:
             from mixpanel_data._tabular import require
 
             require("polars", "Polars results")
-            frame: polars.LazyFrame = connection.cursor().sql(sql).pl(lazy=True)
+            cursor = connection.cursor()
+            frame: polars.LazyFrame = _some(cursor.sql(sql), cursor, sql).pl(lazy=True)
             return frame
 
     def _rows(self, sql: str, params: list[Any] | None) -> types.SQLResult:
         with self._asking(sql) as connection:
             result = connection.execute(sql, params) if params is not None else connection.execute(sql)
+            result = _some(result, connection, sql)
             columns = [column[0] for column in result.description or []]
             return types.SQLResult(columns=columns, rows=result.fetchall())
 
@@ -116,8 +130,10 @@ class Asked:
         connection = self.connection
         with self._lock:
             try:
+                self._prepare()
                 yield connection
             except RuntimeError as error:
+                self._check_open(error)
                 # What DuckDB makes of Ctrl-C.
                 if str(error) == "Query interrupted":
                     raise KeyboardInterrupt from None
@@ -126,6 +142,7 @@ class Asked:
                 hint = "use ephemeral(), or memory(spill_to=folder)" if self._is_in_memory else None
                 raise OutOfMemoryError(_first_line(error), suggestion=hint) from error
             except duckdb.Error as error:
+                self._check_open(error)
                 body = {"query": sql, "error": str(error)}
                 kind = ReadOnlyError if "read-only mode" in str(error) else QueryError
                 suggestion = self._suggestion(sql, str(error))
@@ -134,6 +151,16 @@ class Asked:
     def _suggestion(self, sql: str, message: str) -> str | None:
         """What to write in the place of SQL that failed; the storage knows its properties."""
         return None
+
+
+T = TypeVar("T")
+
+
+def _some(result: T | None, connection: duckdb.DuckDBPyConnection, sql: str) -> T:
+    """A result; DuckDB has none for SQL without a statement."""
+    if result is None and not connection.extract_statements(sql):
+        raise QueryError("the query is empty", response_body={"query": sql}, suggestion='such as "SELECT 1"')
+    return cast("T", result)
 
 
 def _first_line(error: Exception) -> str:

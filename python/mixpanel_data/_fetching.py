@@ -10,8 +10,8 @@ from mixpanel_data._days import day, days
 from mixpanel_data._injected import fetch_injected, record_of_event, record_of_profile
 from mixpanel_data._later import Later
 from mixpanel_data._names import Names, expression, names, warn
+from mixpanel_data._options import in_range, no_batches
 from mixpanel_data._progress import reporting
-from mixpanel_data.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class Fetching:
         progress: bool = True,
         append: bool = False,
         replace: bool = False,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
         parallel: bool = True,
         max_workers: int | None = None,
         chunk_days: int | None = None,
@@ -79,7 +79,7 @@ class Fetching:
             progress: Show a progress bar, in notebooks and terminals with tqdm.
             append: Add to a table that was fetched with other filters.
             replace: Swap the whole table for the new data, once it is complete.
-            batch_size: Without effect; the library chooses its own.
+            batch_size: Without effect, which a warning says; the library chooses its own.
             parallel: False: one request at a time.
             max_workers: How many downloads run at a time, 1 to 100; 4 unless
                 told otherwise.
@@ -104,10 +104,10 @@ class Fetching:
         """
         first, last = day("from_date", from_date), day("to_date", to_date)
         chosen, where = names("events", events), expression("where", where)
-        _check("batch_size", batch_size, 100, 100_000)
-        _check("limit", limit, 1, 100_000)
-        _check("max_workers", max_workers, 1, 100)
-        _check("chunk_days", chunk_days, 1, 100)
+        no_batches(batch_size, 100)
+        in_range("limit", limit, 1, 100_000)
+        in_range("max_workers", max_workers, 1, 100)
+        in_range("chunk_days", chunk_days, 1, 100)
         if self._api_client is not None:
             exported = self._api_client.export_events
             asked = {"from_date": first, "to_date": last, "events": chosen, "where": where, "limit": limit}
@@ -151,7 +151,7 @@ class Fetching:
         progress: bool = True,
         append: bool = False,
         replace: bool = False,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
         distinct_id: str | None = None,
         distinct_ids: Names | None = None,
         group_id: str | int | None = None,
@@ -178,7 +178,7 @@ class Fetching:
             progress: Show a progress bar, in notebooks and terminals with tqdm.
             append: Keep profiles that are in the table but not in a fetch of all.
             replace: Swap the whole table for what was fetched, whatever that is.
-            batch_size: Without effect; the library chooses its own.
+            batch_size: Without effect, which a warning says; the library chooses its own.
             distinct_id: Only this profile.
             distinct_ids: Only these profiles, however many.
             group_id: Groups of this kind, rather than users.
@@ -196,8 +196,8 @@ class Fetching:
             other properties.
 
         """
-        _check("batch_size", batch_size, 100, 100_000)
-        _check("max_workers", max_workers, 1, 5)
+        no_batches(batch_size, 100)
+        in_range("max_workers", max_workers, 1, 5)
         request = profiles_request(
             where=where,
             cohort_id=cohort_id,
@@ -337,8 +337,3 @@ def profiles_request(**asked: Any) -> dict[str, Any]:
         if asked[name] is not None:
             asked[name] = str(asked[name])
     return {name: value for name, value in asked.items() if value is not None}
-
-
-def _check(name: str, value: int | None, low: int, high: int) -> None:
-    if value is not None and not low <= value <= high:
-        raise InvalidArgumentError(f"{name} is {value}, and must be {low:,} to {high:,}", argument=name)

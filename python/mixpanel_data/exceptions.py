@@ -31,6 +31,7 @@ wrong arguments are ``ValueError``, files are ``OSError``, memory is
     │   └── DatabaseLockedError
     ├── OutOfMemoryError          (MemoryError)
     ├── ClosedError               (RuntimeError)
+    ├── NestedCallError           (RuntimeError) a write from within a write
     ├── ConflictError             another writer was first
     └── CancelledError            interrupted from another thread
 """
@@ -61,6 +62,7 @@ __all__ = [
     "InvalidRecordError",
     "JQLSyntaxError",
     "MixpanelDataError",
+    "NestedCallError",
     "NotADatabaseError",
     "OutOfMemoryError",
     "QueryError",
@@ -446,6 +448,12 @@ class ClosedError(MixpanelDataError, RuntimeError):
     """The storage engine or workspace was closed."""
 
     default_code = "CLOSED"
+
+
+class NestedCallError(MixpanelDataError, RuntimeError):
+    """A write from within the iterator or callback of a write to the same database, which would wait for itself."""
+
+    default_code = "NESTED_CALL"
 
 
 class ConflictError(MixpanelDataError):

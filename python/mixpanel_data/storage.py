@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mixpanel_data import _core, _rows
 from mixpanel_data._asked import Asked
 from mixpanel_data._later import Later
+from mixpanel_data._options import no_batches
 from mixpanel_data._plain import parse_time
-from mixpanel_data.exceptions import ClosedError, DatabaseNotFoundError, InvalidArgumentError
+from mixpanel_data.exceptions import ClosedError, DatabaseNotFoundError, InvalidArgumentError, NestedCallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -235,14 +236,25 @@ class StorageEngine(Asked):
     def close(self) -> None:
         """Closes the database; the files of an ephemeral one are removed.
 
-        Closing again does nothing.
+        A query that runs in another thread is stopped, and fails with
+        ``ClosedError``; a fetch or a write there is waited for. Closing again
+        does nothing.
+
+        Raises:
+            NestedCallError: From within the iterator or callback of a write.
+
         """
         if self._closed:
             return
+        # Before it begins: what it stops is to know why.
         self._closed = True
+        try:
+            self._engine.close()
+        except NestedCallError:
+            self._closed = False
+            raise
         self._conn = None
         _LIVING.discard(self)
-        self._engine.close()
 
     def cleanup(self) -> None:
         """The same as :meth:`close`."""
@@ -269,7 +281,7 @@ class StorageEngine(Asked):
         data: Iterable[Mapping[str, Any]] | Any,
         metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
     ) -> int:
         """Makes a new events table. All rows are stored, or the table does not exist.
 
@@ -284,7 +296,8 @@ class StorageEngine(Asked):
                 is a dict of JSON values, or the text of a JSON object.
             metadata: Where the rows come from.
             progress_callback: Called with the number of rows written so far.
-            batch_size: Without effect; the library chooses its own.
+            batch_size: Without effect, which a warning says; the library
+                chooses its own.
 
         Returns:
             Rows inserted. Of several events with the same name, time, user and
@@ -308,7 +321,7 @@ class StorageEngine(Asked):
         data: Iterable[Mapping[str, Any]] | Any,
         metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
     ) -> int:
         """Adds events to a table; events that are there already are not added again.
 
@@ -329,7 +342,7 @@ class StorageEngine(Asked):
         data: Iterable[Mapping[str, Any]] | Any,
         metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
     ) -> int:
         """Makes a new profiles table, of ``distinct_id``, ``properties`` and ``last_seen``.
 
@@ -344,7 +357,7 @@ class StorageEngine(Asked):
         data: Iterable[Mapping[str, Any]] | Any,
         metadata: types.TableMetadata,
         progress_callback: Callable[[int], None] | None = None,
-        batch_size: int = 1000,
+        batch_size: int | None = None,
     ) -> int:
         """Adds profiles to a table; a profile that is there is replaced.
 
@@ -362,11 +375,10 @@ class StorageEngine(Asked):
         data: object,
         metadata: types.TableMetadata,
         progress: Callable[[int], None] | None,
-        batch_size: int,
+        batch_size: int | None,
     ) -> int:
         engine = self._opened()
-        if batch_size < 1:
-            raise InvalidArgumentError("batch_size is less than 1", argument="batch_size")
+        no_batches(batch_size, 1, level=3)
         if metadata.type != kind:
             message = f"the metadata are about {metadata.type}, the table is for {kind}"
             raise InvalidArgumentError(message, argument="metadata")
@@ -447,6 +459,10 @@ class StorageEngine(Asked):
 
     def _suggestion(self, sql: str, message: str) -> str | None:
         return self._engine.suggestion(sql, message)
+
+    def _prepare(self) -> None:
+        if not self._closed:
+            self._engine.protect_log()
 
     def _opened(self) -> _core.Engine:
         if self._closed:

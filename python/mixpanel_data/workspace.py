@@ -14,7 +14,7 @@ from mixpanel_data._fetching import Fetching
 from mixpanel_data._later import Later
 from mixpanel_data._streams import Streams
 from mixpanel_data.auth import ConfigManager, Credentials
-from mixpanel_data.exceptions import ClosedError, ConfigError
+from mixpanel_data.exceptions import ClosedError, ConfigError, InvalidArgumentError
 from mixpanel_data.storage import StorageEngine
 
 if TYPE_CHECKING:
@@ -174,6 +174,13 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
         client: APIClient | None,
         options: dict[str, Any],
     ) -> Workspace:
+        for name in ("path", "read_only"):
+            if name in options:
+                storage.close()
+                message = (
+                    f"{name} makes no sense here: workspaces in memory or in a temporary file have a place of their own"
+                )
+                raise InvalidArgumentError(message, argument=name, suggestion="Workspace(path=…) keeps a file")
         try:
             return cls(
                 account=account,

@@ -165,11 +165,14 @@ impl SqlConnection for ModuleConnection {
 
     fn statements(&mut self, sql: &str) -> Result<Vec<StatementKind>> {
         let kinds = self.call(|py, _| {
-            extracted(py, sql)?.iter().map(|statement| name_of_kind(statement).map(|name| kind_of(&name))).collect()
+            extracted(py, sql)?
+                .iter()
+                .map(|statement| name_of_kind(statement).map(|name| kind_of(&name)))
+                .collect()
         })?;
-        Some(kinds).filter(|kinds: &Vec<_>| !kinds.is_empty()).ok_or_else(|| {
-            error_from_message("Parser Error: there is no statement")
-        })
+        Some(kinds)
+            .filter(|kinds: &Vec<_>| !kinds.is_empty())
+            .ok_or_else(|| error_from_message("Parser Error: there is no statement"))
     }
 
     fn insert(

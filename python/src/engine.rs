@@ -3,14 +3,16 @@
 //! Every call gives up the GIL before it takes one of the engine's locks, so a
 //! thread that has such a lock can always get the GIL.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::ffi_stream::RecordBatchStreamReader;
 use mixpanel_data::{
-    EventRecord, MemoryOptions, ProfileRecord, Progress, Result, Rows, SnapshotOptions, StorageEngine,
-    StorageMode, TableKind, TableMetadata,
+    ErrorKind, EventRecord, MemoryOptions, ProfileRecord, Progress, Result, Rows, SnapshotOptions,
+    StorageEngine, StorageMode, TableKind, TableMetadata,
 };
 use pyo3::exceptions::{PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -22,6 +24,27 @@ use crate::json::{self, to_python};
 use crate::records::{Ahead, Arriving, bad_stream, from_arrow, from_iterator, parse_instant, pipe};
 use crate::stream;
 use crate::watch::{Ask, Feed, NoFeed, run};
+
+thread_local! {
+    /// The engines whose writes this thread feeds at the moment.
+    static FEEDING: RefCell<Vec<*const StorageEngine>> = const { RefCell::new(Vec::new()) };
+}
+
+/// That this thread feeds a write, until it is dropped.
+struct Feeding;
+
+impl Feeding {
+    fn of(engine: &Arc<StorageEngine>) -> Self {
+        FEEDING.with_borrow_mut(|all| all.push(Arc::as_ptr(engine)));
+        Feeding
+    }
+}
+
+impl Drop for Feeding {
+    fn drop(&mut self) {
+        FEEDING.with_borrow_mut(|all| all.pop());
+    }
+}
 
 /// One DuckDB database, with the connection that the user works on.
 #[pyclass(frozen, module = "mixpanel_data._core")]
@@ -62,6 +85,7 @@ impl Engine {
         let main = connection.ok_or_else(|| PyRuntimeError::new_err("no connection was opened"))?;
         let connection = main.call_method0(py, "cursor")?;
         connection.call_method1(py, "execute", (mixpanel_data::LOCAL_TIME,))?;
+        engine.protect_log();
         Ok(Engine { engine: Some(Arc::new(engine)), connection, process: std::process::id() })
     }
 
@@ -77,6 +101,19 @@ impl Engine {
             return Err(PyRuntimeError::new_err(why));
         }
         Ok(self.engine.as_ref().expect("there until drop"))
+    }
+
+    /// The engine, to be written.
+    ///
+    /// # Errors
+    /// From within the iterator or the callback of another write, which would be waited for: the
+    /// threads of the two are not the same, so that the engine itself does not notice.
+    pub(crate) fn to_write(&self, py: Python<'_>) -> PyResult<&Arc<StorageEngine>> {
+        let engine = self.engine()?;
+        if FEEDING.with_borrow(|all| all.contains(&Arc::as_ptr(engine))) {
+            return Err(raise(py, &ErrorKind::Nested { purpose: "write" }.into()));
+        }
+        Ok(engine)
     }
 
     /// Runs something short or long on the engine.
@@ -104,7 +141,8 @@ impl Engine {
         ahead: Ahead<T>,
         write: impl FnOnce(&StorageEngine, Arriving<T>, Option<Progress<'_>>) -> Result<u64> + Send,
     ) -> PyResult<u64> {
-        let engine = self.engine()?;
+        let engine = self.to_write(py)?;
+        let _feeding = Feeding::of(engine);
         let written = run(py, &|| engine.interrupt(), feed, |asks| {
             let rows = ahead.begin(asks.clone());
             let progress = progress.map(Arc::new);
@@ -118,6 +156,27 @@ impl Engine {
             write(engine, rows, Some(&mut tell))
         })?;
         written.map_err(|error| raise(py, &error))
+    }
+}
+
+/// How long a statement that was told to stop may take to do so.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Closes the user's connection. What it is busy with, in another thread, is stopped first:
+    /// DuckDB closes no connection that is in use.
+    fn close_connection(&self, py: Python<'_>) -> PyResult<()> {
+        let began = Instant::now();
+        loop {
+            let Err(error) = self.connection.call_method0(py, "close") else { return Ok(()) };
+            let busy = error.get_type(py).name()?.to_string() == "ResourceInUseException";
+            if !busy || began.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            self.connection.call_method0(py, "interrupt")?;
+            py.detach(|| std::thread::sleep(Duration::from_millis(10)));
+            py.check_signals()?;
+        }
     }
 }
 
@@ -207,6 +266,12 @@ impl Engine {
         Ok(self.engine()?.read_only())
     }
 
+    /// Before the user's connection writes.
+    fn protect_log(&self) -> PyResult<()> {
+        self.engine()?.protect_log();
+        Ok(())
+    }
+
     fn size_bytes(&self) -> PyResult<u64> {
         Ok(self.engine()?.size_bytes())
     }
@@ -231,10 +296,13 @@ impl Engine {
 
     /// Closes the database. In a forked child it does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let Ok(engine) = self.engine() else { return Ok(()) };
-        let closed = self.connection.call_method0(py, "close");
-        run(py, &|| {}, &mut NoFeed, |_| engine.close())?;
-        closed.map(drop)
+        if self.engine().is_err() {
+            return Ok(());
+        }
+        let engine = self.to_write(py)?;
+        let closed = self.close_connection(py);
+        run(py, &|| engine.interrupt(), &mut NoFeed, |_| engine.close())?;
+        closed
     }
 
     fn list_tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -257,6 +325,7 @@ impl Engine {
     }
 
     fn drop_table(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.to_write(py)?;
         self.work(py, |engine| engine.drop_table(name))
     }
 

@@ -165,7 +165,9 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
         }
         Data::ForeignRecords { path, .. } => {
             fields.set_item("db_path", path)?;
-            advise("use another path; Workspace.open(path, read_only=True) reads this file, which was not touched");
+            advise(
+                "use another path; Workspace.open(path, read_only=True) reads this file, which was not touched",
+            );
             "NotADatabaseError"
         }
         Data::NewerFormat { path, .. } => {
@@ -211,6 +213,10 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             "QueryError"
         }
         Data::Closed => "ClosedError",
+        Data::Nested { .. } => {
+            advise("collect what is to be stored and store it afterwards, or use another database");
+            "NestedCallError"
+        }
         Data::Cancelled => "CancelledError",
         Data::NoCredentials => {
             advise(

@@ -118,7 +118,7 @@ pub(crate) fn call<T: Send, S: Copy + Send + 'static>(
     work: impl FnOnce(&Workspace, &mut dyn FnMut(&S)) -> Result<T> + Send,
 ) -> PyResult<T> {
     let (project, cancel) = project.for_call()?;
-    let storage = engine.engine()?;
+    let storage = engine.to_write(py)?;
     let workspace = Workspace::builder().project(project).storage(Arc::clone(storage));
     let stop = || {
         cancel.cancel();

@@ -7,6 +7,7 @@
 
 mod answer;
 mod arguments;
+mod command_line;
 mod connection;
 mod engine;
 mod errors;
@@ -28,6 +29,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::answer::ArrowRows;
+    #[pymodule_export]
+    use super::command_line::run_command_line;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

@@ -106,7 +106,12 @@ pub(crate) fn stream_profiles(
 /// Nothing has been sent so far: that is for the first block.
 fn stream(py: Python<'_>, opened: Result<RowStream>, raw: bool, cancel: CancelToken) -> PyResult<Stream> {
     let rows = Mutex::new(Some(opened.map_err(|error| raise(py, &error))?));
-    Ok(Stream { rows, unknown: Mutex::default(), shape: if raw { Shape::Raw } else { Shape::Record }, cancel })
+    Ok(Stream {
+        rows,
+        unknown: Mutex::default(),
+        shape: if raw { Shape::Raw } else { Shape::Record },
+        cancel,
+    })
 }
 
 fn buffer(in_memory: bool) -> StreamBuffer {

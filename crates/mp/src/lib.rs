@@ -44,11 +44,25 @@ static ALLOCATOR: memory::Noting = memory::Noting;
 /// It uses the process as its own: its environment, its standard streams, signals, the umask. To be
 /// called once, while there is no other thread.
 pub fn main(words: impl IntoIterator<Item = OsString>, connector: Arc<dyn Connector>) -> u8 {
+    hold_standard_streams();
     let words: Vec<OsString> = words.into_iter().collect();
     let code = run(&words, &Databases::new(connector));
     // Where this is not the end of a Rust program, nobody else does it.
     let _ = std::io::stdout().flush();
     code
+}
+
+/// Sees to it that the three standard streams are open, so that no file of ours gets the number of
+/// one, and its text. A Rust program's start does so; an interpreter's does not.
+fn hold_standard_streams() {
+    for number in 0..3 {
+        // SAFETY: it only asks whether the descriptor is open.
+        if unsafe { nix::libc::fcntl(number, nix::libc::F_GETFD) } == -1 {
+            // The lowest number that is free is given, and that is this one.
+            let nothing = std::fs::File::options().read(true).write(true).open("/dev/null");
+            let _ = nothing.map(std::os::fd::IntoRawFd::into_raw_fd);
+        }
+    }
 }
 
 fn run(words: &[OsString], databases: &Databases) -> u8 {

@@ -265,8 +265,26 @@ impl StorageEngine {
     /// and whoever opens the file next reads it.
     fn close_log(&self, writer: &mut dyn SqlConnection) {
         let Some(path) = self.path.as_ref().filter(|_| self.mode == StorageMode::Persistent) else { return };
-        if !self.read_only && fs::metadata(open::log_of(path)).is_ok_and(|log| log.len() > 0) {
-            let _ = writer.execute("CHECKPOINT");
+        if self.read_only {
+            return;
+        }
+        let log = open::log_of(path);
+        match fs::metadata(&log).map(|meta| meta.len()) {
+            // Nobody has written into it, and others cannot: the file is locked.
+            Ok(0) => drop(fs::remove_file(&log)),
+            Ok(_) => drop(writer.execute("CHECKPOINT")),
+            Err(_) => {}
+        }
+    }
+
+    /// Sees to it that the log is its owner's alone before anything is written into it.
+    ///
+    /// For callers whose own connections write to the database too: DuckDB makes a log with whatever
+    /// the umask allows. One that DuckDB makes anew after a checkpoint takes another call.
+    pub fn protect_log(&self) {
+        let holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = self.path.as_ref().filter(|_| !self.read_only && holdings.is_some()) {
+            open::make_private_log(path);
         }
     }
 

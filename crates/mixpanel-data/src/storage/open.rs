@@ -1,7 +1,7 @@
 //! Opening a database in each of the three modes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::catalog::Catalog;
@@ -167,6 +167,16 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
 /// too, so it is made private as soon as it is there.
 pub(super) fn protect_log(path: &Path) {
     let _ = set_private(&log_of(path));
+}
+
+/// Makes an empty log for the owner alone, if there is none: DuckDB writes into
+/// it, so that there is no moment in which others can read. To be called by
+/// those who have the database open for writing.
+pub(super) fn make_private_log(path: &Path) {
+    let new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(log_of(path));
+    if new.is_err() {
+        protect_log(path);
+    }
 }
 
 pub(super) fn connect(

@@ -10,7 +10,7 @@ fn json(text: &str) -> Value {
 }
 
 /// The days of a simulator's world, as flags.
-fn days(simulator: &Simulator) -> [String; 4] {
+pub(crate) fn days(simulator: &Simulator) -> [String; 4] {
     let world = simulator.world();
     ["--from".to_owned(), world.first_day().to_string(), "--to".to_owned(), world.last_day().to_string()]
 }
@@ -38,7 +38,7 @@ fn names_are_listed_in_every_format() {
 }
 
 /// Every question, with the words that it needs.
-const QUESTIONS: [&[&str]; 16] = [
+pub(crate) const QUESTIONS: [&[&str]; 16] = [
     &["query", "segmentation", "-e", "Purchase"],
     &["query", "segmentation", "-e", "Purchase", "--on", "$browser", "--unit", "week", "--type", "unique"],
     &["query", "funnel", "7501", "--length", "2", "--length-unit", "hour", "--on", "$browser"],
@@ -58,7 +58,7 @@ const QUESTIONS: [&[&str]; 16] = [
 ];
 
 /// The same, where there are no dates.
-const TIMELESS: [&[&str]; 24] = [
+pub(crate) const TIMELESS: [&[&str]; 24] = [
     &["query", "saved-report", "8801"],
     &["query", "saved-report", "8804"],
     &["query", "flows", "8805"],

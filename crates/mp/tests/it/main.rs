@@ -13,6 +13,7 @@ mod live;
 mod locks;
 mod names;
 mod network;
+mod other_program;
 mod output;
 mod profiles;
 mod program;

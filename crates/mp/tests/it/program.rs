@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{DB, Place, Run, fetch_all, small_world};
 
 /// Every command, as the command line describes itself.
-fn commands(place: &Place) -> Vec<Vec<String>> {
+pub(crate) fn commands(place: &Place) -> Vec<Vec<String>> {
     fn walk(nodes: &Value, found: &mut Vec<Vec<String>>) {
         for node in nodes.as_array().unwrap() {
             let words = node["command"].as_str().unwrap().split(' ').skip(1).map(str::to_owned).collect();
