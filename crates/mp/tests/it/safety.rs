@@ -123,6 +123,9 @@ fn sealed_sql_reads_no_secret_and_writes_no_file() {
     assert_eq!(run.code, Some(3), "{run:?}");
     assert!(run.stdout.contains("events") && !run.stdout.contains(CANARY), "{run:?}");
     assert!(run.stderr.contains("sealed"), "{run:?}");
+    let run = fed(&place, &["shell", "--sealed", "--db", DB], &format!(".read {file}\n"));
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("reads no file") && !run.stderr.contains(CANARY), "{run:?}");
     assert!(!place.here("out.csv").exists() && !place.here("other.duckdb").exists());
 }
 

@@ -54,12 +54,17 @@ impl<'a> Database<'a> {
         Ok(self.open.insert(opened))
     }
 
+    /// Whether SQL is to reach nothing but the database.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.target.sealed
+    }
+
     /// A copy stands in for a file that is being written. Once that is over, the file itself is read.
     fn look_behind_copy(&mut self) -> Result<(), Error> {
         let path: PathBuf = existing_database(self.target.database.db.as_deref(), self.reader.env)?;
         if let Ok(workspace) = self.reader.env.databases().existing(&path, true) {
             self.open = None;
-            self.open = Some(self.reader.signals.guard(workspace));
+            self.open = Some(self.reader.signals.guard(sql::seal(self.target, workspace)?));
             return Ok(());
         }
         let taken = self.opened.strftime("%T UTC");

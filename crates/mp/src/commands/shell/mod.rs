@@ -235,6 +235,13 @@ impl Session<'_> {
                     ui.say(&format!("{:<20} {does}", format!("{name} {takes}")));
                 }
             }
+            // What a file says would be seen in the errors about it.
+            Command::Read(_) if self.database.is_sealed() => {
+                return Err(Error::setting(
+                    "a sealed shell reads no file",
+                    "without --sealed it does; or the statements themselves",
+                ));
+            }
             Command::Read(path) => return self.read(&path, depth),
             Command::Refresh => self.database.refresh()?,
             Command::Tables => self.sql(TABLES)?,

@@ -149,7 +149,11 @@ fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
 
 /// Opens what SQL is run on.
 pub(crate) fn open(target: &args::Target, reader: Reader<'_>) -> Result<Workspace, Error> {
-    let workspace = open_unsealed(target, reader)?;
+    seal(target, open_unsealed(target, reader)?)
+}
+
+/// A workspace that was opened for this target, sealed if that was asked for.
+pub(crate) fn seal(target: &args::Target, workspace: Workspace) -> Result<Workspace, Error> {
     if target.sealed {
         workspace.storage().seal()?;
     }
