@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mixpanel_data._later import Later
-from mixpanel_data.exceptions import ClosedError, OutOfMemoryError, QueryError, ReadOnlyError
+from mixpanel_data.exceptions import ClosedError, OutOfMemoryError, QueryError, ReadOnlyError, SealedError
 
 if TYPE_CHECKING:
     import threading
@@ -43,6 +43,15 @@ class Asked:
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The connection that runs the SQL."""
+        raise NotImplementedError
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether SQL reaches nothing but the database."""
+        raise NotImplementedError
+
+    def _admit(self, sql: str) -> None:
+        """Raises SealedError if a sealed database does not answer this."""
         raise NotImplementedError
 
     def execute(self, sql: str) -> duckdb.DuckDBPyRelation:
@@ -128,6 +137,8 @@ class Asked:
     def _asking(self, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """The connection, for one statement at a time; DuckDB's errors become ours."""
         connection = self.connection
+        if self.is_sealed:
+            self._admit(sql)
         with self._lock:
             try:
                 self._prepare()
@@ -144,6 +155,8 @@ class Asked:
             except duckdb.Error as error:
                 self._check_open(error)
                 body = {"query": sql, "error": str(error)}
+                if self.is_sealed and isinstance(error, duckdb.PermissionException):
+                    raise SealedError(f"the database is sealed: {_first_line(error)}", response_body=body) from error
                 kind = ReadOnlyError if "read-only mode" in str(error) else QueryError
                 suggestion = self._suggestion(sql, str(error))
                 raise kind(str(error), response_body=body, suggestion=suggestion) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import threading
 import weakref
 from contextlib import suppress
@@ -99,10 +100,8 @@ class StorageEngine(Asked):
             engine = _core.Engine.ephemeral()
         elif path is None:
             raise ValueError(_HINT)
-        elif str(path) == ":memory:":
-            raise ValueError('":memory:" is no file. Use StorageEngine.memory()')
         else:
-            engine = _open(Path(path).expanduser(), read_only=read_only)
+            engine = _open(_expanded(path), read_only=read_only)
         mode = engine.mode
         self._engine = engine
         self._is_in_memory = mode == "in-memory"
@@ -171,18 +170,68 @@ class StorageEngine(Asked):
         return cls(path=None, _ephemeral=True)
 
     @classmethod
-    def open_existing(cls, path: str | Path, *, read_only: bool = True) -> StorageEngine:
+    def open_existing(cls, path: str | Path, *, read_only: bool = True, sealed: bool = False) -> StorageEngine:
         """Opens a database that must exist.
+
+        Args:
+            path: The database.
+            read_only: Whether writing is refused.
+            sealed: For SQL that nobody vouches for; see :meth:`seal`.
 
         Raises:
             DatabaseNotFoundError: There is none (a ``FileNotFoundError``).
 
         """
-        engine = _core.Engine.open_existing(Path(path).expanduser(), read_only)
-        return cls(_engine=engine)
+        return cls._sealed_if(sealed, cls(_engine=_core.Engine.open_existing(_expanded(path), read_only)))
 
     @classmethod
-    def open_snapshot(cls, path: str | Path, *, max_bytes: int | None = None) -> StorageEngine:
+    def _sealed_if(cls, sealed: bool, storage: StorageEngine) -> StorageEngine:
+        try:
+            if sealed:
+                storage.seal()
+        except BaseException:
+            storage.close()
+            raise
+        return storage
+
+    def seal(self) -> None:
+        """Seals the database, for good: for SQL that nobody vouches for, such as an agent's.
+
+        From now on SQL reads no file and no variable of Python's, reaches no network, changes no
+        setting and no row; :meth:`execute` and its relatives answer one query at a time (SELECT, FROM,
+        DESCRIBE, SUMMARIZE and the like). Nothing spills to disk any more. For a database that is open
+        for reading only, or in memory, once that is filled.
+
+        Raises:
+            InvalidArgumentError: The database is open for writing.
+
+        Example:
+            >>> with StorageEngine.memory() as storage:
+            ...     storage.seal()
+            ...     storage.execute_scalar("SELECT 42")
+            42
+
+        """
+        if self._engine.is_sealed:
+            return
+        if self._path is None or self._read_only:
+            # Tables that SQL does not find could be frames of the caller's.
+            self.connection.execute("SET GLOBAL python_enable_replacements = false")
+            self.connection.execute("SET SESSION python_enable_replacements = false")
+        self._opened().seal()
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether :meth:`seal` was called."""
+        return self._engine.is_sealed
+
+    def _admit(self, sql: str) -> None:
+        self._opened().admit(sql)
+
+    @classmethod
+    def open_snapshot(
+        cls, path: str | Path, *, max_bytes: int | None = None, sealed: bool = False
+    ) -> StorageEngine:
         """Opens a private copy of a database that another process may be writing.
 
         It shows the last committed state, for reading only, and is removed on
@@ -191,12 +240,13 @@ class StorageEngine(Asked):
         Args:
             path: The database.
             max_bytes: The largest copy to make; 4 GB unless told otherwise.
+            sealed: For SQL that nobody vouches for; see :meth:`seal`.
 
         Raises:
             DatabaseLockedError: It cannot be copied, or this process has it open.
 
         """
-        return cls(_engine=_core.Engine.open_snapshot(Path(path).expanduser(), max_bytes))
+        return cls._sealed_if(sealed, cls(_engine=_core.Engine.open_snapshot(_expanded(path), max_bytes)))
 
     @property
     def path(self) -> Path | None:
@@ -470,13 +520,20 @@ class StorageEngine(Asked):
         return self._engine
 
 
-def _open(path: Path, *, read_only: bool) -> _core.Engine:
+def _open(path: str, *, read_only: bool) -> _core.Engine:
     if not read_only:
         return _core.Engine.open(path)
-    if not path.exists():
+    try:
+        return _core.Engine.open_existing(path, True)
+    except DatabaseNotFoundError as error:
         message = f"no database at {path}"
-        raise DatabaseNotFoundError(message, db_path=path, suggestion="read_only=False makes one")
-    return _core.Engine.open_existing(path, True)
+        suggestion = "read_only=False makes one"
+        raise DatabaseNotFoundError(message, db_path=Path(path), suggestion=suggestion) from error
+
+
+def _expanded(path: str | Path) -> str:
+    """The path with the home folder in place of ``~``; as it was typed, since a Path makes one slash of two."""
+    return os.path.expanduser(os.fspath(path))
 
 
 def _utc(time: datetime) -> datetime:

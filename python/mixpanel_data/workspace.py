@@ -219,22 +219,26 @@ class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
             }
 
     @classmethod
-    def open(cls, path: str | Path, *, read_only: bool = True) -> Workspace:
+    def open(cls, path: str | Path, *, read_only: bool = True, sealed: bool = False) -> Workspace:
         """Opens a local copy that exists, without credentials: for SQL.
+
+        With ``sealed``, SQL reaches nothing but the database: :meth:`StorageEngine.seal`.
 
         Raises:
             DatabaseNotFoundError: There is none (a ``FileNotFoundError``).
 
         """
-        return cls(_config_manager=_Nobody(), _storage=StorageEngine.open_existing(path, read_only=read_only))
+        storage = StorageEngine.open_existing(path, read_only=read_only, sealed=sealed)
+        return cls(_config_manager=_Nobody(), _storage=storage)
 
     @classmethod
-    def open_snapshot(cls, path: str | Path, *, max_bytes: int | None = None) -> Workspace:
+    def open_snapshot(cls, path: str | Path, *, max_bytes: int | None = None, sealed: bool = False) -> Workspace:
         """Opens a private copy of a local copy that another process may be writing.
 
         See :meth:`StorageEngine.open_snapshot`.
         """
-        return cls(_config_manager=_Nobody(), _storage=StorageEngine.open_snapshot(path, max_bytes=max_bytes))
+        storage = StorageEngine.open_snapshot(path, max_bytes=max_bytes, sealed=sealed)
+        return cls(_config_manager=_Nobody(), _storage=storage)
 
     def close(self) -> None:
         """Closes the database, and an injected client. Closing again does nothing."""

@@ -242,6 +242,21 @@ impl Engine {
         Self::build(py, |connector| StorageEngine::memory_on(connector, &options))
     }
 
+    /// Lets SQL reach nothing but the database from now on.
+    fn seal(&self, py: Python<'_>) -> PyResult<()> {
+        self.work(py, StorageEngine::seal)
+    }
+
+    /// Checks a query as a sealed database does.
+    fn admit(&self, py: Python<'_>, sql: String) -> PyResult<()> {
+        self.work(py, |engine| engine.admit(&sql))
+    }
+
+    #[getter]
+    fn is_sealed(&self) -> PyResult<bool> {
+        Ok(self.engine()?.is_sealed())
+    }
+
     /// The user's connection.
     #[getter]
     fn connection(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

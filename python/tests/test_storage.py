@@ -6,9 +6,11 @@ import stat
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 from conftest import EVENTS, NOW, PROFILES, event, profile
 
@@ -20,14 +22,12 @@ from mixpanel_data import (
     OutOfMemoryError,
     QueryError,
     ReadOnlyError,
+    SealedError,
     StorageEngine,
     TableExistsError,
     TableMetadata,
     TableNotFoundError,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_connection_is_duckdbs_own(storage: StorageEngine) -> None:
@@ -376,6 +376,53 @@ def test_a_sealed_database_touches_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sealed_database_answers_queries_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.duckdb"
+    with StorageEngine(path=path) as storage:
+        storage.create_events_table("events", [event(1), event(2)], EVENTS)
+        with pytest.raises(InvalidArgumentError, match="open for writing"):
+            storage.seal()
+    secret = tmp_path / "secret.txt"
+    secret.write_text("canary-7f3a")
+    frame = pd.DataFrame({"secret": ["canary-7f3a"]})
+    memory = StorageEngine.memory()
+    memory.create_events_table("events", [event(1), event(2)], EVENTS)
+    memory.seal()
+    attacks = [
+        f"SELECT content FROM read_text('{secret}')",
+        f"FROM '{secret}'",
+        "SELECT secret FROM frame",
+        f"COPY events TO '{tmp_path}/out.csv'",
+        f"ATTACH '{tmp_path}/other.duckdb'",
+        "SET threads = 1",
+        "SET python_enable_replacements = true",
+        "CREATE TEMP TABLE a AS SELECT 1",
+        "DELETE FROM _events",
+        "SELECT 1; SELECT 2",
+        "",
+    ]
+    opened = [StorageEngine.open_existing(path, sealed=True), StorageEngine.open_snapshot(path, sealed=True), memory]
+    for storage in opened:
+        with storage:
+            assert storage.is_sealed
+            assert storage.execute_scalar("SELECT count(*) FROM events") == 2
+            assert len(storage.execute_df("FROM events_flat")) == 2
+            for attack in attacks:
+                for ask in [storage.execute_rows, storage.execute_scalar, storage.execute_df, storage.execute]:
+                    with pytest.raises(QueryError) as raised:
+                        ask(attack)
+                    assert "canary" not in str(raised.value)
+                # What goes past our methods meets the settings.
+                if attack.startswith(("SELECT content", "SELECT secret", "FROM", "COPY", "ATTACH", "SET")):
+                    with pytest.raises(duckdb.Error):
+                        storage.connection.execute(attack)
+            for sql in ["DELETE FROM _events", "SELECT 1; SELECT 2", f"FROM read_text('{secret}')"]:
+                with pytest.raises(SealedError):
+                    storage.execute_rows(sql)
+    assert len(frame) == 1
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.duckdb", "secret.txt"]
+
+
 def test_time_zones_need_no_download(storage: StorageEngine) -> None:
     storage.create_events_table("events", [event()], EVENTS)
     sql = "SELECT event_time AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York' FROM events"
@@ -387,8 +434,13 @@ def test_time_zones_need_no_download(storage: StorageEngine) -> None:
 def test_strings_are_paths_too(tmp_path: Path) -> None:
     with StorageEngine(path=str(tmp_path / "a.duckdb")) as storage:
         assert storage.path == tmp_path / "a.duckdb"
-    with pytest.raises(ValueError, match="memory"):
-        StorageEngine(path=":memory:")
+    # As with duckdb itself.
+    with StorageEngine(path=":memory:") as storage:
+        assert (storage.path, storage.mode) == (None, "in-memory")
+    assert not Path(":memory:").exists()
+    for name in ["s3://bucket/a.duckdb", "md:events", Path("https://example.com/a.duckdb")]:
+        with pytest.raises(InvalidArgumentError, match="file on this machine|DuckDB file"):
+            StorageEngine(path=name)
 
 
 def test_flags_exclude_each_other(tmp_path: Path) -> None:

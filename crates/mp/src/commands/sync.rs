@@ -1,5 +1,7 @@
 //! `mp sync`: a table brought up to date.
 
+use std::path::Path;
+
 use jiff::Span;
 use jiff::civil::Date;
 use mixpanel_data::discovery::UnknownName;
