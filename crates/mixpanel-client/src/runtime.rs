@@ -21,7 +21,7 @@ impl Runtime {
             .thread_name("mixpanel-http")
             .enable_all()
             .build()
-            .map_err(|error| Error::no_thread(error))?;
+            .map_err(Error::no_thread)?;
         Ok(Self { handle: inner.handle().clone(), inner: Some(inner) })
     }
 

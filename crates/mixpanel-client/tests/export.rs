@@ -95,7 +95,11 @@ fn body_tells_about_itself() {
     let raw: Vec<u8> = body.by_ref().flat_map(|block| block.unwrap()).collect();
     assert_eq!(raw, packed);
     assert_eq!(body.bytes_received(), packed.len() as u64);
-    assert!(body.url().to_string().ends_with("?project_id=12345&from_date=2024-01-01&to_date=2024-01-01"));
+    assert!(
+        body.url()
+            .to_string()
+            .ends_with("?project_id=12345&from_date=2024-01-01&to_date=2024-01-01&time_in_ms=true")
+    );
 }
 
 #[test]

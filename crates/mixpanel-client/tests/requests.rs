@@ -49,7 +49,7 @@ fn service_account_names_its_project() {
     let server = Server::start([ok(EVENT)]);
     client(&server.base()).export(&new_year()).unwrap();
     let request = &server.requests()[0];
-    let line = "GET /api/2.0/export?project_id=12345&from_date=2024-01-01&to_date=2024-01-01 HTTP/1.1\r\n";
+    let line = "GET /api/2.0/export?project_id=12345&from_date=2024-01-01&to_date=2024-01-01&time_in_ms=true HTTP/1.1\r\n";
     assert!(request.starts_with(line), "{request}");
     let basic = format!("Basic {}", STANDARD.encode(format!("ann:{CANARY}")));
     assert_eq!(header(request, "authorization"), Some(&*basic));

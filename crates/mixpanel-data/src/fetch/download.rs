@@ -26,7 +26,7 @@ const WAITING_BYTES: usize = 12 << 20;
 /// What a download says to the writer.
 pub(super) enum News {
     /// The first bytes are here: rows follow on the stream.
-    Opened(Opened),
+    Opened(Box<Opened>),
     /// The chunk is finished, one way or the other.
     Finished { chunk: PlannedChunk, outcome: Result<(), mixpanel_client::Error> },
 }
@@ -179,7 +179,7 @@ impl Downloader<'_> {
                 broken: false,
             },
         };
-        if self.news.send(News::Opened(opened)).is_err() {
+        if self.news.send(News::Opened(Box::new(opened))).is_err() {
             return Err(mixpanel_client::ErrorKind::Cancelled.into());
         }
         thread::scope(|threads| {

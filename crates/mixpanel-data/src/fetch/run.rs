@@ -239,7 +239,7 @@ impl<'r> Run<'r, '_, '_> {
                 return Ok(());
             }
             match news.recv_timeout(PROGRESS_INTERVAL) {
-                Ok(News::Opened(opened)) => self.write(opened)?,
+                Ok(News::Opened(opened)) => self.write(*opened)?,
                 Ok(News::Finished { chunk, outcome }) => {
                     self.running -= 1;
                     self.expected -= chunk.bytes.unwrap_or_default();

@@ -104,39 +104,42 @@ impl Prepared {
             // SAFETY: a plain value.
             unsafe { ffi::duckdb_bind_timestamp(self.0, at, instant) }
         };
-        // SAFETY, for all calls: the statement is prepared, the values are plain or copied.
-        let state = match value {
-            Value::Null => unsafe { ffi::duckdb_bind_null(self.0, at) },
-            Value::Boolean(value) => unsafe { ffi::duckdb_bind_boolean(self.0, at, *value) },
-            Value::Integer(value) => match i64::try_from(*value) {
-                Ok(small) => unsafe { ffi::duckdb_bind_int64(self.0, at, small) },
-                Err(_) => {
-                    let large = ffi::duckdb_hugeint { lower: *value as u64, upper: (*value >> 64) as i64 };
-                    unsafe { ffi::duckdb_bind_hugeint(self.0, at, large) }
+        // SAFETY: the statement is prepared, the values are plain or copied.
+        let state = unsafe {
+            match value {
+                Value::Null => ffi::duckdb_bind_null(self.0, at),
+                Value::Boolean(value) => ffi::duckdb_bind_boolean(self.0, at, *value),
+                Value::Integer(value) => match i64::try_from(*value) {
+                    Ok(small) => ffi::duckdb_bind_int64(self.0, at, small),
+                    Err(_) => {
+                        let large =
+                            ffi::duckdb_hugeint { lower: *value as u64, upper: (*value >> 64) as i64 };
+                        ffi::duckdb_bind_hugeint(self.0, at, large)
+                    }
+                },
+                Value::Double(value) => ffi::duckdb_bind_double(self.0, at, *value),
+                Value::Text(text) | Value::Decimal(text) => varchar(text),
+                Value::Date(date) => {
+                    let days = (*date - jiff::civil::date(1970, 1, 1)).get_days();
+                    ffi::duckdb_bind_date(self.0, at, ffi::duckdb_date { days })
                 }
-            },
-            Value::Double(value) => unsafe { ffi::duckdb_bind_double(self.0, at, *value) },
-            Value::Text(text) | Value::Decimal(text) => varchar(text),
-            Value::Date(date) => {
-                let days = (*date - jiff::civil::date(1970, 1, 1)).get_days();
-                unsafe { ffi::duckdb_bind_date(self.0, at, ffi::duckdb_date { days }) }
-            }
-            Value::Time(time) => {
-                let since = time.duration_since(jiff::civil::Time::midnight());
-                let micros = i64::try_from(since.as_micros()).unwrap_or_default();
-                unsafe { ffi::duckdb_bind_time(self.0, at, ffi::duckdb_time { micros }) }
-            }
-            Value::Blob(bytes) => unsafe {
-                ffi::duckdb_bind_blob(self.0, at, bytes.as_ptr().cast(), bytes.len() as u64)
-            },
-            Value::DateTime(value) => timestamp(
-                jiff::tz::Offset::UTC
-                    .to_timestamp(*value)
-                    .map_err(|error| Error::argument("parameter", error.to_string()))?,
-            ),
-            Value::Timestamp(value) => timestamp(*value),
-            Value::Interval { .. } | Value::List(_) | Value::Map(_) => {
-                return Err(Error::argument("parameter", "intervals, lists and maps cannot be bound"));
+                Value::Time(time) => {
+                    let since = time.duration_since(jiff::civil::Time::midnight());
+                    let micros = i64::try_from(since.as_micros()).unwrap_or_default();
+                    ffi::duckdb_bind_time(self.0, at, ffi::duckdb_time { micros })
+                }
+                Value::Blob(bytes) => {
+                    ffi::duckdb_bind_blob(self.0, at, bytes.as_ptr().cast(), bytes.len() as u64)
+                }
+                Value::DateTime(value) => timestamp(
+                    jiff::tz::Offset::UTC
+                        .to_timestamp(*value)
+                        .map_err(|error| Error::argument("parameter", error.to_string()))?,
+                ),
+                Value::Timestamp(value) => timestamp(*value),
+                Value::Interval { .. } | Value::List(_) | Value::Map(_) => {
+                    return Err(Error::argument("parameter", "intervals, lists and maps cannot be bound"));
+                }
             }
         };
         if state == ffi::DuckDBSuccess { Ok(()) } else { Err(self.error()) }

@@ -281,7 +281,7 @@ fn results_come_as_arrow_rows_and_scalars() {
         assert_eq!(rows.len(), 3);
         let json = serde_json::to_value(&rows.rows[2]).unwrap();
         let expected = serde_json::json!([
-            2, "x2", [2, null], {"a": 2}, "2.00", "2024-02-29", "1 days", 18_446_744_073_709_551_615u64, null, null
+            2, "x2", [2, null], {"a": 2}, 2.0, "2024-02-29", "1 days", 18_446_744_073_709_551_615u64, null, null
         ]);
         assert_eq!(json, expected);
         let bound =

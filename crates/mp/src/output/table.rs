@@ -265,7 +265,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.txt");
             let out = Out::file(&path).unwrap();
-            let mut table: Box<dyn Sink> = Box::new(Table::new(out, Look { room, colour: false, escape_formulas: false }));
+            let mut table: Box<dyn Sink> =
+                Box::new(Table::new(out, Look { room, colour: false, escape_formulas: false }));
             table.begin(&schema).unwrap();
             table.batch(&batch).unwrap();
             table.end().unwrap().finish().unwrap();

@@ -85,12 +85,13 @@ fn a_fetch_shows_how_far_it_is() {
     let words = ["fetch", "events", "--from", &from, "--to", &to, "--concurrency", "1"];
     let mut fetch = program(&place, &words);
     let mut seen = Vec::new();
-    for part in ["MB/s", "ETA ", " s"] {
+    // The time that is left is told when rows have come for half a second, which is not certain here.
+    for part in [" rows", "MB/s"] {
         seen.extend_from_slice(expectrl::Expect::expect(&mut fetch, part).unwrap().as_bytes());
     }
     let screen = Screen::of(&seen);
     let line = screen.lines().last().cloned().unwrap_or_default();
-    for part in [" rows  ", " MB  ", " MB/s  ETA "] {
+    for part in [" rows  ", " MB  ", " MB/s"] {
         assert!(line.contains(part), "{part:?} in {line:?}");
     }
     assert!(line.chars().count() <= 80, "{line}");

@@ -28,7 +28,7 @@ fn files_of_other_programs_are_read_whole() {
         "\u{feff}".encode_utf16().chain(sql.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let marked = format!("\u{feff}{sql}");
     // Files that were put together have marks in their middle, too.
-    let twice = format!("\u{feff}SELECT 1 AS a;\r\n\u{feff}SELECT 'ü' AS b");
+    let twice = "\u{feff}SELECT 1 AS a;\r\n\u{feff}SELECT 'ü' AS b".to_string();
     let old = "SELECT 1 AS a -- the first\r;SELECT 'ü' AS b";
     for bytes in [sql.as_bytes(), marked.as_bytes(), &wide, twice.as_bytes(), old.as_bytes()] {
         std::fs::write(place.here("q.sql"), bytes).unwrap();

@@ -175,11 +175,11 @@ type Row = BTreeMap<String, Option<String>>;
 
 /// Objects, with nested values byte for byte.
 fn objects(rows: &[Box<RawValue>]) -> Vec<Row> {
-    let row = |row: &Box<RawValue>| -> Row {
+    let row = |row: &RawValue| -> Row {
         let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(row.get()).unwrap();
         members.into_iter().map(|(name, value)| (name, said(value.get()))).collect()
     };
-    rows.iter().map(row).collect()
+    rows.iter().map(|value| row(value)).collect()
 }
 
 fn separated(bytes: &[u8], delimiter: u8) -> Vec<Row> {

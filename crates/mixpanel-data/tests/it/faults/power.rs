@@ -129,7 +129,7 @@ impl Disk {
                 0 => false,
                 1 => true,
                 2 => (number as u64) < prefix,
-                _ => random() % 2 == 0,
+                _ => random().is_multiple_of(2),
             };
             if there {
                 name.apply(&mut names);
@@ -179,9 +179,9 @@ impl File {
             match mode {
                 0 => {}
                 1 => change.apply(&mut content, |_| true),
-                2 if random() % 2 == 0 => change.apply(&mut content, |_| true),
+                2 if random().is_multiple_of(2) => change.apply(&mut content, |_| true),
                 2 => {}
-                _ => change.apply(&mut content, |_| random() % 2 == 0),
+                _ => change.apply(&mut content, |_| random().is_multiple_of(2)),
             }
         }
         content

@@ -232,11 +232,16 @@ int remove(const char *name) {
 }
 int unlinkat(int at, const char *name, int flags) { return do_unlink(at, name, flags); }
 
-int rename(const char *from, const char *to) {
+static int do_rename(const char *from, const char *to, unsigned flags) {
     char path[4096], other[4096];
     if (!path_at(AT_FDCWD, from, path) || !path_at(AT_FDCWD, to, other))
-        return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-    SIMPLE(RENAME, path, other, 0, 0, syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+        return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+    SIMPLE(RENAME, path, other, 0, 0, syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags));
+}
+int rename(const char *from, const char *to) { return do_rename(from, to, 0); }
+int renameat2(int a, const char *from, int b, const char *to, unsigned flags) {
+    if (a == AT_FDCWD && b == AT_FDCWD) return do_rename(from, to, flags);
+    return syscall(SYS_renameat2, a, from, b, to, flags);
 }
 
 static int do_link(const char *from, const char *to, int flags) {

@@ -117,9 +117,9 @@ struct Printing<'a, 'p> {
 impl Printing<'_, '_> {
     /// Keeps an error of ours, and stops the query.
     fn checked(&mut self, outcome: Result<(), Error>) -> mixpanel_data::Result<()> {
-        outcome.or_else(|error| {
+        outcome.map_err(|error| {
             self.failed = Some(error);
-            Err(ErrorKind::Cancelled.into())
+            ErrorKind::Cancelled.into()
         })
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn long_lines(frame: &Frame, time: usize, texts: &[usize], value: usi
         sums.entry(group(row)).or_insert((0.0, row)).0 += number(&row[value]).unwrap_or(0.0);
     }
     let all = sums.len();
-    let mut kept: Vec<(Vec<Option<String>>, (f64, &Vec<Value>))> = sums.into_iter().collect();
+    let mut kept: Vec<_> = sums.into_iter().collect();
     kept.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
     kept.truncate(MOST_LINES);
     let line = |(_, (_, row)): &(_, (f64, &Vec<Value>))| Series {
