@@ -161,7 +161,7 @@ class Asked:
                 suggestion = self._suggestion(sql, str(error))
                 raise kind(str(error), response_body=body, suggestion=suggestion) from error
 
-    def _suggestion(self, sql: str, message: str) -> str | None:
+    def _suggestion(self, sql: str, message: str) -> str | None:  # noqa: ARG002 (for those who know more)
         """What to write in the place of SQL that failed; the storage knows its properties."""
         return None
 

@@ -219,10 +219,11 @@ class ConfigManager:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {path}: {error}") from None
         try:
-            return tomllib.loads(text)
+            found: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             # Its message has a line number, and no text of the line, which may be a secret.
             raise ConfigError(f"{path}: {error}") from None
+        return found
 
     def _read(self) -> tuple[dict[str, dict[str, Any]], str | None]:
         content, path = self._content(), self.config_path

@@ -229,9 +229,7 @@ class StorageEngine(Asked):
         self._opened().admit(sql)
 
     @classmethod
-    def open_snapshot(
-        cls, path: str | Path, *, max_bytes: int | None = None, sealed: bool = False
-    ) -> StorageEngine:
+    def open_snapshot(cls, path: str | Path, *, max_bytes: int | None = None, sealed: bool = False) -> StorageEngine:
         """Opens a private copy of a database that another process may be writing.
 
         It shows the last committed state, for reading only, and is removed on
@@ -533,7 +531,7 @@ def _open(path: str, *, read_only: bool) -> _core.Engine:
 
 def _expanded(path: str | Path) -> str:
     """The path with the home folder in place of ``~``; as it was typed, since a Path makes one slash of two."""
-    return os.path.expanduser(os.fspath(path))
+    return os.path.expanduser(os.fspath(path))  # noqa: PTH111 (it would be another text)
 
 
 def _utc(time: datetime) -> datetime:

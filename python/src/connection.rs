@@ -139,7 +139,7 @@ impl SqlConnection for ModuleConnection {
     }
 
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
-        if self.call(|py, _| only_counts(py, sql))? {
+        if self.call(|_, connection| only_counts(connection, sql))? {
             return self.change(sql, params, sink);
         }
         let stream = self.call(|py, connection| {
@@ -164,8 +164,8 @@ impl SqlConnection for ModuleConnection {
     }
 
     fn statements(&mut self, sql: &str) -> Result<Vec<StatementKind>> {
-        let kinds = self.call(|py, _| {
-            extracted(py, sql)?
+        let kinds = self.call(|_, connection| {
+            extracted(connection, sql)?
                 .iter()
                 .map(|statement| name_of_kind(statement).map(|name| kind_of(&name)))
                 .collect()
@@ -257,8 +257,10 @@ fn error_of_python(py: Python<'_>, error: &PyErr) -> Error {
     ErrorKind::Query { class, message }.into()
 }
 
-fn extracted<'py>(py: Python<'py>, sql: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    py.import("duckdb")?.call_method1("extract_statements", (sql,))?.extract()
+/// By this connection: the module's own function opens a database of its own, whose threads a forked
+/// child would look for.
+fn extracted<'py>(connection: &Bound<'py, PyAny>, sql: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    connection.call_method1("extract_statements", (sql,))?.extract()
 }
 
 /// The name of a statement's kind, as the module has it.
@@ -268,8 +270,8 @@ fn name_of_kind(statement: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// Whether the last statement changes rows, and has no rows to return: a name that only looks like
 /// `RETURNING` does no harm, as such a statement then goes the other way.
-fn only_counts(py: Python<'_>, sql: &str) -> PyResult<bool> {
-    let statements = extracted(py, sql)?;
+fn only_counts(connection: &Bound<'_, PyAny>, sql: &str) -> PyResult<bool> {
+    let statements = extracted(connection, sql)?;
     let Some(last) = statements.last() else { return Ok(false) };
     let query: String = last.getattr("query")?.extract()?;
     Ok(kind_of(&name_of_kind(last)?) == StatementKind::Change && !query.to_lowercase().contains("returning"))

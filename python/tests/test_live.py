@@ -132,7 +132,7 @@ def test_events_and_values_are_counted(ws: Workspace) -> None:
     values = ws.property_counts(EVENT, "plan", values=["pro"], **JUNE)
     stored = ws.sql_scalar(f"SELECT count(*) FROM events_flat WHERE event_name = '{EVENT}' AND plan = 'pro'")
     assert sum(values.series["pro"].values()) == stored
-    with pytest.raises(InvalidArgumentError, match="no event"):
+    with pytest.raises(InvalidArgumentError, match="empty list"):
         ws.event_counts([], **JUNE)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import EVENTS, PROFILES, event, profile
 
-from mixpanel_data import InvalidArgumentError, QueryError, TableNotFoundError, Workspace
+from mixpanel_data import InvalidArgumentError, QueryError, TableNotFoundError, UnknownNameWarning, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,8 @@ def test_a_distribution_is_in_percent_of_all_values(ws: Workspace) -> None:
         "SELECT count(*) FROM events WHERE event_name = 'Purchase' AND event_time::DATE = '2025-06-01'"
     )
     assert (first.from_date, first.to_date) == ("2025-06-01", "2025-06-01")
-    assert ws.property_distribution("Purchase", "nothing").values == []
+    with pytest.warns(UnknownNameWarning, match="has no property"):
+        assert ws.property_distribution("Purchase", "nothing").values == []
 
 
 def test_numbers_are_summed_up(ws: Workspace) -> None:
@@ -140,7 +141,8 @@ def test_users_are_counted_by_what_they_did(ws: Workspace) -> None:
 
 
 def test_coverage_of_properties_counts_null_as_missing(ws: Workspace) -> None:
-    found = ws.property_coverage("Login", ["plan", "method", "never"])
+    with pytest.warns(UnknownNameWarning, match="has no property"):
+        found = ws.property_coverage("Login", ["plan", "method", "never"])
     assert [(item.property, item.defined_count, item.null_count) for item in found.coverage] == [
         ("plan", 10, 0),
         ("method", 0, 10),
@@ -166,7 +168,7 @@ def test_answers_are_tables_in_every_library(ws: Workspace) -> None:
 
 def test_a_table_that_is_not_there_is_named(ws: Workspace) -> None:
     for ask in (ws.summarize, ws.event_breakdown, ws.property_keys, ws.sample):
-        with pytest.raises(TableNotFoundError, match="nothing") as raised:
+        with pytest.raises(TableNotFoundError, match="has no property") as raised:
             ask("nothing")
         assert raised.value.available_tables == ["events", "profiles"]
 

@@ -163,7 +163,10 @@ def test_a_child_forked_within_a_call_ends_and_the_parent_goes_on(
     assert list(tmp_path.iterdir()) == []
 
 
-ENDLESS = "SELECT count(*) FROM (SELECT began(1) AS one), range(1000000000) a, range(1000) b WHERE a.range % 7 = b.range + one"
+ENDLESS = """
+    SELECT count(*) FROM (SELECT began(1) AS one), range(1000000000) a, range(1000) b
+    WHERE a.range % 7 = b.range + one
+"""
 
 
 @pytest.mark.parametrize("ask", ["execute_df", "execute_scalar", "execute_rows"])
