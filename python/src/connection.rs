@@ -224,8 +224,16 @@ impl SqlConnection for ModuleConnection {
 
 impl Drop for ModuleConnection {
     fn drop(&mut self) {
-        // Nothing can be done about a failure; the interpreter may be gone, too.
-        let _ = self.call(|_, connection| connection.call_method0("close").map(drop));
+        // Nothing can be done about a failure; the interpreter may be gone, too. An exception that is on
+        // its way, and lets go of this, goes on.
+        let _ = self.call(|py, connection| {
+            let pending = PyErr::take(py);
+            let closed = connection.call_method0("close").map(drop);
+            if let Some(pending) = pending {
+                pending.restore(py);
+            }
+            closed
+        });
     }
 }
 

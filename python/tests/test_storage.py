@@ -401,9 +401,13 @@ def test_a_sealed_database_answers_queries_and_nothing_else(tmp_path: Path) -> N
         "SELECT 1; SELECT 2",
         "",
     ]
-    opened = [StorageEngine.open_existing(path, sealed=True), StorageEngine.open_snapshot(path, sealed=True), memory]
-    for storage in opened:
-        with storage:
+    # One after the other: a process has a file open once.
+    for opened in [
+        lambda: StorageEngine.open_existing(path, sealed=True),
+        lambda: StorageEngine.open_snapshot(path, sealed=True),
+        lambda: memory,
+    ]:
+        with opened() as storage:
             assert storage.is_sealed
             assert storage.execute_scalar("SELECT count(*) FROM events") == 2
             assert len(storage.execute_df("FROM events_flat")) == 2
@@ -452,3 +456,13 @@ def test_flags_exclude_each_other(tmp_path: Path) -> None:
     for flags in options:
         with pytest.raises(ValueError, match="not both|no path"):
             StorageEngine(**flags)
+
+
+def test_an_exception_goes_on_while_a_database_is_let_go(tmp_path: Path) -> None:
+    def fails() -> None:
+        storage = StorageEngine(path=tmp_path / "a.duckdb")
+        assert not storage.list_tables()
+        raise LookupError("the caller's own")
+
+    with pytest.raises(LookupError, match="the caller's own"):
+        fails()
