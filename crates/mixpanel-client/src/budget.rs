@@ -8,7 +8,7 @@
 //!
 //! A request is counted twice. Its place in the hour is taken before a connection
 //! is made for it, so that nobody else takes it. Its second is that in which it
-//! leaves, when the connection stands ([`Departure`]): handshakes take one time
+//! leaves, when the connection stands (`Departure`): handshakes take one time
 //! and another, and the server counts what arrives.
 
 mod departure;

@@ -59,7 +59,8 @@ const OTHERS: [&str; 15] = [
 ];
 
 /// Commands without a question of their own in `live.rs`.
-const MORE: [&[&str]; 21] = [
+const MORE: [&[&str]; 22] = [
+    &["verify"],
     &["plan", "--from", "2025-01-01", "--to", "2025-01-31"],
     &["status"],
     &["auth", "list"],

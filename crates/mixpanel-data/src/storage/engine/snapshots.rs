@@ -20,10 +20,10 @@ impl StorageEngine {
     /// systems.
     ///
     /// # Errors
-    /// [`NoSnapshot`](ErrorKind::NoSnapshot);
-    /// [`DatabaseLocked`](ErrorKind::DatabaseLocked) when it is this process
+    /// [`NoSnapshot`](crate::ErrorKind::NoSnapshot);
+    /// [`DatabaseLocked`](crate::ErrorKind::DatabaseLocked) when it is this process
     /// that has the file open: its engine answers queries while it writes;
-    /// [`DatabaseNotFound`](ErrorKind::DatabaseNotFound), and those of
+    /// [`DatabaseNotFound`](crate::ErrorKind::DatabaseNotFound), and those of
     /// [`open`](Self::open).
     pub fn open_snapshot(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_snapshot_with(path, &SnapshotOptions::default())
