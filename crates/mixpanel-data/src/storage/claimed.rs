@@ -56,11 +56,19 @@ pub(super) fn records(connection: &mut dyn SqlConnection) -> Result<Records> {
         return Ok(Records::None);
     }
     let version_row = |connection: &mut dyn SqlConnection| {
-        // Wrong columns are an error of the binder, and nothing is read.
-        connection.rows("SELECT version, created_at FROM _format ORDER BY version DESC LIMIT 1", &[]).ok()
+        // Wrong columns are an error of the binder, and nothing is read. Any other failure, such as
+        // being stopped, says nothing about whose they are.
+        let sql = "SELECT version, created_at FROM _format ORDER BY version DESC LIMIT 1";
+        match connection.rows(sql, &[]) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) => match error.kind() {
+                ErrorKind::Query { class, .. } if class == "Binder" => Ok(None),
+                _ => Err(error),
+            },
+        }
     };
     let is = |name: &str, table: bool| found.iter().any(|(at, is_table)| at == name && *is_table == table);
-    let row = if is("_format", true) { version_row(connection) } else { None };
+    let row = if is("_format", true) { version_row(connection)? } else { None };
     let version = row.map(|rows| rows.first().map_or(Some(0), |row| row[0].as_i64()));
     let version = version.flatten().and_then(|version| u32::try_from(version).ok());
     // What ours are as: a view that is called `_tables` could say anything.
