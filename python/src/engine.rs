@@ -169,7 +169,7 @@ impl Engine {
         let began = Instant::now();
         loop {
             let Err(error) = self.connection.call_method0(py, "close") else { return Ok(()) };
-            let busy = error.get_type(py).name()?.to_string() == "ResourceInUseException";
+            let busy = error.get_type(py).name()? == "ResourceInUseException";
             if !busy || began.elapsed() > PATIENCE {
                 return Err(error);
             }
