@@ -48,6 +48,17 @@ locked() { # crate
     grep -qx "name = \"$1\"" Cargo.lock && echo "$1 in Cargo.lock" || true
 }
 
+# The crates of others with their features, as one of the workspaces selects them.
+selected() { # folder, edges
+    (cd "$1" && cargo tree --workspace --locked --edges "$2" --prefix none --format '{p}|{f}') |
+        sed -E 's/ \((\*|proc-macro)\)//g' | grep -v ' (/' | sort -u
+}
+
+# Crates of the second file that the first one has with other features.
+other_features() {
+    comm -13 "$1" "$2" | cut -d '|' -f 1 | sort | comm -12 - <(cut -d '|' -f 1 "$1" | sort -u) | sort -u | paste -sd ';' -
+}
+
 # How DuckDB gets into the programs with these cargo flags.
 duckdb_is() { # cargo flags...
     cargo tree --workspace --locked --invert libduckdb-sys --edges normal --depth 0 --prefix none --format '{f}' "$@" |
@@ -71,7 +82,7 @@ done
 # one of them alone, and only that one has a DuckDB.
 profile() { # manifest
     sed -n '/^\[profile\.dev\]/,/^\[profile\.release\]/p' "$1" | grep ' = ' |
-        grep -vE '^((lib)?duckdb(-sys)?|mixpanel-client|mixpanel-data|mp|overflow-checks = true$|strip) =' | sort -u
+        grep -vE '^((lib)?duckdb(-sys)?|mixpanel-data-python|overflow-checks = true$|strip) =' | sort -u
 }
 
 other_versions() { # lock file, the one it is to agree with
@@ -83,8 +94,14 @@ other_versions() { # lock file, the one it is to agree with
         done | paste -sd ' ' -
 }
 
-differences=$(mktemp) names=$(mktemp)
-trap 'rm -f "$differences" "$names"' EXIT
+differences=$(mktemp) names=$(mktemp) program=$(mktemp) other=$(mktemp)
+trap 'rm -f "$differences" "$names" "$program" "$other"' EXIT
+# One crate with two sets of features is compiled twice, and so is all that is above it.
+selected . normal,build >"$program"
+selected . normal,build,dev >"$other"
+verdict 'tests select no other features than the program' '' "$(other_features "$program" "$other")"
+selected python normal,build >"$other"
+verdict 'the Python package selects no other features than the program' '' "$(other_features "$program" "$other")"
 verdict 'the Python package has the profile of the workspace' "$(profile Cargo.toml)" "$(profile python/Cargo.toml)"
 verdict 'the Python package has the versions of the workspace' '' "$(other_versions python/Cargo.lock Cargo.lock)"
 verdict 'the Python package has no DuckDB of its own' '' "$(grep -x 'name = "libduckdb-sys"' python/Cargo.lock || true)"

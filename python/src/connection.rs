@@ -12,18 +12,15 @@ use arrow::array::{Int64Array, RecordBatch, RecordBatchReader};
 use arrow::datatypes::{DataType, Field, Schema};
 use mixpanel_data::{
     BatchSink, Connector, Error, ErrorKind, Interrupt, Result, Returns, SqlConnection, StatementKind, Target,
-    Value, error_from_message, insert_sql,
+    Value, error_from_message, fix_settings, insert_sql, may_change_fixed_setting,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::stream;
+use crate::{fixed, stream};
 
-/// For a database: times are UTC in our tables, so that is what a session
-/// compares them with. And for its first connection, the one that writes: a row
-/// group is compressed as soon as it is full.
-const FIRST: &str = "SET GLOBAL TimeZone = 'UTC';
-                     SET SESSION write_buffer_row_group_count = 1;";
+/// For the first connection, the one that writes: a row group is compressed as soon as it is full.
+const FIRST: &str = "SET SESSION write_buffer_row_group_count = 1";
 
 /// Names in our SQL are tables, never a caller's Python variables.
 const INTERNAL: &str = "SET SESSION python_enable_replacements = false";
@@ -58,6 +55,7 @@ impl Connector for ModuleConnector {
             };
             let connection = py.import("duckdb")?.call_method1("connect", (place, read_only, config))?;
             connection.call_method1("execute", (INTERNAL,))?;
+            connection.call_method1("execute", (fix_settings("GLOBAL"),))?;
             connection.call_method1("execute", (FIRST,))?;
             Ok(connection.unbind())
         })
@@ -88,13 +86,14 @@ struct ModuleConnection {
 }
 
 impl ModuleConnection {
-    /// Runs a statement that gives a count of changed rows, and nothing else: `sql` would drop it.
+    /// Runs a statement that has no rows to return: it tells how many it changed, or nothing.
     fn change(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
         let count = self.call(|py, connection| {
             let result = connection.call_method1("execute", (sql, parameters(py, params)?))?;
             let row = result.call_method0("fetchone")?;
-            if row.is_none() { Ok(0) } else { row.get_item(0)?.extract::<i64>() }
+            if row.is_none() { Ok(None) } else { row.get_item(0)?.extract::<i64>().map(Some) }
         })?;
+        let Some(count) = count else { return sink.returns(Returns::Nothing) };
         sink.returns(Returns::Changed)?;
         let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
         sink.schema(Arc::clone(&schema))?;
@@ -105,6 +104,14 @@ impl ModuleConnection {
 
     fn call<T>(&self, f: impl for<'py> FnOnce(Python<'py>, &Bound<'py, PyAny>) -> PyResult<T>) -> Result<T> {
         attach(|py| f(py, self.connection.bind(py)))
+    }
+
+    /// Refuses SQL that would change a setting which has one value everywhere.
+    fn refuse_changes(&self, sql: &str) -> Result<()> {
+        if !may_change_fixed_setting(sql) {
+            return Ok(());
+        }
+        self.call(|_, connection| fixed::refused(connection, sql))?.map_or(Ok(()), Err)
     }
 
     /// Lets all threads store rows for the time of `f`, or one of them in order.
@@ -135,10 +142,12 @@ impl ModuleConnection {
 
 impl SqlConnection for ModuleConnection {
     fn execute(&mut self, sql: &str) -> Result<()> {
+        self.refuse_changes(sql)?;
         self.call(|_, connection| connection.call_method1("execute", (sql,)).map(drop))
     }
 
     fn query(&mut self, sql: &str, params: &[Value], sink: &mut dyn BatchSink) -> Result<()> {
+        self.refuse_changes(sql)?;
         if self.call(|_, connection| only_counts(connection, sql))? {
             return self.change(sql, params, sink);
         }
@@ -267,25 +276,53 @@ fn error_of_python(py: Python<'_>, error: &PyErr) -> Error {
 
 /// By this connection: the module's own function opens a database of its own, whose threads a forked
 /// child would look for.
-fn extracted<'py>(connection: &Bound<'py, PyAny>, sql: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+pub(crate) fn extracted<'py>(connection: &Bound<'py, PyAny>, sql: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
     connection.call_method1("extract_statements", (sql,))?.extract()
 }
 
 /// The name of a statement's kind, as the module has it.
-fn name_of_kind(statement: &Bound<'_, PyAny>) -> PyResult<String> {
+pub(crate) fn name_of_kind(statement: &Bound<'_, PyAny>) -> PyResult<String> {
     statement.getattr("type")?.getattr("name")?.extract()
 }
 
-/// Whether the last statement changes rows, and has no rows to return: a name that only looks like
-/// `RETURNING` does no harm, as such a statement then goes the other way.
+/// Whether the last statement changes something, and has no rows to return. A text that only looks
+/// as if it had some does no harm: such a statement goes the other way.
 fn only_counts(connection: &Bound<'_, PyAny>, sql: &str) -> PyResult<bool> {
     let statements = extracted(connection, sql)?;
     let Some(last) = statements.last() else { return Ok(false) };
     let query: String = last.getattr("query")?.extract()?;
-    Ok(kind_of(&name_of_kind(last)?) == StatementKind::Change && !query.to_lowercase().contains("returning"))
+    let text = query.to_lowercase();
+    Ok(match kind_of(&name_of_kind(last)?) {
+        StatementKind::Change => !text.contains("returning"),
+        StatementKind::Create => true,
+        StatementKind::Copy => !text.contains("return_"),
+        StatementKind::Execute => match prepared(connection, &query)? {
+            // What was prepared is not an EXECUTE itself.
+            Some(statement) => only_counts(connection, &statement)?,
+            None => false,
+        },
+        _ => false,
+    })
 }
 
-fn kind_of(name: &str) -> StatementKind {
+/// The text of the statement that an EXECUTE names.
+fn prepared(connection: &Bound<'_, PyAny>, execute: &str) -> PyResult<Option<String>> {
+    let Some(rest) = execute.trim_start().get("EXECUTE".len()..) else { return Ok(None) };
+    let found = "SELECT name, statement FROM duckdb_prepared_statements()";
+    let all: Vec<(String, String)> =
+        connection.call_method1("execute", (found,))?.call_method0("fetchall")?.extract()?;
+    let rest = rest.trim_start();
+    let named = |name: &str| {
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        let end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let plain = rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+            && rest.get(name.len()..).is_none_or(end);
+        rest.starts_with(&quoted) || plain
+    };
+    Ok(all.into_iter().find(|(name, _)| named(name)).map(|(_, statement)| statement))
+}
+
+pub(crate) fn kind_of(name: &str) -> StatementKind {
     match name {
         "SELECT" => StatementKind::Select,
         "EXPLAIN" => StatementKind::Explain,

@@ -212,6 +212,15 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             fields.set_item("response_body", body)?;
             "QueryError"
         }
+        Data::FixedSetting { name, wanted, .. } => {
+            fields.set_item("status_code", 0)?;
+            if *name == "TimeZone" {
+                advise(&format!(
+                    "name the zone in the query: event_time AT TIME ZONE 'UTC' AT TIME ZONE '{wanted}'"
+                ));
+            }
+            "QueryError"
+        }
         Data::Closed => "ClosedError",
         Data::Nested { .. } => {
             advise("collect what is to be stored and store it afterwards, or use another database");

@@ -12,6 +12,7 @@ mod connection;
 mod engine;
 mod errors;
 mod fetch;
+mod fixed;
 mod json;
 mod live;
 mod local;

@@ -435,6 +435,26 @@ def test_time_zones_need_no_download(storage: StorageEngine) -> None:
     assert storage.execute_scalar("SELECT current_setting('TimeZone')") == "UTC"
 
 
+def test_the_time_zone_cannot_be_changed(storage: StorageEngine) -> None:
+    zone = "SELECT current_setting('TimeZone')"
+    for sql in [
+        "SET TimeZone = 'Asia/Tokyo'",
+        "SET GLOBAL TimeZone = 'Asia/Tokyo'",
+        "SET TIME ZONE 'America/New_York'",
+        "PRAGMA TimeZone = 'Asia/Tokyo'",
+        "SELECT 1; SET \"TimeZone\" = 'Asia/Tokyo'; CREATE TABLE never AS SELECT 1",
+        "SET Calendar = 'japanese'",
+    ]:
+        with pytest.raises(QueryError, match="in every session"):
+            storage.execute(sql)
+        assert storage.execute_scalar(zone) == "UTC", sql
+    with pytest.raises(QueryError, match="never"):
+        storage.execute("FROM never")
+    for sql in ["SET TimeZone = 'UTC'", "RESET TimeZone"]:
+        storage.execute(sql)
+        assert storage.execute_scalar(zone) in ("UTC", "Etc/UTC")
+
+
 def test_strings_are_paths_too(tmp_path: Path) -> None:
     with StorageEngine(path=str(tmp_path / "a.duckdb")) as storage:
         assert storage.path == tmp_path / "a.duckdb"

@@ -1,6 +1,6 @@
 //! The properties object as a list of places in its text.
 
-use super::names::{NameId, NameTable};
+use super::names::{NameId, NameTable, spell};
 use super::scan::{Malformed, Scanner, Value};
 use super::text::decode;
 
@@ -58,7 +58,7 @@ pub(crate) fn read_object(
             let property = if key.escaped {
                 scratch.clear();
                 decode(literal, true, scratch);
-                names.intern(scratch, literal)
+                intern_escaped(scanner, names, scratch, literal)
             } else {
                 names.intern(literal, literal)
             };
@@ -75,6 +75,16 @@ pub(crate) fn read_object(
             return Ok(());
         }
     }
+}
+
+/// The number of a name that is spelled with escapes. A spelling that names half of a surrogate pair
+/// is not remembered: expected in the next text, it would be stepped over without being noticed.
+#[cold]
+fn intern_escaped(scanner: &Scanner<'_>, names: &mut NameTable, name: &[u8], literal: &[u8]) -> NameId {
+    if scanner.lone_surrogate() {
+        return names.intern(name, &spell(&String::from_utf8_lossy(name)));
+    }
+    names.intern(name, literal)
 }
 
 #[cfg(test)]
@@ -117,6 +127,24 @@ mod tests {
     fn of_duplicates_the_first() {
         assert_eq!(read(r#"{"a":1,"b":2,"a":3,"\u0061":4}"#), pairs(&[("a", "1"), ("b", "2")]));
         assert_eq!(read(r#"{"\u0061":4,"a":3}"#), pairs(&[("a", "4")]));
+    }
+
+    /// However often a name with half of a surrogate pair comes, it is noticed.
+    #[test]
+    fn halves_of_surrogate_pairs_in_names() {
+        let (mut names, mut scratch, mut slots) = (NameTable::new(OF_EVENTS), Vec::new(), Vec::new());
+        for (text, lone) in [
+            (r#"{"a\ud83d":1,"b":2}"#, true),
+            (r#"{"a\ud83d":1,"b":2}"#, true),
+            (r#"{"a\ufffd":1,"b":2}"#, false),
+            (r#"{"a\ud83d":1,"b":2}"#, true),
+            ("{\"a\u{fffd}\":1}", false),
+        ] {
+            let mut scanner = Scanner::new(text.as_bytes());
+            read_object(&mut scanner, 0, &mut names, &mut scratch, &mut slots).unwrap();
+            assert_eq!(scanner.lone_surrogate(), lone, "{text}");
+        }
+        assert_eq!(names.len(), NameTable::new(OF_EVENTS).len() + 2);
     }
 
     #[test]

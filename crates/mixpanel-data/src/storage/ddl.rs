@@ -12,63 +12,7 @@ use super::parsed::Parsed;
 use crate::error::{ErrorKind, Result};
 use crate::types::TableKind;
 
-/// Version of the tables below. A file with a higher one is refused.
-pub(crate) const FORMAT_VERSION: u32 = 4;
-
-/// Our bookkeeping. Every statement leaves what is there alone.
-pub(crate) const FORMAT: &str = concat!(
-    "
-BEGIN;
-CREATE TABLE IF NOT EXISTS _format (version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL, created_by VARCHAR);
-INSERT INTO _format SELECT 4, CAST(now() AS TIMESTAMP), 'mixpanel_data ",
-    env!("CARGO_PKG_VERSION"),
-    "'
-    WHERE NOT EXISTS (FROM _format);
-CREATE TABLE IF NOT EXISTS _tables (
-    table_name VARCHAR NOT NULL, type VARCHAR NOT NULL, filter_hash VARCHAR NOT NULL, filters VARCHAR NOT NULL,
-    filter_events VARCHAR, filter_where VARCHAR, created_at TIMESTAMP NOT NULL, fetched_at TIMESTAMP NOT NULL,
-    from_date DATE, to_date DATE, row_count BIGINT NOT NULL, max_columns INTEGER NOT NULL,
-    filter_cohort VARCHAR, filter_output_properties VARCHAR, filter_group VARCHAR, filter_behaviors VARCHAR,
-    project_id VARCHAR, region VARCHAR, data_view VARCHAR, clock_mode VARCHAR, timezone VARCHAR, time_unit VARCHAR);
-CREATE TABLE IF NOT EXISTS _properties (
-    table_name VARCHAR NOT NULL, name VARCHAR NOT NULL, column_name VARCHAR NOT NULL, kind VARCHAR NOT NULL,
-    promoted BOOLEAN NOT NULL, row_count BIGINT NOT NULL, nulls BIGINT NOT NULL, booleans BIGINT NOT NULL,
-    integers BIGINT NOT NULL, wide_integers BIGINT NOT NULL, floats BIGINT NOT NULL, huge_numbers BIGINT NOT NULL,
-    strings BIGINT NOT NULL, objects BIGINT NOT NULL, arrays BIGINT NOT NULL,
-    first_seen TIMESTAMP, last_seen TIMESTAMP);
-CREATE TABLE IF NOT EXISTS _ledger (
-    table_name VARCHAR NOT NULL, day DATE NOT NULL, filter_hash VARCHAR NOT NULL, state VARCHAR NOT NULL,
-    row_count BIGINT NOT NULL, duplicates BIGINT NOT NULL, rejects BIGINT NOT NULL, bytes BIGINT NOT NULL,
-    content_hash VARCHAR NOT NULL, fetched_at TIMESTAMP NOT NULL, request_id VARCHAR, filters VARCHAR);
-CREATE TABLE IF NOT EXISTS _quarantine (
-    table_name VARCHAR NOT NULL, chunk VARCHAR NOT NULL, line BIGINT NOT NULL, reason VARCHAR NOT NULL,
-    bytes BLOB NOT NULL, quarantined_at TIMESTAMP NOT NULL, filter_hash VARCHAR);
-CREATE TABLE IF NOT EXISTS _held (
-    table_name VARCHAR NOT NULL, line BIGINT NOT NULL, event_name VARCHAR NOT NULL, event_time TIMESTAMP NOT NULL,
-    distinct_id VARCHAR NOT NULL, insert_id VARCHAR NOT NULL, properties VARCHAR NOT NULL, processed_ms BIGINT);
-CREATE TABLE IF NOT EXISTS _vanished_profiles (
-    table_name VARCHAR NOT NULL, distinct_id VARCHAR NOT NULL, vanished_at TIMESTAMP NOT NULL,
-    last_seen TIMESTAMP, properties VARCHAR NOT NULL);
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_cohort VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_output_properties VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_group VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS filter_behaviors VARCHAR;
-ALTER TABLE _ledger ADD COLUMN IF NOT EXISTS filters VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS project_id VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS region VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS data_view VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS clock_mode VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS timezone VARCHAR;
-ALTER TABLE _tables ADD COLUMN IF NOT EXISTS time_unit VARCHAR;
-ALTER TABLE _quarantine ADD COLUMN IF NOT EXISTS filter_hash VARCHAR;
-UPDATE _format SET version = 4 WHERE version < 4;
-CREATE OR REPLACE VIEW _metadata AS
-    SELECT table_name, type, fetched_at, from_date, to_date, row_count FROM _tables;
-COMMIT;
-"
-);
-
-/// Names after `_` of the tables above.
+/// Names after `_` of the tables of our bookkeeping (`format.rs`).
 pub(crate) const RECORDS: [&str; 7] =
     ["format", "tables", "properties", "ledger", "quarantine", "held", "vanished_profiles"];
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, OFlags, fcntl_lock};
 use rustix::io::Errno;
 
-use super::ddl;
+use super::format;
 use super::mode::{EphemeralDir, sweep_folder};
 use super::open::{Connector, common_settings, connect, log_of, set_private};
 use super::place::{Found, Place, folder_of};
@@ -53,7 +53,7 @@ fn make(connector: &dyn Connector, path: &Path) -> Result<()> {
     let draft = workshop.file(OsStr::new("draft.duckdb"));
     let mut connection =
         connect(connector, &draft, common_settings()).map_err(|error| relocate(error, path))?;
-    connection.execute(ddl::FORMAT)?;
+    connection.execute(&format::create())?;
     connection.execute("CHECKPOINT")?;
     drop(connection);
     set_private(&draft)?;

@@ -18,6 +18,8 @@ mod exact;
 mod feed;
 mod filling;
 pub(crate) mod filters;
+mod fixed;
+mod format;
 #[cfg(feature = "duckdb")]
 mod functions;
 mod guard;
@@ -61,6 +63,7 @@ pub use connection::{
     insert_sql, is_json, json_field,
 };
 pub use engine::{Progress, StorageEngine};
+pub use fixed::{changed_setting, fix_settings, may_change_fixed_setting};
 pub use mode::{MemoryOptions, remove_ephemeral_files, sweep_ephemeral_files};
 pub use open::Connector;
 pub use place::names_no_file;

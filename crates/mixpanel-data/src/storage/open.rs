@@ -8,6 +8,7 @@ use super::catalog::Catalog;
 use super::claimed::{self, Records};
 use super::connection::SqlConnection;
 use super::ddl;
+use super::format;
 use super::guard::Guard;
 use super::holder::Holder;
 use super::mode::MemoryOptions;
@@ -123,7 +124,7 @@ pub(super) fn memory(connector: &dyn Connector, options: &MemoryOptions) -> Resu
         settings.push(("threads", threads.to_string()));
     }
     let mut connection = connector.connect(None, &settings)?;
-    connection.execute(ddl::FORMAT)?;
+    connection.execute(&format::create())?;
     if options.sealed {
         connection.execute(sandbox::SETTINGS)?;
     }
@@ -195,7 +196,7 @@ fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
         return Err(ErrorKind::ForeignRecords { path: path.to_path_buf(), names }.into());
     }
     if !check_format(connection, path)? {
-        connection.execute(ddl::FORMAT)?;
+        connection.execute(&format::complete())?;
         make_typed_views_again(connection)?;
     }
     // What a process that was killed had still to do. If it cannot be done now,
@@ -218,11 +219,11 @@ fn make_typed_views_again(connection: &mut dyn SqlConnection) -> Result<()> {
 /// Whether the file has this version's tables; an error when they are newer.
 fn check_format(connection: &mut dyn SqlConnection, path: &Path) -> Result<bool> {
     match claimed::records(connection)? {
-        Records::Ours(found) if found > ddl::FORMAT_VERSION => {
-            let supported = ddl::FORMAT_VERSION;
+        Records::Ours(found) if found > format::VERSION => {
+            let supported = format::VERSION;
             Err(ErrorKind::NewerFormat { path: path.to_path_buf(), found, supported }.into())
         }
-        Records::Ours(found) => Ok(found == ddl::FORMAT_VERSION),
+        Records::Ours(found) => Ok(found == format::VERSION),
         Records::None | Records::Foreign(_) => Ok(false),
     }
 }

@@ -1,8 +1,4 @@
-//! Settings of a session that have one value on every machine and in every
-//! build: the time zone is UTC, the calendar the Gregorian.
-//!
-//! Dates, casts and comparisons would change their meaning with them, also
-//! those of our own SQL. A zone is said in the query, by `AT TIME ZONE`.
+//! The settings that are fixed ([`super::fixed`]), for the DuckDB that is linked.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
@@ -11,34 +7,28 @@ use std::sync::Arc;
 use duckdb::{Connection, Result as DuckResult, ffi};
 
 use super::database::{Database, RawConnection, check, take_text};
-use crate::error::{ErrorKind, Result};
-
-/// Name and value. Both settings are ICU's; without it we make them.
-const FIXED: [(&str, &str); 2] = [("TimeZone", "UTC"), ("Calendar", "gregorian")];
+use super::fixed::{FIXED_SETTINGS, changed_setting, fix_settings, may_change_fixed_setting};
+use crate::error::{Error, Result};
 
 /// Whether DuckDB has the settings, that is, its ICU extension; sets them.
 pub(super) fn settle(connection: &Connection) -> bool {
-    connection.execute_batch(&statements("GLOBAL")).is_ok()
+    connection.execute_batch(&fix_settings("GLOBAL")).is_ok()
 }
 
 /// The same for one connection, where only this connection can change it again.
 pub(super) fn settle_session(connection: &Connection) -> DuckResult<()> {
-    connection.execute_batch(&statements("SESSION"))
+    connection.execute_batch(&fix_settings("SESSION"))
 }
 
 /// The same for a connection of DuckDB's C interface. It fails where the configuration is locked, and
 /// then nobody can change it.
 pub(super) fn settle_raw(connection: &RawConnection) {
-    query(connection, &statements("SESSION"));
-}
-
-fn statements(scope: &str) -> String {
-    FIXED.iter().map(|(name, value)| format!("SET {scope} {name} = '{value}';")).collect()
+    query(connection, &fix_settings("SESSION"));
 }
 
 /// Makes the settings where there is no ICU, so that they can be asked for.
 pub(super) fn register(connection: &RawConnection) -> DuckResult<()> {
-    FIXED.iter().try_for_each(|(name, value)| {
+    FIXED_SETTINGS.iter().try_for_each(|(name, value)| {
         let (name, value) = (CString::new(*name)?, CString::new(*value)?);
         // SAFETY: the objects are made and destroyed here, the texts are copied.
         let state = unsafe {
@@ -63,36 +53,20 @@ pub(super) fn register(connection: &RawConnection) -> DuckResult<()> {
 }
 
 /// Refuses SQL that would change one of the settings.
-///
-/// Statements that set something are run on a connection of their own first,
-/// since only DuckDB knows what they set.
 pub(super) fn refuse_changes(database: &Arc<Database>, sql: &str) -> Result<()> {
-    if !may_set(sql) {
+    if !may_change_fixed_setting(sql) {
         return Ok(());
     }
     let Ok(connection) = database.connect_raw() else { return Ok(()) };
     let Ok(text) = CString::new(sql) else { return Ok(()) };
-    let changed = run_settings(&connection, &text);
-    if changed.is_some() {
-        // What was set for all connections is set back.
-        query(&connection, &statements("GLOBAL"));
-    }
-    match changed {
-        Some((name, value, wanted)) => Err(ErrorKind::FixedSetting { name, value, wanted }.into()),
-        None => Ok(()),
-    }
+    let Some(refused) = run_settings(&connection, &text) else { return Ok(()) };
+    // What was set for all connections is set back.
+    query(&connection, &fix_settings("GLOBAL"));
+    Err(refused)
 }
 
-/// Whether to look closer.
-fn may_set(sql: &str) -> bool {
-    let lower = sql.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    any(&["zone", "calendar"]) && any(&["set", "pragma"])
-}
-
-/// Runs the statements that set something. Returns the first setting that they
-/// changed, with the value that it had to keep and the one it got.
-fn run_settings(connection: &RawConnection, sql: &CStr) -> Option<(&'static str, &'static str, String)> {
+/// Runs the statements that set something, up to the first that changes a fixed setting.
+fn run_settings(connection: &RawConnection, sql: &CStr) -> Option<Error> {
     let mut extracted = ptr::null_mut();
     // SAFETY: the connection is open; what is made here is destroyed below.
     unsafe {
@@ -110,20 +84,11 @@ fn run_settings(connection: &RawConnection, sql: &CStr) -> Option<(&'static str,
                 ffi::duckdb_destroy_result(&mut result);
             }
             ffi::duckdb_destroy_prepare(&mut statement);
-            sets.then(|| changed(connection)).flatten()
+            sets.then(|| changed_setting(|name| setting(connection, name))).flatten()
         });
         ffi::duckdb_destroy_extracted(&mut extracted);
         found
     }
-}
-
-fn changed(connection: &RawConnection) -> Option<(&'static str, &'static str, String)> {
-    FIXED.into_iter().find_map(|(name, value)| {
-        let now = setting(connection, name)?;
-        // DuckDB has several names for one zone.
-        let same = now.eq_ignore_ascii_case(value) || ["Etc/UTC", "Etc/UCT"].contains(&now.as_str());
-        (!same).then_some((name, value, now))
-    })
 }
 
 fn setting(connection: &RawConnection, name: &str) -> Option<String> {

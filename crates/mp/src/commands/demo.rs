@@ -3,6 +3,7 @@
 //! A simulated Mixpanel starts, its events are fetched over HTTP as they would be from the real one,
 //! and a few queries show what can be asked then. The demo is a show, so all of it is on stdout.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -268,23 +269,24 @@ impl Show<'_> {
 
     fn closing(&mut self, workspace: &Guarded) -> Result<(), Error> {
         self.heading("Try next")?;
+        let mp = called_as(std::env::args_os().next().as_deref());
         match workspace.db_path().filter(|_| workspace.storage().mode() == StorageMode::Persistent) {
             Some(path) => {
                 let path = shown_path(path);
                 writeln!(
                     self.out,
-                    "  mp sql --db {path} --plot \"SELECT plan, count(*) AS events FROM events_flat GROUP BY ALL\"\n  \
-                       mp shell --db {path}    # a prompt with completion\n  \
-                       mp schema events_flat --db {path}\n  \
-                       mp info --db {path}\n  \
-                       mp sim    # a Mixpanel to fetch from yourself\n  \
+                    "  {mp} sql --db {path} --plot \"SELECT plan, count(*) AS events FROM events_flat GROUP BY ALL\"\n  \
+                       {mp} shell --db {path}    # a prompt with completion\n  \
+                       {mp} schema events_flat --db {path}\n  \
+                       {mp} info --db {path}\n  \
+                       {mp} sim    # a Mixpanel to fetch from yourself\n  \
                        rm {path}    # when you have seen enough"
                 )?;
             }
             None => writeln!(
                 self.out,
-                "  mp demo --db demo.duckdb    # the same, and the data stays for your own queries\n  \
-                   mp sim    # a Mixpanel to fetch from yourself\n\
+                "  {mp} demo --db demo.duckdb    # the same, and the data stays for your own queries\n  \
+                   {mp} sim    # a Mixpanel to fetch from yourself\n\
                  Nothing of this run is left on disk."
             )?,
         }
@@ -303,6 +305,15 @@ impl Show<'_> {
     fn dim(&mut self, text: &str) -> io::Result<()> {
         let (on, off) = if self.ui.colour { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") };
         writeln!(self.out, "{on}{text}{off}")
+    }
+}
+
+/// How its user calls this program: from a checkout it is `./mp`, which is on no PATH.
+fn called_as(name: Option<&OsStr>) -> String {
+    let path = name.map(Path::new).filter(|path| path.is_relative() && path.components().count() > 1);
+    match path.filter(|path| path.file_name() == Some(OsStr::new("mp"))).and_then(Path::to_str) {
+        Some(path) => shell_word(path),
+        None => "mp".to_owned(),
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) struct Page<'a> {
     shown: usize,
     cut: bool,
     in_shell: bool,
+    to_terminal: bool,
     pictures: Option<Pictures>,
 }
 
@@ -116,7 +117,12 @@ impl<'a> Page<'a> {
         let stage = Stage::Ready(format, out, filter);
         let look = Look::of(output, ui);
         let (shown, cut, in_shell, pictures) = (0, false, false, None);
-        Ok(Page { ui, look, stage, limit, by_default, shown, cut, in_shell, pictures })
+        Ok(Page { ui, look, stage, limit, by_default, shown, cut, in_shell, to_terminal, pictures })
+    }
+
+    /// Whether a person reads it as it comes.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.to_terminal
     }
 
     /// The same at a prompt, where more rows are asked for by a command.

@@ -6,6 +6,7 @@
 mod mask;
 mod progress;
 mod requests;
+mod working;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 pub(crate) use mask::Mask;
 pub(crate) use progress::Progress;
+pub(crate) use working::Working;
 
 use progress::Drawn;
 
@@ -194,6 +196,11 @@ impl Ui {
     /// Progress over so many days.
     pub(crate) fn progress(&self, from: jiff::civil::Date, to: jiff::civil::Date) -> Progress {
         Progress::new(self, from, to)
+    }
+
+    /// Shows that a query is running, if it takes long.
+    pub(crate) fn working(&self) -> Working {
+        Working::new(self)
     }
 
     fn dim(&self) -> (&'static str, &'static str) {

@@ -16,8 +16,8 @@ use super::{ProgressMode, Ui, megabytes, rate, thousands};
 use crate::error::Error;
 
 /// Between two lines of JSON, and of text.
-const JSON_EVERY: Duration = Duration::from_millis(500);
-const TEXT_EVERY: Duration = Duration::from_secs(10);
+pub(super) const JSON_EVERY: Duration = Duration::from_millis(500);
+pub(super) const TEXT_EVERY: Duration = Duration::from_secs(10);
 
 /// A running fetch. Clones show the same one.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub(crate) struct Progress {
 pub(super) struct Drawn(Arc<Mutex<WeakProgressBar>>);
 
 impl Drawn {
-    fn set(&self, bar: &ProgressBar) {
+    pub(super) fn set(&self, bar: &ProgressBar) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bar.downgrade();
     }
 
@@ -209,7 +209,7 @@ fn said(budget: &BudgetState) -> String {
 }
 
 /// A time in its two largest units.
-fn time(time: Duration) -> String {
+pub(super) fn time(time: Duration) -> String {
     match time.as_secs() + 1 {
         seconds if seconds < 60 => format!("{seconds} s"),
         seconds if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),

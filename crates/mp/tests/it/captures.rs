@@ -4,14 +4,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use mixpanel_sim::Fault;
+use mixpanel_sim::{Limits, SimConfig, Simulator};
 
 use crate::docs::{docs, pages, steps};
 use crate::screen::Screen;
 use crate::shell::{Terminal, program};
-use crate::support::{Place, mp, simulator};
+use crate::support::{Place, mp};
 
 /// Checks a picture, or draws it again.
 #[track_caller]
@@ -76,22 +75,26 @@ fn program_path() -> String {
 
 #[test]
 fn a_fetch_shows_how_far_it_is() {
-    let simulator = simulator(30, 1_000);
-    // The first chunk comes, and the next one does not.
-    simulator.fault(Fault::SlowFirstByte { delay: Duration::ZERO });
-    simulator.fault(Fault::Stall { after_bytes: 40_000, delay: Duration::from_secs(300) });
+    // Slowly enough that the end, which is told from the rows of half a second and more, is not there before.
+    let config = SimConfig {
+        days: 30,
+        events_per_day: 1_000,
+        limits: Limits::off(),
+        bytes_per_second: Some(200_000),
+        ..SimConfig::default()
+    };
+    let simulator = Simulator::start(config).unwrap();
     let place = Place::at(&simulator);
     let (from, to) = (simulator.world().first_day().to_string(), simulator.world().last_day().to_string());
     let words = ["fetch", "events", "--from", &from, "--to", &to, "--concurrency", "1"];
     let mut fetch = program(&place, &words);
     let mut seen = Vec::new();
-    // The time that is left is told when rows have come for half a second, which is not certain here.
-    for part in [" rows", "MB/s"] {
+    for part in [" rows", "MB/s", "ETA "] {
         seen.extend_from_slice(expectrl::Expect::expect(&mut fetch, part).unwrap().as_bytes());
     }
     let screen = Screen::of(&seen);
     let line = screen.lines().last().cloned().unwrap_or_default();
-    for part in [" rows  ", " MB  ", " MB/s"] {
+    for part in [" rows  ", " MB  ", " MB/s", "  ETA"] {
         assert!(line.contains(part), "{part:?} in {line:?}");
     }
     assert!(line.chars().count() <= 80, "{line}");

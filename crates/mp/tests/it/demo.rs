@@ -49,6 +49,19 @@ fn the_default_is_a_file_in_this_folder_and_may_be_run_again() {
 }
 
 #[test]
+fn what_to_type_next_is_typed_as_this_was() {
+    use std::os::unix::process::CommandExt;
+    for (called, shown) in
+        [("./mp", "./mp"), ("mp", "mp"), ("/usr/bin/mp", "mp"), ("../my code/mp", "'../my code/mp'")]
+    {
+        let place = Place::new();
+        let output = place.command(["demo"]).arg0(called).args(SMALL).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains(&format!("\n  {shown} shell --db demo.duckdb ")), "{called}: {told}");
+    }
+}
+
+#[test]
 fn the_file_may_be_chosen() {
     let place = Place::new();
     demo(&place, &["--db", "new/folder/my file.duckdb"]);

@@ -55,7 +55,7 @@ fn a_shell_that_nobody_types_in_lets_others_write() {
 #[test]
 fn writers_wait_when_they_are_told_to() {
     let place = place();
-    let mut command = place.command(["shell", "--db", DATA, "--write"]);
+    let mut command = place.command(["shell", "--db", DATA, "--write", "--wait", "60"]);
     command.stdin(Stdio::piped());
     let mut holder = Running::start(command);
     let mut input = holder.child().stdin.take().unwrap();

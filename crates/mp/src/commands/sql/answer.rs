@@ -9,7 +9,7 @@ use mixpanel_data::{BatchSink, ErrorKind, Returns, StatementKind, StorageEngine,
 use super::statements::Statement;
 use crate::error::Error;
 use crate::output::Page;
-use crate::ui::{Ui, counted};
+use crate::ui::{Ui, Working, counted};
 
 /// What came of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,17 @@ pub(crate) fn answer<'a>(
         ui.say(&format!("note: {remark}"));
     }
     let json = json_columns(storage, &kinds, statement, values);
-    let mut printing =
-        Printing { open: page, json, page: None, returns: Returns::Nothing, changed: 0, failed: None };
+    let mut printing = Printing {
+        open: page,
+        json,
+        page: None,
+        returns: Returns::Nothing,
+        changed: 0,
+        failed: None,
+        working: ui.working(),
+    };
     let run = storage.run(&statement.sql, values, &mut printing);
+    printing.working.end();
     let Printing { page, returns, changed, failed, .. } = printing;
     let full = page.as_ref().is_some_and(Page::is_full);
     match (failed, run) {
@@ -112,6 +120,7 @@ struct Printing<'a, 'p> {
     returns: Returns,
     changed: u64,
     failed: Option<Error>,
+    working: Working,
 }
 
 impl Printing<'_, '_> {
@@ -146,7 +155,11 @@ impl BatchSink for Printing<'_, '_> {
             self.changed += counts.map_or(0, |counts| counts.values().iter().sum::<i64>().unsigned_abs());
             return Ok(());
         };
+        if page.is_on_terminal() {
+            self.working.end();
+        }
         let printed = page.batch(&batch);
+        self.working.rows(batch.num_rows());
         if printed.is_ok() && page.is_full() {
             return Err(ErrorKind::Cancelled.into());
         }
