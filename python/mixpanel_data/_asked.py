@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from mixpanel_data import _core
 from mixpanel_data._later import Later
 from mixpanel_data.exceptions import ClosedError, OutOfMemoryError, QueryError, ReadOnlyError, SealedError
 
@@ -142,6 +143,7 @@ class Asked:
         with self._lock:
             try:
                 self._prepare()
+                _core.refuse_fixed_settings(connection, sql)
                 yield connection
             except RuntimeError as error:
                 self._check_open(error)

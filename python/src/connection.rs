@@ -156,7 +156,9 @@ impl SqlConnection for ModuleConnection {
             if !params.is_empty() {
                 options.set_item("params", parameters(py, params)?)?;
             }
-            let relation = connection.call_method("sql", (sql,), Some(&options))?;
+            let relation = connection
+                .call_method("sql", (sql,), Some(&options))
+                .map_err(|error| with_place(connection, sql, &options, error))?;
             if relation.is_none() {
                 return Ok(None);
             }
@@ -260,6 +262,25 @@ impl Interrupt for Handle {
 fn attach<T>(f: impl for<'py> FnOnce(Python<'py>) -> PyResult<T>) -> Result<T> {
     let outcome = Python::try_attach(|py| f(py).map_err(|error| error_of_python(py, &error)));
     outcome.unwrap_or_else(|| Err(ErrorKind::Closed.into()))
+}
+
+/// The error of a query, with the place in it: a relation's error has none, that of an `EXPLAIN` has, and
+/// the rest of its line with it.
+fn with_place<'py>(
+    connection: &Bound<'py, PyAny>,
+    sql: &str,
+    options: &Bound<'py, PyDict>,
+    error: PyErr,
+) -> PyErr {
+    let py = connection.py();
+    let message = error.value(py).to_string();
+    if message.contains("\nLINE ") || extracted(connection, sql).map_or(true, |found| found.len() != 1) {
+        return error;
+    }
+    let parameters =
+        options.get_item("params").ok().flatten().unwrap_or_else(|| PyList::empty(py).into_any());
+    let explained = connection.call_method1("execute", (format!("EXPLAIN {sql}"), parameters));
+    explained.err().filter(|found| found.value(py).to_string().starts_with(&message)).unwrap_or(error)
 }
 
 /// What an exception of the `duckdb` module says.

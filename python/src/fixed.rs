@@ -1,10 +1,11 @@
 //! The settings that no SQL may change (`mixpanel_data::changed_setting`), for a connection of Python's
 //! `duckdb` module.
 
-use mixpanel_data::{Error, StatementKind, changed_setting, fix_settings};
+use mixpanel_data::{Error, StatementKind, changed_setting, fix_settings, may_change_fixed_setting};
 use pyo3::prelude::*;
 
 use crate::connection::{extracted, kind_of, name_of_kind};
+use crate::errors::raise;
 
 /// The error for SQL that changes one of them: its statements that set something are run on a
 /// connection of their own. What is not right in another way is found when it is run.
@@ -30,4 +31,13 @@ pub(crate) fn refused(connection: &Bound<'_, PyAny>, sql: &str) -> PyResult<Opti
     }
     other.call_method0("close")?;
     Ok(found)
+}
+
+/// Raises QueryError for SQL that changes one of them.
+#[pyfunction]
+pub(crate) fn refuse_fixed_settings(connection: &Bound<'_, PyAny>, sql: &str) -> PyResult<()> {
+    if !may_change_fixed_setting(sql) {
+        return Ok(());
+    }
+    refused(connection, sql)?.map_or(Ok(()), |error| Err(raise(connection.py(), &error)))
 }

@@ -43,6 +43,8 @@ mod _core {
     #[pymodule_export]
     use super::fetch::sync;
     #[pymodule_export]
+    use super::fixed::refuse_fixed_settings;
+    #[pymodule_export]
     use super::live::ask_mixpanel;
     #[pymodule_export]
     use super::local::ask_local;

@@ -296,10 +296,17 @@ fn kind_of(message: &str) -> ErrorKind {
         }
         // The message about a lock mentions read-only mode too, as advice.
         _ if rest.contains("read-only mode") && !rest.contains("Could not set lock") => {
-            ErrorKind::ReadOnly { what: text }
+            ErrorKind::ReadOnly { what: written_to(&text).unwrap_or(text) }
         }
         _ => ErrorKind::Query { class: class.to_owned(), message: text },
     }
+}
+
+/// What DuckDB says of a statement that would write, without its kind: a prepared one has another.
+fn written_to(message: &str) -> Option<String> {
+    let (_, rest) = message.strip_prefix("Cannot execute statement of type ")?.split_once(" on database ")?;
+    let (name, _) = rest.split_once(" which is attached in read-only mode")?;
+    Some(format!("the statement would change the database {name}"))
 }
 
 #[cfg(test)]

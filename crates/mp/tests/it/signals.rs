@@ -101,14 +101,16 @@ fn a_wait_between_attempts_can_be_stopped() {
 
 /// Starts a process that has the database open until it is stopped, and waits until it has: then
 /// `refused` gives how somebody else is refused.
-fn holder(start: impl Fn() -> Running, other: impl Fn() -> Run) -> (Running, Run) {
+pub(crate) fn holder(start: impl Fn() -> Running, other: impl Fn() -> Run) -> (Running, Run) {
     let mut holder = start();
+    let mut patience = Duration::from_millis(100);
     let refused = until("the lock", || {
-        // Whoever looks may have come first, and then the holder is refused.
+        // Whoever looks may have come first, and then the holder is refused, and gets more time.
         if holder.has_ended() {
             holder = start();
+            patience *= 2;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(patience);
         Some(other()).filter(|run| run.code != Some(0))
     });
     (holder, refused)
