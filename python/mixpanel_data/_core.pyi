@@ -15,6 +15,7 @@ __all__ = [
     "coverage",
     "fetch_events",
     "fetch_profiles",
+    "load_events",
     "plan",
     "refuse_fixed_settings",
     "run_command_line",
@@ -133,6 +134,13 @@ def fetch_events(
     on_reject: str = "quarantine",
     concurrency: int | None = None,
     days_per_request: int | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]: ...
+def load_events(
+    engine: Engine,
+    table: str,
+    files: list[str],
+    options: dict[str, Any],
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]: ...
 def fetch_profiles(

@@ -245,6 +245,7 @@ class Fetching:
         window_days: int | None = None,
         max_age_seconds: float | None = None,
         max_workers: int | None = None,
+        refetch_loaded: bool = False,
         on_reject: OnReject = "quarantine",
         progress: bool = True,
         on_progress: Callable[[fetched.FetchProgress], None] | None = None,
@@ -261,6 +262,8 @@ class Fetching:
             max_age_seconds: Days within the window are fetched again when their
                 copy is older; 3600.
             max_workers: How many downloads run at a time.
+            refetch_loaded: Fetch days that were loaded from files, too: Mixpanel's rows take the
+                place of the files'.
             on_reject: As in :meth:`fetch_events`.
             progress: As in :meth:`fetch_events`.
             on_progress: As in :meth:`fetch_events`.
@@ -272,7 +275,7 @@ class Fetching:
         """
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
         options |= {"events": names("events", events), "where": expression("where", where)}
-        options |= {"on_reject": on_reject, "concurrency": max_workers}
+        options |= {"on_reject": on_reject, "concurrency": max_workers, "refetch_loaded": refetch_loaded}
         with reporting(fetched.FetchProgress, None, progress, on_progress) as told:
             raw = _core.sync(self.storage._opened(), self._require_project(), options, told)
         result = fetched.SyncResult._read(raw)

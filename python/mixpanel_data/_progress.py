@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mixpanel_data.fetched import FetchProgress, ProfileProgress
+    from mixpanel_data.fetched import FetchProgress, LoadProgress, ProfileProgress
 
-P = TypeVar("P", "FetchProgress", "ProfileProgress")
+P = TypeVar("P", "FetchProgress", "ProfileProgress", "LoadProgress")
 
 
 @contextmanager
@@ -19,9 +19,10 @@ def reporting(
     kind: type[P], days: int | None, shown: bool, callback: Callable[[P], None] | None
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
     """What the library calls with the state of a fetch; None if nobody wants to know."""
-    from mixpanel_data.fetched import FetchProgress
+    from mixpanel_data.fetched import FetchProgress, LoadProgress
 
-    bar = _bar(days, "day" if kind is FetchProgress else "profile") if shown else None
+    units: dict[Any, str] = {FetchProgress: "day", LoadProgress: "B"}
+    bar = _bar(days, units.get(kind, "profile")) if shown else None
     if bar is None and callback is None:
         yield None
         return
@@ -31,6 +32,9 @@ def reporting(
         if bar is not None:
             if isinstance(progress, FetchProgress):
                 _show(bar, progress)
+            elif isinstance(progress, LoadProgress):
+                bar.n, bar.total, bar.unit_scale = progress.bytes_read, progress.bytes_total, True
+                bar.set_postfix_str(f"{progress.rows:,} rows", refresh=False)
             else:
                 bar.n, bar.total = progress.results, progress.total
             bar.refresh()

@@ -25,9 +25,11 @@ wrong arguments are ``ValueError``, files are ``OSError``, memory is
     │   ├── FilterMismatchError   other filters than the table's own
     │   └── InvalidRecordError    a record that cannot be stored
     ├── TableExistsError, TableNotFoundError
+    ├── NotLoadableError          (ValueError) a file that cannot be loaded
     ├── StorageIOError            (OSError)
     │   ├── NotADatabaseError
     │   ├── DatabaseNotFoundError (FileNotFoundError)
+    │   ├── LoadFileNotFoundError (FileNotFoundError)
     │   └── DatabaseLockedError
     ├── OutOfMemoryError          (MemoryError)
     ├── ClosedError               (RuntimeError)
@@ -61,9 +63,11 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidRecordError",
     "JQLSyntaxError",
+    "LoadFileNotFoundError",
     "MixpanelDataError",
     "NestedCallError",
     "NotADatabaseError",
+    "NotLoadableError",
     "OutOfMemoryError",
     "QueryError",
     "RateLimitError",
@@ -412,6 +416,33 @@ class DatabaseNotFoundError(StorageIOError, FileNotFoundError):
     """The database file does not exist."""
 
     default_code = "DATABASE_NOT_FOUND"
+
+
+class LoadFileNotFoundError(StorageIOError, FileNotFoundError):
+    """There is no file to load."""
+
+    default_code = "FILE_NOT_FOUND"
+
+    def __init__(self, message: str, *, path: object = None, suggestion: str | None = None) -> None:
+        self.path = None if path is None else str(path)
+        super().__init__(message, details={"path": self.path}, suggestion=suggestion)
+
+
+class NotLoadableError(MixpanelDataError, ValueError):
+    """A file that cannot be loaded: it holds no events, or it is cut or damaged.
+
+    ``file`` is its name, ``line`` the line, element or record that shows it, if one does. Nothing of
+    it was stored.
+    """
+
+    default_code = "NOT_LOADABLE"
+
+    def __init__(
+        self, message: str, *, file: str | None = None, line: int | None = None, suggestion: str | None = None
+    ) -> None:
+        self.file = file
+        self.line = line
+        super().__init__(message, details={"file": file, "line": line}, suggestion=suggestion)
 
 
 class DatabaseLockedError(StorageIOError):

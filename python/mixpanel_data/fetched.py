@@ -22,6 +22,9 @@ __all__ = [
     "FailedRange",
     "FetchProgress",
     "FetchResult",
+    "FileReport",
+    "LoadProgress",
+    "LoadResult",
     "PlannedRequest",
     "ProfileProgress",
     "ProfilesResult",
@@ -83,6 +86,126 @@ class ProfileProgress(Plain):
 
 
 @dataclass(frozen=True)
+class LoadProgress(Plain):
+    """How a load is going.
+
+    Attributes:
+        file: The file that is being read.
+        files: How many files there are.
+        files_done: Files that are in the database, for good.
+        rows: Rows so far, duplicates included.
+        rows_stored: Rows of the files that are in.
+        bytes_read: Bytes read so far, compressed if they are.
+        bytes_total: Bytes of all files.
+        elapsed_seconds: Time since the load began.
+
+    """
+
+    file: str
+    files: int
+    files_done: int
+    rows: int
+    rows_stored: int
+    bytes_read: int
+    bytes_total: int | None
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True)
+class FileReport(Plain):
+    """What became of a file. ``lines`` is always ``rows + duplicates + rejects``.
+
+    Attributes:
+        file: The file.
+        recognised: What it was taken for, in words.
+        lines: Lines, elements or records that it has.
+        rows: Rows that were added.
+        duplicates: Events that were there already, or came more than once.
+        rejects: Lines that could not be stored; kept in ``_quarantine``.
+        rows_in_fetched_days: Rows added to days that were complete by a fetch.
+        from_date: First day of its events.
+        to_date: Last day of its events.
+        days: Days with events.
+        bytes_read: Bytes read, compressed if they are.
+        bytes_decoded: Bytes of text.
+        duration_seconds: Wall-clock time.
+
+    """
+
+    file: str
+    recognised: str
+    lines: int
+    rows: int
+    duplicates: int
+    rejects: int
+    rows_in_fetched_days: int
+    from_date: str | None
+    to_date: str | None
+    days: int
+    bytes_read: int
+    bytes_decoded: int
+    duration_seconds: float
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> FileReport:
+        taken = dict(raw)
+        return cls(duration_seconds=taken.pop("duration"), **taken)
+
+
+@dataclass(frozen=True)
+class LoadResult(Plain, Tabular):
+    """What a load did, file by file in ``.df``.
+
+    Attributes:
+        table: The table that was written.
+        rows: Rows that were added.
+        lines: Lines, elements or records of all files: ``rows + duplicates + rejects``.
+        duplicates: Events that were there already, or came more than once.
+        rejects: Lines that could not be stored; kept in ``_quarantine``.
+        rows_in_fetched_days: Rows added to days that were complete by a fetch: what Mixpanel's export
+            of those days did not have.
+        total_rows: Rows in the table afterwards.
+        date_range: First and last day of the files' events; None if there are none.
+        bytes_read: Bytes read, compressed if they are.
+        duration_seconds: Wall-clock time.
+        loaded_at: When the load began.
+        database: The database file; None in memory.
+        files: File by file.
+
+    """
+
+    table: str
+    rows: int
+    lines: int
+    duplicates: int
+    rejects: int
+    rows_in_fetched_days: int
+    total_rows: int
+    date_range: tuple[str, str] | None
+    bytes_read: int
+    duration_seconds: float
+    loaded_at: datetime
+    database: str | None = None
+    files: list[FileReport] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> LoadResult:
+        taken = dict(raw)
+        days = (taken.pop("from_date"), taken.pop("to_date"))
+        return cls(
+            date_range=days if None not in days else None,
+            duration_seconds=taken.pop("duration"),
+            loaded_at=parse_time(taken.pop("loaded_at")),
+            files=[FileReport._read(file) for file in taken.pop("files")],
+            **taken,
+        )
+
+    def _columns(self) -> dict[str, list[Any]]:
+        names = [item.name for item in fields(FileReport)]
+        return {name: [getattr(file, name) for file in self.files] for name in names}
+
+
+@dataclass(frozen=True)
 class ChunkReport(Plain):
     """One transaction, fed by one request that succeeded. Days are inclusive.
 
@@ -101,6 +224,8 @@ class ChunkReport(Plain):
     request_id: str | None
     duration_seconds: float
     rows_by_day: dict[str, int]
+    #: Rows of these days that had been loaded from files, and have gone for Mixpanel's.
+    loaded_replaced: int = 0
 
     @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> ChunkReport:
@@ -305,6 +430,8 @@ class SyncResult(Plain, _ByDay):
     duration_seconds: float
     failed: list[FailedRange]
     unavailable: list[str]
+    #: Days that were loaded from files, and left as they are.
+    days_loaded: int = 0
     database: str | None = None
     unknown_names: list[UnknownName] = field(default_factory=list)
     chunks: list[ChunkReport] = field(default_factory=list, repr=False)
@@ -322,6 +449,7 @@ class SyncResult(Plain, _ByDay):
             duration_seconds=raw["duration"],
             failed=[FailedRange(item["from"], item["to"], item["error"]) for item in raw["failed"]],
             unavailable=raw["unavailable"],
+            days_loaded=raw["days_loaded"],
             database=raw.get("database"),
             unknown_names=[UnknownName(**name) for name in raw.get("unknown_names", [])],
             chunks=[ChunkReport._read(chunk) for chunk in raw["chunks"]],
@@ -369,11 +497,11 @@ class DayCoverage(Plain):
 
     ``status`` is ``complete``, ``empty``, ``partial``, ``stale`` (late events may be lacking),
     ``changed`` (rows have gone since it was fetched), ``unavailable`` (before the history that
-    the project's plan keeps) or ``missing``.
+    the project's plan keeps), ``loaded`` (from files; never fetched) or ``missing``.
     """
 
     day: str
-    status: Literal["complete", "empty", "partial", "stale", "changed", "unavailable", "missing"]
+    status: Literal["complete", "empty", "partial", "stale", "changed", "unavailable", "loaded", "missing"]
     rows: int
     fetched_at: datetime | None
 
@@ -412,6 +540,7 @@ class Coverage(Plain, Tabular):
             "partial": "tab:orange",
             "stale": "tab:olive",
             "changed": "tab:purple",
+            "loaded": "tab:blue",
             "unavailable": "tab:brown",
             "missing": "tab:red",
         }

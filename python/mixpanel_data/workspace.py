@@ -12,6 +12,7 @@ from mixpanel_data._ask_queries import Queries
 from mixpanel_data._ask_reports import Reports
 from mixpanel_data._fetching import Fetching
 from mixpanel_data._later import Later
+from mixpanel_data._loading import Loading
 from mixpanel_data._streams import Streams
 from mixpanel_data.auth import ConfigManager, Credentials
 from mixpanel_data.exceptions import ClosedError, ConfigError, InvalidArgumentError
@@ -33,7 +34,7 @@ __all__ = ["Workspace"]
 UNKNOWN = "unknown"
 
 
-class Workspace(Fetching, Streams, LocalQuestions, Discovery, Queries, Reports):
+class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, Reports):
     """A local copy of a Mixpanel project's data: fetch into it, ask it in SQL.
 
     ``Workspace.memory()`` and ``Workspace.ephemeral()`` keep the data for a

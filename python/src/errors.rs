@@ -170,6 +170,25 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             );
             "NotADatabaseError"
         }
+        Data::OriginalDatabase { path, .. } => {
+            fields.set_item("db_path", path)?;
+            advise(
+                "`mp import-original` copies its tables into a file of ours; Workspace.open(path, read_only=True) \
+                 reads it as it is. It was not touched",
+            );
+            "NotADatabaseError"
+        }
+        Data::FileNotFound { path } => {
+            fields.set_item("path", path)?;
+            advise("check the path");
+            "LoadFileNotFoundError"
+        }
+        Data::NotLoadable { file, line, .. } => {
+            fields.set_item("file", file)?;
+            fields.set_item("line", line)?;
+            advise("load_events() says which files are taken; nothing of this one was stored");
+            "NotLoadableError"
+        }
         Data::NewerFormat { path, .. } => {
             fields.set_item("db_path", path)?;
             advise("upgrade mixpanel_data");

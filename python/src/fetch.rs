@@ -164,6 +164,7 @@ struct Synced<'a> {
     chunks: &'a [mixpanel_data::ChunkReport],
     failed: Vec<Failed>,
     unavailable: &'a [Date],
+    days_loaded: usize,
     unknown_names: &'a [UnknownName],
     requests: u32,
     total_rows: u64,
@@ -194,6 +195,7 @@ impl<'a> Synced<'a> {
             chunks: &result.chunks,
             failed: failed.collect(),
             unavailable: &result.unavailable,
+            days_loaded: result.days_loaded,
             unknown_names: &result.unknown_names,
             requests: result.requests,
             total_rows: result.total_rows,
@@ -215,6 +217,7 @@ fn sync_options(options: &Bound<'_, PyDict>) -> PyResult<SyncOptions> {
             "to_date" => known.to = Some(date("to_date", &value.extract::<String>()?)?),
             "events" => known.events = value.extract()?,
             "where" => known.filter = Some(value.extract()?),
+            "refetch_loaded" => known.refetch_loaded = value.extract()?,
             "window_days" => known.window_days = value.extract()?,
             "max_age_seconds" => {
                 known.max_age = Duration::try_from_secs_f64(value.extract()?)

@@ -15,6 +15,7 @@ mod fetch;
 mod fixed;
 mod json;
 mod live;
+mod load;
 mod local;
 mod profiles;
 mod project;
@@ -46,6 +47,8 @@ mod _core {
     use super::fixed::refuse_fixed_settings;
     #[pymodule_export]
     use super::live::ask_mixpanel;
+    #[pymodule_export]
+    use super::load::load_events;
     #[pymodule_export]
     use super::local::ask_local;
     #[pymodule_export]

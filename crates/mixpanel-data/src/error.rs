@@ -130,6 +130,28 @@ pub enum ErrorKind {
         /// The names that are taken.
         names: Vec<String>,
     },
+    /// The Python original made the file. It was not touched.
+    OriginalDatabase {
+        /// The file.
+        path: PathBuf,
+        /// Its tables.
+        tables: Vec<String>,
+    },
+    /// There is no file to load.
+    FileNotFound {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A file that cannot be loaded: it holds no events, or it is cut or damaged. Nothing of it was
+    /// stored.
+    NotLoadable {
+        /// The file.
+        file: String,
+        /// The line, element or record that shows it, from 1.
+        line: Option<u64>,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file was written by a newer version of this crate.
     NewerFormat {
         /// The file.
@@ -429,6 +451,21 @@ impl fmt::Display for Error {
                 names.join(", "),
                 if names.len() == 1 { "is" } else { "are" }
             ),
+            ErrorKind::OriginalDatabase { path, tables } => write!(
+                f,
+                "{} is a database of the Python original, with {}",
+                path.display(),
+                match &tables[..] {
+                    [] => "no table in it".to_owned(),
+                    [table] => format!("the table {table}"),
+                    tables => format!("the tables {}", tables.join(", ")),
+                }
+            ),
+            ErrorKind::FileNotFound { path } => write!(f, "there is no file {}", path.display()),
+            ErrorKind::NotLoadable { file, line: Some(line), why } => {
+                write!(f, "{file} cannot be loaded: line {line}: {why}")
+            }
+            ErrorKind::NotLoadable { file, line: None, why } => write!(f, "{file} cannot be loaded: {why}"),
             ErrorKind::NewerFormat { path, found, supported } => {
                 write!(f, "{} has format {found}; this version reads up to {supported}", path.display())
             }

@@ -39,6 +39,7 @@ mod channel;
 mod error;
 mod fetch;
 pub mod inspect;
+mod load;
 mod memory;
 mod storage;
 mod stream;
@@ -52,14 +53,18 @@ pub use fetch::{
     FetchProgress, OnProfileProgress, OnProgress, PlannedChunk, ProfileProgress, ProfilesResult, SyncOptions,
     SyncPlan, SyncResult, SyncState,
 };
+pub use load::{
+    CsvColumns, FileReport, ImportOriginal, ImportedTable, Load, LoadFormat, LoadInput, LoadProgress,
+    LoadResult, OnLoadProgress, Recognised, TimeUnit,
+};
 pub use memory::keep_freed_memory;
 #[cfg(feature = "duckdb")]
 pub use storage::NativeConnector;
 pub use storage::{
     BatchSink, Connector, DayVerification, EventRecord, Finding, Interrupt, LOCAL_TIME, LogRecovery,
-    MemoryOptions, OnReject, ProfileRecord, Progress, Recovery, Returns, Rows, Snapshot, SnapshotOptions,
-    SqlConnection, StatementKind, StorageEngine, Target, Verification, VerifyDepth, changed_setting,
-    error_from_message, error_of_reader, fix_settings, insert_sql, is_json, json_field,
+    MemoryOptions, OnReject, OriginalTable, ProfileRecord, Progress, Recovery, Returns, Rows, Snapshot,
+    SnapshotOptions, SqlConnection, StatementKind, StorageEngine, Target, Verification, VerifyDepth,
+    changed_setting, error_from_message, error_of_reader, fix_settings, insert_sql, is_json, json_field,
     may_change_fixed_setting, names_no_file, remark, remove_ephemeral_files, sweep_ephemeral_files,
 };
 pub use stream::{RowStream, StreamBuffer};

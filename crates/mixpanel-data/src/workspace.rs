@@ -14,6 +14,9 @@ use crate::fetch::{
     self, Coverage, FetchEvents, FetchProfiles, OnProfileProgress, OnProgress, ProfilesResult, SyncOptions,
     SyncPlan, SyncResult,
 };
+use crate::load::{
+    self, ImportOriginal, ImportedTable, Load, LoadInput, LoadResult, OnLoadProgress, Recognised,
+};
 use crate::storage::StorageEngine;
 #[cfg(feature = "duckdb")]
 use crate::storage::{MemoryOptions, SnapshotOptions};
@@ -199,6 +202,55 @@ impl Workspace {
     pub fn fetch_events_with(&self, fetch: &FetchEvents, on_progress: OnProgress<'_>) -> Result<FetchResult> {
         let project = self.project.as_ref().ok_or(ErrorKind::NoCredentials)?;
         fetch::fetch_events(&self.storage, project, (self.now.0)(), fetch, on_progress)
+    }
+
+    /// Loads events from files into a table; see [`Load`]. No credentials are needed. Each file is
+    /// stored in one transaction, completely or not at all; when one cannot be loaded, those before
+    /// it stay, and the error names the file and the line. Files that are no files of events are
+    /// told before anything is stored.
+    ///
+    /// # Errors
+    /// [`FileNotFound`](ErrorKind::FileNotFound); [`NotLoadable`](ErrorKind::NotLoadable);
+    /// [`DefinitionMismatch`](ErrorKind::DefinitionMismatch) when the times are of another clock than
+    /// the table's; [`Rejected`](ErrorKind::Rejected) if lines that cannot be stored are to be
+    /// refused; [`Cancelled`](ErrorKind::Cancelled).
+    pub fn load(&self, load: &Load, files: Vec<LoadInput>) -> Result<LoadResult> {
+        self.load_with(load, files, &mut |_| {})
+    }
+
+    /// Loads events from files and tells how it is going.
+    pub fn load_with(
+        &self,
+        load: &Load,
+        files: Vec<LoadInput>,
+        on_progress: OnLoadProgress<'_>,
+    ) -> Result<LoadResult> {
+        load::load(&self.storage, (self.now.0)(), load, files, on_progress)
+    }
+
+    /// Copies tables of a database that the Python original made, with what it knows of them; see
+    /// [`ImportOriginal`]. `from` is that database, opened for reading. Each table is stored in one
+    /// transaction. Its days count as `loaded`, as the original cannot tell whether they are complete;
+    /// profiles go to tables that are not there yet.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); [`TableNotFound`](ErrorKind::TableNotFound),
+    /// [`TableExists`](ErrorKind::TableExists).
+    pub fn import_original(
+        &self,
+        from: &StorageEngine,
+        import: &ImportOriginal,
+        on_progress: OnLoadProgress<'_>,
+    ) -> Result<Vec<ImportedTable>> {
+        load::import_original(&self.storage, (self.now.0)(), from, import, on_progress)
+    }
+
+    /// What files would be loaded as, with their first events. Nothing is stored.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn recognise(load: &Load, files: Vec<LoadInput>) -> Result<Vec<Recognised>> {
+        load::preview(load, files)
     }
 
     /// Fetches profiles into a table; see [`FetchProfiles`]. All of them are

@@ -151,6 +151,8 @@ fn command(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Resul
         Command::Demo(args) => commands::demo::run(args, reader),
         Command::Fetch(Fetch::Events(args)) => commands::fetch::run(args, env, ui, signals),
         Command::Fetch(Fetch::Profiles(args)) => commands::fetch_profiles::run(args, env, ui, signals),
+        Command::Load(args) => commands::load::run(args, reader),
+        Command::ImportOriginal(args) => commands::import_original::run(args, reader),
         Command::Sync(args) => commands::sync::run(args, env, ui, signals),
         Command::Plan(args) => commands::plan::run(&args.days, &args.reading, reader),
         Command::Auth(args) => commands::auth::run(args, reader),

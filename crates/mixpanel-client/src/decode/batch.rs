@@ -181,6 +181,8 @@ pub enum RejectReason {
     BadDistinctId,
     /// A profile without `$distinct_id`.
     NoDistinctId,
+    /// A record of a CSV file with more or fewer fields than its header.
+    WrongFields,
 }
 
 impl RejectReason {
@@ -198,6 +200,7 @@ impl RejectReason {
             Self::BadDistinctId => "bad_distinct_id",
             Self::OtherDay => "other_day",
             Self::NoDistinctId => "no_distinct_id",
+            Self::WrongFields => "wrong_fields",
         }
     }
 }
@@ -216,6 +219,7 @@ impl fmt::Display for RejectReason {
             Self::BadDistinctId => "the distinct id is neither a string nor a number",
             Self::OtherDay => "its \"time\" is of another day than those that were asked for",
             Self::NoDistinctId => "there is no \"$distinct_id\"",
+            Self::WrongFields => "it has more or fewer fields than the header",
         })
     }
 }

@@ -31,6 +31,8 @@ pub enum DayStatus {
     /// The day lies before the history that the project's plan keeps: Mixpanel
     /// said so less than thirty days ago.
     Unavailable,
+    /// Rows of the day were loaded from files. It was never fetched, so nobody knows whether they are all.
+    Loaded,
     /// The day was never fetched.
     Missing,
 }
@@ -48,7 +50,7 @@ pub struct DayCoverage {
     pub status: DayStatus,
     /// Rows stored.
     pub rows: u64,
-    /// When it was fetched last (an instant).
+    /// When it was fetched, or loaded, last (an instant).
     pub fetched_at: Option<Timestamp>,
 }
 
@@ -122,11 +124,17 @@ pub(crate) fn coverage(
             return DayCoverage { day, status: DayStatus::Missing, rows: 0, fetched_at: None };
         };
         let fetched_at = entry.fetched_at;
+        let never_fetched = entry.state.is_none_or(|state| state == DayState::Unavailable);
+        if never_fetched && entry.loaded_at.is_some() {
+            let (rows, fetched_at) = (entry.rows, entry.loaded_at);
+            return DayCoverage { day, status: DayStatus::Loaded, rows, fetched_at };
+        }
         let Some(state) = entry.state else {
             return DayCoverage { day, status: DayStatus::Missing, rows: entry.rows, fetched_at: None };
         };
         let status = match state {
-            DayState::Partial => DayStatus::Partial,
+            // An entry of this kind has other filters than the table.
+            DayState::Partial | DayState::Loaded => DayStatus::Partial,
             DayState::Complete | DayState::Empty if fewer.contains(&day) => DayStatus::Changed,
             DayState::Unavailable if age(fetched_at, now).is_some_and(|age| age < UNAVAILABLE_FOR) => {
                 DayStatus::Unavailable

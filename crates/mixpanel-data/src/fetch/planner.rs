@@ -26,6 +26,8 @@ pub enum DayReason {
     Changed,
     /// It was fetched so early that events may have arrived since.
     Stale,
+    /// Its rows came from files, and Mixpanel's were asked for in their place.
+    Loaded,
 }
 
 /// One request: a run of project days.

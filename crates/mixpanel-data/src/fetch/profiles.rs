@@ -201,6 +201,7 @@ fn write(
         metadata,
         filters: filters.text(),
         filter_hash: filters.hash(),
+        origin: None,
         definition: target.definition,
         redefine: target.redefine,
         max_columns: DEFAULT_MAX_COLUMNS,

@@ -26,6 +26,8 @@ pub struct ChunkReport {
     pub duplicates: u64,
     /// Lines that could not be stored; kept in `_quarantine`.
     pub rejects: u64,
+    /// Rows of these days that had been loaded from files, and have gone for Mixpanel's.
+    pub loaded_replaced: u64,
     /// Downloads that were begun for it, broken ones included.
     pub requests: u32,
     /// Bytes over the wire (compressed).
@@ -74,6 +76,7 @@ pub(super) fn report(
     spec: &ChunkSpec<'_>,
     range: &DayRange,
     opened: &Opened,
+    loaded_replaced: u64,
     written: &Written,
 ) -> ChunkReport {
     let asked = || days_of(range.from, range.to);
@@ -88,6 +91,7 @@ pub(super) fn report(
         rows: written.rows,
         duplicates: written.duplicates,
         rejects: written.rejects,
+        loaded_replaced,
         requests: opened.attempt,
         bytes_received: opened.stream.bytes.0,
         bytes_decoded: opened.stream.bytes.1,

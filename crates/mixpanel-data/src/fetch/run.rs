@@ -303,6 +303,7 @@ impl<'r> Run<'r, '_, '_> {
             metadata: &metadata,
             filters: filters.text(),
             filter_hash: filters.hash(),
+            origin: None,
             definition: job.definition,
             redefine: job.placement == Placement::Replace,
             max_columns: DEFAULT_MAX_COLUMNS,
@@ -310,13 +311,17 @@ impl<'r> Run<'r, '_, '_> {
             request_id: opened.request_id.take(),
             now: present.time(),
         };
+        let loaded_replaced = match spec.scope {
+            Scope::Days(_) => job.storage.loaded_rows(job.table, from, to)?,
+            _ => 0,
+        };
         self.progress.attempt = opened.attempt;
         let began = Instant::now();
         let mut source = Watched { run: self, inner: &mut opened, rows: 0 };
         let written = job.storage.write(&spec, &mut source, &mut |_| {});
         match written {
             Ok(written) => {
-                let report = report(&spec, &range, &opened, &written);
+                let report = report(&spec, &range, &opened, loaded_replaced, &written);
                 self.failures = 0;
                 self.committed += report.lines;
                 self.progress.rows = self.committed;

@@ -49,6 +49,8 @@ pub struct SyncOptions {
     pub window_days: u32,
     /// Days within the window are fetched again when their copy is older.
     pub max_age: Duration,
+    /// Whether days that were loaded from files are fetched, in the place of the files' rows.
+    pub refetch_loaded: bool,
     /// What to do with lines that cannot be stored.
     pub on_reject: OnReject,
     /// How many downloads run at a time, 1 to 100; 4 unless told otherwise.
@@ -66,6 +68,7 @@ impl Default for SyncOptions {
             filter: None,
             window_days,
             max_age,
+            refetch_loaded: false,
             on_reject: OnReject::default(),
             concurrency: None,
         }
@@ -135,6 +138,9 @@ pub struct SyncResult {
     pub failed: Vec<FailedRange>,
     /// Days before the history that the project's plan keeps.
     pub unavailable: Vec<Date>,
+    /// Days that were loaded from files and left as they are, see
+    /// [`refetch_loaded`](SyncOptions::refetch_loaded).
+    pub days_loaded: usize,
     /// Downloads that were begun.
     pub requests: u32,
     /// Rows in the table afterwards.
@@ -194,31 +200,47 @@ fn target(
         let requested = asked.text().to_owned();
         return Err(ErrorKind::FilterMismatch { table, existing: known.text, requested }.into());
     }
-    let why = "the table has no days of its own yet, so it needs a first day";
-    let from = options.from.or(known.from).ok_or_else(|| Error::argument("dates", why))?;
+    let from = match options.from.or(known.from) {
+        Some(from) => from,
+        None => return Err(Error::argument("dates", no_first_day(storage, &table)?)),
+    };
     Ok(Target { table, events: known.events, filter: known.filter, days: range(from)? })
 }
 
+/// Why it is not known from which day on a table is to be fetched.
+fn no_first_day(storage: &StorageEngine, table: &str) -> Result<String> {
+    Ok(match storage.first_and_last_day(table)? {
+        Some((first, last)) => format!(
+            "nothing was fetched into the table yet (its rows of {first} to {last} are from files), so it needs a \
+             first day"
+        ),
+        None => "the table has no days of its own yet, so it needs a first day".to_owned(),
+    })
+}
+
 /// The days to fetch, and why.
-fn needs(days: &Coverage) -> impl Iterator<Item = (Date, DayReason)> {
-    days.days.iter().filter_map(|day| match day.status {
+fn needs(days: &Coverage, refetch_loaded: bool) -> impl Iterator<Item = (Date, DayReason)> {
+    days.days.iter().filter_map(move |day| match day.status {
         DayStatus::Missing => Some((day.day, DayReason::Missing)),
         DayStatus::Partial => Some((day.day, DayReason::Partial)),
         DayStatus::Changed => Some((day.day, DayReason::Changed)),
         DayStatus::Stale => Some((day.day, DayReason::Stale)),
-        DayStatus::Complete | DayStatus::Empty | DayStatus::Unavailable => None,
+        DayStatus::Loaded if refetch_loaded => Some((day.day, DayReason::Loaded)),
+        DayStatus::Complete | DayStatus::Empty | DayStatus::Unavailable | DayStatus::Loaded => None,
     })
 }
 
 fn planner(
     storage: &StorageEngine,
-    clock: &ProjectClock,
-    now: Timestamp,
     target: &Target,
+    days: &Coverage,
     options: &SyncOptions,
 ) -> Result<Planner> {
-    let days = days_of_target(storage, clock, now, target, options)?;
-    Ok(Planner::new(needs(&days), ledger_history(storage, &target.table)?, PlanOptions::default()))
+    Ok(Planner::new(
+        needs(days, options.refetch_loaded),
+        ledger_history(storage, &target.table)?,
+        PlanOptions::default(),
+    ))
 }
 
 fn days_of_target(
@@ -239,6 +261,16 @@ pub(crate) fn coverage_of(
     now: Timestamp,
     options: &SyncOptions,
 ) -> Result<Coverage> {
+    let first = match options.from {
+        Some(from) => Some(from),
+        // What was loaded from files was not asked for, but is here.
+        None => {
+            let asked = storage.table_filters(&options.table)?.from;
+            let here = storage.first_and_last_day(&options.table)?.map(|(first, _)| first);
+            [asked, here].into_iter().flatten().min()
+        }
+    };
+    let options = &SyncOptions { from: first, ..options.clone() };
     let target = target(storage, &Definition::of_clock(clock), clock, now, options)?;
     days_of_target(storage, clock, now, &target, options)
 }
@@ -252,7 +284,8 @@ pub(crate) fn plan(
 ) -> Result<SyncPlan> {
     let target = target(storage, &Definition::of_clock(clock), clock, now, options)?;
     let rows_per_second = pace::measured(storage, &target.table);
-    let mut planner = planner(storage, clock, now, &target, options)?;
+    let days = days_of_target(storage, clock, now, &target, options)?;
+    let mut planner = planner(storage, &target, &days, options)?;
     planner.set_pace(rows_per_second);
     let requests = planner.preview();
     let (from, to) = target.days;
@@ -287,7 +320,9 @@ pub(crate) fn sync(
         on_reject: options.on_reject,
         concurrency: options.concurrency,
     };
-    let mut outcome = run(&job, &mut planner(storage, clock, now, &target, options)?, on_progress)?;
+    let days = days_of_target(storage, clock, now, &target, options)?;
+    let days_loaded = if options.refetch_loaded { 0 } else { days.count(DayStatus::Loaded) };
+    let mut outcome = run(&job, &mut planner(storage, &target, &days, options)?, on_progress)?;
     if outcome.chunks.is_empty() && !outcome.failed.is_empty() {
         // Nothing succeeded: that is a failure, not a part.
         return Err(outcome.failed.remove(0).error);
@@ -304,6 +339,7 @@ pub(crate) fn sync(
         chunks: outcome.chunks,
         failed: outcome.failed,
         unavailable: outcome.unavailable,
+        days_loaded,
         requests: outcome.requests,
         total_rows,
         unknown_names: names.unknown()?,

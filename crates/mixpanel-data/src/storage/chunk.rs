@@ -6,9 +6,10 @@ use arrow::array::Array;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::export::{ColumnPlan, DecodedBatch};
-use mixpanel_client::time::ProjectClock;
+use mixpanel_client::time::{ClockMode, ProjectClock};
 
 use super::definition::Definition;
+use super::filters::Filters;
 use super::ledger::DayCount;
 use super::quarantine;
 use crate::error::Result;
@@ -39,6 +40,8 @@ pub(crate) enum Scope {
     Everything(Option<DayRange>),
     /// Rows that are not there yet are added.
     Add(Option<DayRange>),
+    /// The same with rows of a file, of whatever days it has.
+    Load(Loading),
     /// The chunk is a fetch of profiles.
     Profiles(Arrival),
 }
@@ -55,12 +58,35 @@ pub(crate) enum Arrival {
     Upsert { whole: bool },
 }
 
+/// A file whose rows are added.
+#[derive(Clone, Debug)]
+pub(crate) struct Loading {
+    /// What it is called.
+    pub(crate) file: String,
+    /// Whether what came under this name before was an older state of the same. Of a stream, it need
+    /// not have been.
+    pub(crate) is_file: bool,
+    /// All days, as the table's clock cuts them.
+    pub(crate) range: DayRange,
+}
+
+impl Loading {
+    /// A file that is loaded into a table with this clock.
+    pub(crate) fn of(file: &str, is_file: bool, clock: &ProjectClock, now: Timestamp) -> Self {
+        let present = Present::AtMost(now);
+        let range =
+            DayRange { from: Date::MIN, to: Date::MAX, clock: clock.clone(), present, is_sample: true };
+        Loading { file: file.to_owned(), is_file, range }
+    }
+}
+
 impl Scope {
     /// The days that were asked for.
     pub(crate) fn days(&self) -> Option<&DayRange> {
         match self {
             Scope::Days(range) => Some(range),
             Scope::Everything(range) | Scope::Add(range) => range.as_ref(),
+            Scope::Load(loading) => Some(&loading.range),
             Scope::Profiles(_) => None,
         }
     }
@@ -70,12 +96,15 @@ impl Scope {
         match self {
             Scope::Everything(_) => true,
             Scope::Profiles(arrival) => !matches!(arrival, Arrival::Upsert { .. }),
-            Scope::Days(_) | Scope::Add(_) => false,
+            Scope::Days(_) | Scope::Add(_) | Scope::Load(_) => false,
         }
     }
 
     /// What the chunk is called in `_quarantine`.
     pub(crate) fn name(&self) -> String {
+        if let Scope::Load(loading) = self {
+            return loading.file.clone();
+        }
         match self.days() {
             Some(range) => quarantine::name(&[(range.from, range.to)]),
             None if matches!(self, Scope::Profiles(_)) => "profiles".to_owned(),
@@ -141,6 +170,17 @@ impl DayRange {
     }
 }
 
+/// The time of an instant as an export has it, both in microseconds: the inverse of
+/// [`ProjectClock::to_utc_micros`], but for wall times that occur twice.
+pub(crate) fn exported(utc: i64, clock: &ProjectClock) -> i64 {
+    match (clock.mode(), Timestamp::from_microsecond(utc)) {
+        (ClockMode::LocalAsUtc, Ok(instant)) => {
+            utc + i64::from(clock.timezone().to_offset(instant).seconds()) * 1_000_000
+        }
+        _ => utc,
+    }
+}
+
 /// The first microsecond (UTC) of a project day.
 pub(crate) fn start_of(day: Date, clock: &ProjectClock) -> i64 {
     let midnight = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).expect("a day of our era");
@@ -177,6 +217,8 @@ pub(crate) struct ChunkSpec<'a> {
     /// The filter set's canonical text and its hash.
     pub(crate) filters: &'a str,
     pub(crate) filter_hash: &'a str,
+    /// The file that the rows are from, if they are from one: recorded in the place of the filters.
+    pub(crate) origin: Option<&'a Filters>,
     /// What the rows are a copy of.
     pub(crate) definition: &'a Definition,
     /// Whether the table is a copy of that from now on, whatever it was.
@@ -188,6 +230,14 @@ pub(crate) struct ChunkSpec<'a> {
 }
 
 impl ChunkSpec<'_> {
+    /// What the rows are recorded under, in the ledger and in `_quarantine`: hash and words.
+    pub(crate) fn recorded(&self) -> (&str, &str) {
+        match self.origin {
+            Some(origin) => (origin.hash(), origin.text()),
+            None => (self.filter_hash, self.filters),
+        }
+    }
+
     /// Whether rows keep the order in which they come: where the order says
     /// which of two rows of one key is the newer one.
     pub(crate) fn keeps_order(&self) -> bool {

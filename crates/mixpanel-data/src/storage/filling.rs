@@ -133,12 +133,8 @@ impl<'a> Filling<'a> {
                 connection.execute(&format!("DELETE FROM {table}{}", within(range.bounds())))
             }
             Scope::Everything(_) => connection.execute(&format!("DELETE FROM {table}")),
-            Scope::Add(_) => {
-                self.last_row = profiles::last_row(connection, table)?;
-                Ok(())
-            }
-            // They go when it is known who came.
-            Scope::Profiles(_) => {
+            // Profiles go when it is known who came.
+            Scope::Add(_) | Scope::Load(_) | Scope::Profiles(_) => {
                 self.last_row = profiles::last_row(connection, table)?;
                 Ok(())
             }
@@ -315,7 +311,7 @@ impl<'a> Filling<'a> {
                 Arc::new(rejects.iter().map(|reject| Some(&reject.bytes[..])).collect::<BinaryArray>()),
             ),
             ("quarantined_at", Arc::new(TimestampMicrosecondArray::from(vec![now; count]))),
-            ("filter_hash", Arc::new(StringArray::from(vec![self.spec.filter_hash; count]))),
+            ("filter_hash", Arc::new(StringArray::from(vec![self.spec.recorded().0; count]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
         connection.append(Target::Main("_quarantine"), batch)?;
@@ -391,7 +387,9 @@ impl<'a> Filling<'a> {
         let total_rows = total_rows.as_i64().unwrap_or_default() as u64;
         let mut open_from = Date::MAX;
         quarantine::settle(connection, spec, self.last_reject)?;
-        if let Some(range) = spec.scope.days() {
+        if let Scope::Load(_) = &spec.scope {
+            ledger::record_loaded(connection, spec, &self.days)?;
+        } else if let Some(range) = spec.scope.days() {
             open_from = range.open_from(self.newest(connection, table, range)?);
             for day in range.from.series(jiff::Span::new().days(1)).take_while(|day| *day <= range.to) {
                 self.days.entry(day).or_default();

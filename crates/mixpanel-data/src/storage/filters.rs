@@ -62,6 +62,11 @@ impl Filters {
         Filters::of(&parts)
     }
 
+    /// What stands in the place of filters where rows came from a file.
+    pub(crate) fn of_file(name: &str) -> Self {
+        Filters::of(&[format!("loaded from {name}")])
+    }
+
     fn of(parts: &[String]) -> Self {
         let text = if parts.is_empty() { "no filters".to_owned() } else { parts.join(" and ") };
         let hash = format!("{:016x}", xxh3_64(text.as_bytes()));

@@ -34,6 +34,8 @@ pub(crate) struct TableFilters {
 pub(crate) struct LedgerDay {
     /// Under the table's own filters; none if the day was only fetched under others.
     pub(crate) state: Option<DayState>,
+    /// When rows of files were loaded last, if some are here.
+    pub(crate) loaded_at: Option<Timestamp>,
     /// Under any filters.
     pub(crate) rows: u64,
     pub(crate) fetched_at: Option<Timestamp>,
@@ -153,7 +155,8 @@ impl StorageEngine {
     /// their rows under any, as rows may have been added under others.
     pub(crate) fn ledger_days(&self, table: &str, from: Date, to: Date) -> Result<BTreeMap<Date, LedgerDay>> {
         let rows = self.ask(
-            "SELECT day, max(state) FILTER (own), CAST(sum(row_count) AS BIGINT), max(fetched_at) FILTER (own)
+            "SELECT day, max(state) FILTER (own), CAST(sum(row_count) AS BIGINT), max(fetched_at) FILTER (own),
+                    max(fetched_at) FILTER (state = 'loaded')
              FROM (SELECT _ledger.*, _tables.type IS NOT NULL AS own
                    FROM _ledger LEFT JOIN _tables USING (table_name, filter_hash)
                    WHERE table_name = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE))
@@ -163,7 +166,8 @@ impl StorageEngine {
         let days = rows.rows.iter().filter_map(|row| match row[0] {
             Value::Date(day) => {
                 let state = row[1].as_str().map(DayState::from_str);
-                Some((day, LedgerDay { state, rows: count(&row[2]), fetched_at: timestamp(&row[3]) }))
+                let (fetched_at, loaded_at) = (timestamp(&row[3]), timestamp(&row[4]));
+                Some((day, LedgerDay { state, loaded_at, rows: count(&row[2]), fetched_at }))
             }
             _ => None,
         });
@@ -184,10 +188,39 @@ impl StorageEngine {
         Ok(days.collect())
     }
 
-    /// Whether some of these days are in the table under other filters, too.
+    /// Rows of these days that came from files, as they were counted when they came.
+    pub(crate) fn loaded_rows(&self, table: &str, from: Date, to: Date) -> Result<u64> {
+        let loaded = self.ask(
+            "SELECT CAST(sum(row_count) AS BIGINT) FROM _ledger
+             WHERE table_name = ? AND state = 'loaded' AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
+            &[Value::Text(table.to_owned()), Value::Date(from), Value::Date(to)],
+        )?;
+        Ok(count(&loaded.rows[0][0]))
+    }
+
+    /// The first and the last day of which rows are here, fetched or loaded.
+    pub(crate) fn first_and_last_day(&self, table: &str) -> Result<Option<(Date, Date)>> {
+        let ends = self.ask(
+            "SELECT min(day), max(day) FROM _ledger WHERE table_name = ?",
+            &[Value::Text(table.to_owned())],
+        )?;
+        match ends.rows[0][..] {
+            [Value::Date(first), Value::Date(last)] => Ok(Some((first, last))),
+            _ => Ok(None),
+        }
+    }
+
+    /// The clock that a table's days are cut by, where it is written down.
+    pub(crate) fn recorded_clock(&self, table: &str) -> Result<Option<ProjectClock>> {
+        let definition = self.with_reader(|connection| Definition::load(connection, table))?;
+        Ok(definition.clock.map(|clock| clock.project_clock()))
+    }
+
+    /// Whether some of these days are in the table under other filters, too. Rows of files do not count.
     pub(crate) fn has_other_filters(&self, table: &str, from: Date, to: Date, hash: &str) -> Result<bool> {
         let others = self.ask(
-            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ? AND state <> 'unavailable'
+            "SELECT count(*) FROM _ledger WHERE table_name = ? AND filter_hash <> ?
+                AND state NOT IN ('unavailable', 'loaded')
                 AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
             &[
                 Value::Text(table.to_owned()),

@@ -23,12 +23,14 @@ pub(crate) enum DayState {
     Partial,
     /// The day lies before the history that the project's plan keeps.
     Unavailable,
+    /// Rows of the day came from a file; whether they are all, nobody knows.
+    Loaded,
 }
 
 impl DayState {
     /// The state that a word of the table stands for; what is not known is no proof.
     pub(crate) fn from_str(word: &str) -> Self {
-        [DayState::Complete, DayState::Empty, DayState::Unavailable]
+        [DayState::Complete, DayState::Empty, DayState::Unavailable, DayState::Loaded]
             .into_iter()
             .find(|state| state.as_str() == word)
             .unwrap_or(DayState::Partial)
@@ -40,6 +42,7 @@ impl DayState {
             DayState::Empty => "empty",
             DayState::Partial => "partial",
             DayState::Unavailable => "unavailable",
+            DayState::Loaded => "loaded",
         }
     }
 }
@@ -97,9 +100,12 @@ pub(crate) fn record_days(
     let text = |text: &str| Value::Text(text.to_owned());
     let condition = match spec.scope {
         Scope::Everything(_) => "",
-        Scope::Days(_) => "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)",
+        // Rows of files have gone with the others.
+        Scope::Days(_) => {
+            "AND (filter_hash = ? OR state = 'loaded') AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)"
+        }
         // What was complete stays so when rows are added.
-        Scope::Add(_) | Scope::Profiles(_) => {
+        Scope::Add(_) | Scope::Load(_) | Scope::Profiles(_) => {
             "AND filter_hash = ? AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
              AND state IN ('partial', 'unavailable')"
         }
@@ -168,6 +174,46 @@ pub(crate) fn record_days(
     Ok(())
 }
 
+/// Writes what a file has brought: an entry for each of its days, besides those of fetches and of
+/// other files. A file that is loaded again adds to its own.
+pub(crate) fn record_loaded(
+    connection: &mut dyn SqlConnection,
+    spec: &ChunkSpec<'_>,
+    days: &BTreeMap<Date, DayCount>,
+) -> Result<()> {
+    let (hash, origin) = spec.recorded();
+    let (table, hash, origin) = (literal(spec.table), literal(hash), literal(origin));
+    let now = spec.now.as_microsecond();
+    let all: Vec<String> = days
+        .iter()
+        .map(|(day, count)| {
+            let rows = count.lines.saturating_sub(count.duplicates);
+            format!(
+                "(DATE '{day}', {rows}, {}, {}, '{:016x}')",
+                count.duplicates, count.bytes, count.content_hash
+            )
+        })
+        .collect();
+    for some in all.chunks(1_000) {
+        let came = format!(
+            "(SELECT * FROM (VALUES {}) AS came(day, row_count, duplicates, bytes, content_hash))",
+            some.join(", ")
+        );
+        connection.execute(&format!(
+            "UPDATE _ledger SET row_count = _ledger.row_count + came.row_count, duplicates = came.duplicates,
+                    fetched_at = make_timestamp({now})
+             FROM {came} AS came
+             WHERE _ledger.table_name = {table} AND _ledger.filter_hash = {hash} AND _ledger.day = came.day;
+             INSERT INTO _ledger
+             SELECT {table}, came.day, {hash}, 'loaded', came.row_count, came.duplicates, 0, came.bytes,
+                    came.content_hash, make_timestamp({now}), NULL, {origin}
+             FROM {came} AS came
+             WHERE came.day NOT IN (SELECT day FROM _ledger WHERE table_name = {table} AND filter_hash = {hash})"
+        ))?;
+    }
+    Ok(())
+}
+
 /// Notes that days lie before the history that the project's plan keeps. What is
 /// known of a day otherwise stays.
 pub(crate) fn record_unavailable(
@@ -210,11 +256,12 @@ pub(crate) fn record_profiles(
     if spec.scope.replaces_all() {
         connection.run("DELETE FROM _ledger WHERE table_name = ?", &[text(spec.table)])?;
     } else {
-        let which = [text(spec.table), text(spec.filter_hash)];
+        let which = [text(spec.table), text(spec.recorded().0)];
         connection.run("DELETE FROM _ledger WHERE table_name = ? AND filter_hash = ?", &which)?;
     }
     let whole = matches!(arrival, Arrival::Snapshot | Arrival::Upsert { whole: true });
     let state = match (whole, count.lines) {
+        _ if spec.origin.is_some() => DayState::Loaded,
         (false, _) => DayState::Partial,
         (true, 0) => DayState::Empty,
         (true, _) => DayState::Complete,
@@ -224,7 +271,7 @@ pub(crate) fn record_profiles(
         &[
             text(spec.table),
             Value::Date(jiff::tz::Offset::UTC.to_datetime(spec.now).date()),
-            text(spec.filter_hash),
+            text(spec.recorded().0),
             text(state.as_str()),
             integer(count.lines - count.duplicates),
             integer(count.duplicates),
@@ -233,7 +280,7 @@ pub(crate) fn record_profiles(
             text(&format!("{:016x}", count.content_hash)),
             Value::Timestamp(spec.now),
             Value::Null,
-            text(spec.filters),
+            text(spec.recorded().1),
         ],
     )
 }

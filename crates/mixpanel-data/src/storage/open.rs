@@ -12,6 +12,7 @@ use super::format;
 use super::guard::Guard;
 use super::holder::Holder;
 use super::mode::MemoryOptions;
+use super::original;
 use super::place::{check_text, open_regular};
 use super::sandbox;
 use super::snapshot::Taking;
@@ -193,6 +194,10 @@ pub(super) fn connect(
 /// from the future.
 fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
     if let Records::Foreign(names) = claimed::records(connection)? {
+        if let Some(tables) = original::tables(connection, true)? {
+            let tables = tables.into_iter().map(|table| table.name).collect();
+            return Err(ErrorKind::OriginalDatabase { path: path.to_path_buf(), tables }.into());
+        }
         return Err(ErrorKind::ForeignRecords { path: path.to_path_buf(), names }.into());
     }
     if !check_format(connection, path)? {

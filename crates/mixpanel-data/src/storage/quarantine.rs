@@ -28,12 +28,21 @@ pub(super) fn settle(connection: &mut dyn SqlConnection, spec: &ChunkSpec<'_>, l
     let old = format!(
         "{all} AND coalesce(filter_hash, (SELECT max(filter_hash) FROM _tables WHERE table_name = {table}))
              = {}",
-        literal(spec.filter_hash)
+        literal(spec.recorded().0)
     );
     match &spec.scope {
         _ if spec.scope.replaces_all() => connection.execute(&format!("DELETE FROM _quarantine WHERE {all}")),
         // What was refused by the last fetch of the same profiles was of profiles that were asked for again.
         Scope::Profiles(_) => connection.execute(&format!("DELETE FROM _quarantine WHERE {old}")),
+        // A file that is loaded again has all of its lines again.
+        Scope::Load(loading) if loading.is_file => {
+            connection.execute(&format!("DELETE FROM _quarantine WHERE {old}"))
+        }
+        // Another stream may have the same name: only lines that came again go.
+        Scope::Load(_) => connection.execute(&format!(
+            "DELETE FROM _quarantine WHERE {old} AND (line, bytes) IN (
+                 SELECT line, bytes FROM _quarantine WHERE table_name = {table} AND rowid > {last})"
+        )),
         Scope::Days(range) | Scope::Add(Some(range)) => settle_days(connection, &old, last, range),
         Scope::Everything(_) | Scope::Add(None) => Ok(()),
     }

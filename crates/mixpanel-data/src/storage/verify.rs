@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_client::export::{event_key, rebuild_columns};
 use mixpanel_client::schema::ColumnKind;
-use mixpanel_client::time::{ClockMode, ProjectClock};
+use mixpanel_client::time::ProjectClock;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::StorageEngine;
 use super::catalog::Catalog;
-use super::chunk::{DayRange, Present, start_of};
+use super::chunk::{DayRange, Present, exported, start_of};
 use super::ddl::{ident, physical};
 use super::filling::{day_around, within};
 use super::ledger::DayCount;
@@ -316,16 +316,6 @@ impl Tally {
                 *self.wrong.entry(self.names[at].clone()).or_default() += wrong;
             }
         }
-    }
-}
-
-/// The time as it was exported, of which the key was made.
-fn exported(utc: i64, clock: &ProjectClock) -> i64 {
-    match (clock.mode(), Timestamp::from_microsecond(utc)) {
-        (ClockMode::LocalAsUtc, Ok(instant)) => {
-            utc + i64::from(clock.timezone().to_offset(instant).seconds()) * 1_000_000
-        }
-        _ => utc,
     }
 }
 

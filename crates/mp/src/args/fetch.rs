@@ -147,6 +147,10 @@ pub(crate) struct Sync {
     #[command(flatten)]
     pub(crate) taking: Taking,
 
+    /// Fetch days that were loaded from files, too: Mixpanel's rows take the place of the files'
+    #[arg(long)]
+    pub(crate) refetch_loaded: bool,
+
     /// Show what would be fetched, and fetch nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

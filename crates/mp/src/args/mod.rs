@@ -6,6 +6,7 @@ mod discover;
 mod fetch;
 mod global;
 pub(crate) mod inspect;
+mod load;
 mod local;
 mod names;
 mod output;
@@ -22,6 +23,7 @@ pub(crate) use data::{Connection, Database, Day, Reading, Waiting};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
 pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
 pub(crate) use global::Global;
+pub(crate) use load::{ImportOriginal, Kind as LoadKind, Load};
 pub(crate) use local::{Answer, Local, Run, Schema, Shell, Sql, Target, Verify};
 pub(crate) use names::Events;
 pub(crate) use output::{Output, Plot, Rows};
@@ -46,6 +48,10 @@ pub(crate) enum Command {
     /// Bring data home from Mixpanel
     #[command(subcommand)]
     Fetch(Fetch),
+    /// Load events from files: exports, JSON pipelines, CSV
+    Load(Box<Load>),
+    /// Copy the tables of a database that the Python original made
+    ImportOriginal(Box<ImportOriginal>),
     /// Bring a table up to date: only days that are missing, partial or stale
     Sync(Sync),
     /// Show what a sync would fetch, before any request is spent

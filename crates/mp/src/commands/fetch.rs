@@ -10,7 +10,7 @@ use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
 use crate::output;
 use crate::signals::Signals;
-use crate::ui::{Ui, megabytes, rate, thousands};
+use crate::ui::{Ui, counted, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let connection = Connection::resolve(&args.home.connection, env)?;
@@ -58,6 +58,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let result = result.map_err(|error| progress.ended(error, || how_to_go_on(args, from, to)))?;
     chunks(ui, &result.chunks);
     adopted(ui, &workspace, &result.table, unrecorded)?;
+    replaced_loaded(ui, &result.chunks);
     refused(ui, workspace.storage(), &result.table, result.rejects)?;
     if result.days_unavailable > 0 {
         ui.say(&format!(
@@ -84,6 +85,17 @@ pub(super) fn adopted(ui: &Ui, workspace: &Workspace, table: &str, unrecorded: b
         ));
     }
     Ok(())
+}
+
+/// Says that rows from files have gone for those of a fetch.
+pub(super) fn replaced_loaded(ui: &Ui, chunks: &[ChunkReport]) {
+    let rows = chunks.iter().map(|chunk| chunk.loaded_replaced).sum();
+    if rows > 0 {
+        ui.say(&format!(
+            "Mixpanel's rows have taken the place of {} that had been loaded from files",
+            counted(rows, "row")
+        ));
+    }
 }
 
 /// Says that lines could not be stored, and what it may mean that they are of other days.

@@ -29,8 +29,10 @@ pub(crate) mod doctor;
 pub(crate) mod fetch;
 pub(crate) mod fetch_profiles;
 mod fetch_stream;
+pub(crate) mod import_original;
 pub(crate) mod info;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod plan;
 pub(crate) mod query;
 pub(crate) mod schema;
@@ -129,8 +131,23 @@ impl Reader<'_> {
     }
 }
 
-/// A database that was just opened; what had to be repaired for it is said.
+/// A database that was just opened; what had to be repaired for it is said, and if the Python
+/// original made it.
 fn opened(workspace: Workspace, ui: &Ui) -> Workspace {
+    // Where that cannot be found out, the command itself says why.
+    let tables = workspace.storage().original_tables().ok().flatten();
+    if let (Some(tables), Some(path)) = (tables, workspace.db_path()) {
+        ui.notice(
+            "ORIGINAL_DATABASE",
+            &format!(
+                "{} is a database of the Python original, with {}: SQL reads it as it is, and `mp import-original \
+                 {}` copies its tables into a database of ours",
+                path.display(),
+                crate::ui::counted(tables.len() as u64, "table"),
+                shell_word(&path.display().to_string()),
+            ),
+        );
+    }
     if let (Some(recovery), Some(path)) = (workspace.storage().recovery(), workspace.db_path()) {
         let text = format!("{} was repaired: {recovery}", path.display());
         if recovery.lost_something() { ui.warn(&text) } else { ui.say(&text) }

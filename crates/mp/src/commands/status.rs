@@ -12,13 +12,14 @@ use crate::error::Error;
 use crate::output;
 use crate::ui::thousands;
 
-const STATUSES: [(DayStatus, char, &str); 7] = [
+const STATUSES: [(DayStatus, char, &str); 8] = [
     (DayStatus::Complete, '█', "complete"),
     (DayStatus::Empty, '·', "empty"),
     (DayStatus::Partial, '▒', "partial"),
     (DayStatus::Stale, '▓', "stale"),
     (DayStatus::Changed, '?', "with rows gone"),
     (DayStatus::Unavailable, '×', "beyond the plan's history"),
+    (DayStatus::Loaded, '+', "loaded from files"),
     (DayStatus::Missing, '_', "missing"),
 ];
 
@@ -53,6 +54,7 @@ struct Shown<'a> {
     stale: usize,
     changed: usize,
     unavailable: usize,
+    loaded: usize,
     missing: usize,
     rows: u64,
     rejects: u64,
@@ -74,6 +76,7 @@ impl<'a> Shown<'a> {
             stale: coverage.count(DayStatus::Stale),
             changed: coverage.count(DayStatus::Changed),
             unavailable: coverage.count(DayStatus::Unavailable),
+            loaded: coverage.count(DayStatus::Loaded),
             missing: coverage.count(DayStatus::Missing),
             rows: coverage.rows(),
             rejects,

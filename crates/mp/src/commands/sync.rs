@@ -14,7 +14,7 @@ use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
 use crate::output;
 use crate::signals::Signals;
-use crate::ui::{Ui, thousands};
+use crate::ui::{Ui, counted as number_of, thousands};
 
 pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let days = &args.days;
@@ -24,6 +24,7 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
         filter: args.where_.clone(),
         on_reject: args.taking.on_reject.into(),
         concurrency: args.taking.concurrency,
+        refetch_loaded: args.refetch_loaded,
         ..plan::options(days, &clock)
     };
     let reader = Reader { env, ui, signals };
@@ -48,6 +49,7 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
     let result = result.map_err(|error| progress.ended(error, again))?;
     fetch::chunks(ui, &result.chunks);
     fetch::adopted(ui, &workspace, &result.table, unrecorded)?;
+    fetch::replaced_loaded(ui, &result.chunks);
     fetch::refused(ui, workspace.storage(), &result.table, rejects(&result))?;
     ui.unknown_names(&result.unknown_names);
     // A quiet sync that went well has nothing to say, unless it is asked for a format.
@@ -93,6 +95,7 @@ struct Shown<'a> {
     days_fetched: usize,
     rows: u64,
     rejects: u64,
+    days_loaded: usize,
     total_rows: u64,
     requests: u32,
     failed: Vec<Failed>,
@@ -118,6 +121,7 @@ impl<'a> Shown<'a> {
             days_fetched: days(result),
             rows: result.rows(),
             rejects: rejects(result),
+            days_loaded: result.days_loaded,
             total_rows: result.total_rows,
             requests: result.requests,
             failed: failed.collect(),
@@ -153,6 +157,10 @@ fn summary(result: &SyncResult) -> Vec<(&'static str, String)> {
         ("requests", result.requests.to_string()),
         ("time", format!("{:.1} s", result.duration.as_secs_f64())),
     ];
+    if result.days_loaded > 0 {
+        let days = number_of(result.days_loaded as u64, "day");
+        pairs.push(("from files", format!("{days}, left as they are; --refetch-loaded fetches them")));
+    }
     if let (Some(first), Some(last)) = (result.unavailable.first(), result.unavailable.last()) {
         pairs.push(("not in the plan", format!("{first} to {last}: older than the history it keeps")));
     }

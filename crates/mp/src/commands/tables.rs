@@ -11,7 +11,7 @@ pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
     let workspace = reader.signals.guard(reader.existing(&args.database, &args.reading)?);
     let tables = workspace.tables()?;
-    if tables.is_empty() {
+    if tables.is_empty() && workspace.storage().original_tables()?.is_none() {
         ui.say("no tables yet: `mp fetch events --from DAY --to DAY` makes one");
     }
     let mut list = List::new([

@@ -75,6 +75,14 @@ impl Connection {
         clock(&Settings::of(env)?, args)
     }
 
+    /// The same, if somebody said what it is.
+    pub(crate) fn chosen_clock(args: &args::Connection, env: Env<'_>) -> Result<Option<ProjectClock>, Error> {
+        let settings = Settings::of(env)?;
+        let said = settings.find(Key::ClockMode, args.clock_mode.as_deref()).value.is_some();
+        let clock = clock(&settings, args)?;
+        Ok(said.then_some(clock))
+    }
+
     /// The project to fetch from. Waits are told, and requests to those who asked for more.
     pub(crate) fn project(self, signals: &Signals, ui: &Ui) -> Result<Project, Error> {
         let client = Client::new(self.options(signals.cancel(), ui))?;

@@ -46,6 +46,20 @@ pub(crate) fn target_database(
     Ok(data_folder(env)?.join(format!("{id}.duckdb")))
 }
 
+/// The same for what needs no credentials.
+pub(crate) fn load_database(
+    database: &args::Database,
+    connection: &args::Connection,
+    env: Env<'_>,
+) -> Result<PathBuf, Error> {
+    let flag = database.db.as_deref();
+    if named_database(flag, env)?.is_some() {
+        return target_database(flag, None, env);
+    }
+    let found = Settings::of(env)?.find(Key::ProjectId, connection.project_id.as_deref());
+    target_database(flag, project_id(found)?, env)
+}
+
 /// The database to read: the one that is named, the project's, or the only one there is.
 pub(crate) fn existing_database(flag: Option<&Path>, env: Env<'_>) -> Result<PathBuf, Error> {
     of_project(flag, &args::Connection::default(), env)

@@ -51,7 +51,7 @@ impl Advice {
 }
 
 /// All codes: their exit code, and whether the same command may succeed later.
-pub(crate) const CODES: [(&str, u8, bool); 47] = [
+pub(crate) const CODES: [(&str, u8, bool); 49] = [
     ("ACCOUNT_EXISTS", 1, false),
     ("ACCOUNT_NOT_FOUND", 4, false),
     ("API_ERROR", 10, false),
@@ -83,6 +83,8 @@ pub(crate) const CODES: [(&str, u8, bool); 47] = [
     ("NEWER_FORMAT", 1, false),
     ("NOT_A_DATABASE", 1, false),
     ("NOT_FOUND", 4, false),
+    ("NOT_LOADABLE", 1, false),
+    ("ORIGINAL_DATABASE", 1, false),
     ("OUT_OF_MEMORY", 8, false),
     ("PARTIAL", 11, true),
     ("PLAN_LIMIT", 10, false),
@@ -232,6 +234,16 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
         }
         Data::ForeignRecords { .. } => of("FOREIGN_DATABASE", 1).hint(
             "--db with another path for our own tables; `mp sql --db` reads this file, which was not touched",
+        ),
+        Data::OriginalDatabase { path, .. } => of("ORIGINAL_DATABASE", 1).hint(format!(
+            "`mp import-original {}` copies its tables into a database of ours; `mp sql --db` reads the file as it \
+             is. It was not touched",
+            path.display()
+        )),
+        Data::FileNotFound { .. } => of("FILE_NOT_FOUND", 4),
+        Data::NotLoadable { .. } => of("NOT_LOADABLE", 1).hint(
+            "`mp load --help` says which files are taken, and which options name the columns of CSV; --dry-run shows \
+             what a file is taken for. Nothing of it was stored",
         ),
         Data::NewerFormat { .. } => of("NEWER_FORMAT", 1).hint("use the newer `mp` that wrote this file"),
         Data::ReadOnly { .. } => of("READ_ONLY", 1).hint(

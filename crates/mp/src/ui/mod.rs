@@ -168,7 +168,7 @@ impl Ui {
     }
 
     /// Something about a result that must not be overlooked; to programs in their way.
-    fn notice(&self, code: &str, text: &str) {
+    pub(crate) fn notice(&self, code: &str, text: &str) {
         if self.talk.errors == ErrorFormat::Json {
             self.write(&json!({"notice": {"code": code, "message": text}}).to_string());
             return;
@@ -195,7 +195,12 @@ impl Ui {
 
     /// Progress over so many days.
     pub(crate) fn progress(&self, from: jiff::civil::Date, to: jiff::civil::Date) -> Progress {
-        Progress::new(self, from, to)
+        Progress::of_days(self, from, to)
+    }
+
+    /// Progress over so many files.
+    pub(crate) fn progress_of_files(&self, files: usize) -> Progress {
+        Progress::new(self, "file", files as u64)
     }
 
     /// Shows that a query is running, if it takes long.

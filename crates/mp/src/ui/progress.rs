@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +25,9 @@ pub(super) const TEXT_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Progress {
     ui: Ui,
     bar: ProgressBar,
-    days: u64,
+    /// What is counted, and how many of it there are.
+    unit: &'static str,
+    units: Arc<AtomicU64>,
     mode: ProgressMode,
     shared: Arc<Mutex<Shared>>,
 }
@@ -62,8 +65,11 @@ struct Shared {
 }
 
 impl Progress {
-    pub(super) fn new(ui: &Ui, from: Date, to: Date) -> Self {
-        let days = days_between(from, to);
+    pub(super) fn of_days(ui: &Ui, from: Date, to: Date) -> Self {
+        Progress::new(ui, "day", days_between(from, to))
+    }
+
+    pub(super) fn new(ui: &Ui, unit: &'static str, units: u64) -> Self {
         let mode = if ui.is_quiet() && ui.talk.progress == ProgressMode::Auto {
             ProgressMode::None
         } else {
@@ -71,7 +77,7 @@ impl Progress {
         };
         let shows = mode == ProgressMode::Auto && io::stderr().is_terminal();
         let target = if shows { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(days), target);
+        let bar = ProgressBar::with_draw_target(Some(units), target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_bar} {msg}  {prefix}") {
             bar.set_style(style);
         }
@@ -80,7 +86,16 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             ui.drawn.set(&bar);
         }
-        Progress { ui: ui.clone(), bar, days, mode, shared: Arc::default() }
+        Progress { ui: ui.clone(), bar, unit, units: Arc::new(units.into()), mode, shared: Arc::default() }
+    }
+
+    /// So many there are, as it turned out.
+    pub(crate) fn count(&self, units: u64) {
+        self.units.store(units, Ordering::Relaxed);
+    }
+
+    fn units(&self) -> u64 {
+        self.units.load(Ordering::Relaxed)
     }
 
     /// Tells of the request budget of this client too.
@@ -122,7 +137,7 @@ impl Progress {
     fn line(&self, progress: &FetchProgress, finished: bool) {
         let (done, budget) = (self.done(progress), self.budget());
         let text = if self.mode == ProgressMode::Json {
-            json!({"progress": {
+            let mut object = json!({
                 "finished": finished,
                 "rows": progress.rows,
                 "rows_stored": progress.rows_stored,
@@ -130,8 +145,6 @@ impl Progress {
                 "bytes_received": progress.bytes_received,
                 "bytes_decoded": progress.bytes_decoded,
                 "rows_per_second": rate(progress.rows as f64, progress.elapsed).round(),
-                "days_done": done,
-                "days": self.days,
                 "day": progress.day,
                 "attempt": progress.attempt,
                 "elapsed_seconds": progress.elapsed.as_secs_f64(),
@@ -141,11 +154,18 @@ impl Progress {
                     "limit": budget.limit,
                     "next_slot_seconds": budget.next.as_secs_f64(),
                 })),
-            }})
-            .to_string()
+            });
+            object[format!("{}s_done", self.unit)] = done.into();
+            object[format!("{}s", self.unit)] = self.units().into();
+            json!({"progress": object}).to_string()
         } else {
             let left = progress.remaining.map(|left| format!("  {} left", time(left)));
-            format!("{done} of {} days  {}{}", self.days, summary(progress), left.unwrap_or_default())
+            format!(
+                "{done} of {}  {}{}",
+                count(self.units(), self.unit),
+                summary(progress),
+                left.unwrap_or_default()
+            )
         };
         self.ui.write(&text);
     }
@@ -159,7 +179,7 @@ impl Progress {
     }
 
     fn done(&self, progress: &FetchProgress) -> u64 {
-        u64::from(progress.days_done).min(self.days)
+        u64::from(progress.days_done).min(self.units())
     }
 
     /// The end of a fetch that failed; of one that the user stopped, with what is kept of it.
@@ -175,7 +195,7 @@ impl Progress {
             return Error::Stopped { what, next: "the same command begins again".to_owned() };
         }
         let rows = thousands(latest.rows_stored);
-        let what = format!("{done} of {} are stored, with {rows} rows", count(self.days, "day"));
+        let what = format!("{done} of {} are stored, with {rows} rows", count(self.units(), self.unit));
         Error::Stopped { what, next: next() }
     }
 

@@ -112,6 +112,7 @@ impl StorageEngine {
             metadata,
             filters: filters.text(),
             filter_hash: filters.hash(),
+            origin: None,
             // Nobody says what a caller's own records are a copy of.
             definition: &Definition::default(),
             redefine: false,
