@@ -306,7 +306,7 @@ fn kind_of(message: &str) -> ErrorKind {
 fn written_to(message: &str) -> Option<String> {
     let (_, rest) = message.strip_prefix("Cannot execute statement of type ")?.split_once(" on database ")?;
     let (name, _) = rest.split_once(" which is attached in read-only mode")?;
-    Some(format!("the statement would change the database {name}"))
+    Some(format!("the statement would change {name}, which is attached in read-only mode"))
 }
 
 #[cfg(test)]
