@@ -90,7 +90,7 @@ fn run(words: &[OsString], databases: &Databases) -> u8 {
         Ok(args) => args,
         Err(error) => return refuse(&error, words),
     };
-    let talk = args.global.talk(variable("MP_ERROR_FORMAT").as_deref());
+    let talk = args.global.talk(variable);
     if talk.errors == ErrorFormat::Json {
         memory::tell_programs();
     }

@@ -130,7 +130,8 @@ pub(crate) struct Look {
 Examples:
   mp sync --from 2024-01-01                 # the first time
   mp sync                                   # from then on, for instance from cron:
-  0 * * * *  mp sync --quiet --wait 600
+  0 * * * *  mp sync --quiet --timestamps --wait 600
+  mp sync --all                             # each [[sync]] of the configuration file
 
 Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, else as of the error.")]
 pub(crate) struct Sync {
@@ -150,6 +151,15 @@ pub(crate) struct Sync {
     /// Fetch days that were loaded from files, too: Mixpanel's rows take the place of the files'
     #[arg(long)]
     pub(crate) refetch_loaded: bool,
+
+    /// Fetch all profiles, too, into this table [default: profiles]
+    #[arg(long, value_name = "TABLE", num_args = 0..=1, require_equals = true, default_missing_value = "profiles")]
+    pub(crate) profiles: Option<String>,
+
+    /// Bring all up to date that the configuration file lists as [[sync]]; with --account, those of it.
+    /// `mp help config` says how
+    #[arg(long, conflicts_with_all = ["name", "from", "events", "event", "where_", "profiles", "dry_run", "Database", "Connection"])]
+    pub(crate) all: bool,
 
     /// Show what would be fetched, and fetch nothing
     #[arg(long)]

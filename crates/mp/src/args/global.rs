@@ -50,18 +50,24 @@ pub(crate) struct Global {
     /// How to tell errors: text or json [env: MP_ERROR_FORMAT]
     #[arg(long, global = true, value_name = "HOW", hide_possible_values = true)]
     pub(crate) error_format: Option<ErrorFormat>,
+
+    /// Begin each line on standard error with the time, in UTC: for logs [env: MP_TIMESTAMPS]
+    #[arg(long, global = true)]
+    pub(crate) timestamps: bool,
 }
 
 impl Global {
-    /// How to talk. `errors` is what the environment says about errors.
-    pub(crate) fn talk(&self, errors: Option<&str>) -> Talk {
-        let by_environment = if errors == Some("json") { ErrorFormat::Json } else { ErrorFormat::Text };
+    /// How to talk, by these words and by the environment.
+    pub(crate) fn talk(&self, env: impl Fn(&str) -> Option<String>) -> Talk {
+        let is_json = env("MP_ERROR_FORMAT").as_deref() == Some("json");
+        let by_environment = if is_json { ErrorFormat::Json } else { ErrorFormat::Text };
         Talk {
             quiet: self.quiet,
             verbose: self.verbose,
             color: self.color,
             progress: self.progress,
             errors: self.error_format.unwrap_or(by_environment),
+            timestamps: self.timestamps || env("MP_TIMESTAMPS").as_deref() == Some("1"),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
 use crate::output;
 use crate::signals::Signals;
-use crate::ui::{Ui, megabytes, rate, thousands};
+use crate::ui::{Progress, Ui, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let connection = Connection::resolve(&args.home.connection, env)?;
@@ -38,11 +38,22 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         on_reject: args.on_reject.into(),
         concurrency: args.concurrency.map(usize::from),
     };
-    let unrecorded = fetch::is_unrecorded(&workspace, &args.name)?;
-    let result = workspace.fetch_profiles_with(&wanted, &mut |now| progress.update(&shown(now)));
+    let result = bring(&workspace, &wanted, &progress, ui)?;
+    output::object(&args.home.output, ui, &result, &summary(&result))
+}
+
+/// Fetches profiles, and says what must not be overlooked.
+pub(super) fn bring(
+    workspace: &Workspace,
+    wanted: &FetchProfiles,
+    progress: &Progress,
+    ui: &Ui,
+) -> Result<ProfilesResult, Error> {
+    let unrecorded = fetch::is_unrecorded(workspace, &wanted.table)?;
+    let result = workspace.fetch_profiles_with(wanted, &mut |now| progress.update(&shown(now)));
     progress.finish();
     let result = result?;
-    fetch::adopted(ui, &workspace, &result.table, unrecorded)?;
+    fetch::adopted(ui, workspace, &result.table, unrecorded)?;
     if result.rejects > 0 {
         ui.say(&format!(
             "{} results could not be stored; they are kept in the table _quarantine",
@@ -55,7 +66,7 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
             thousands(result.vanished)
         ));
     }
-    output::object(&args.home.output, ui, &result, &summary(&result))
+    Ok(result)
 }
 
 /// The same for the bar, which counts rows.

@@ -11,6 +11,10 @@
 //!
 //! [settings]
 //! db = "/data/mixpanel.duckdb"
+//!
+//! [[sync]]                      # what `mp sync --all` brings up to date
+//! account = "work"
+//! from = "2024-01-01"
 //! ```
 //!
 //! Unknown keys are errors, as a misspelt one would be silently without effect. Comments survive
@@ -35,6 +39,26 @@ pub(crate) struct File {
     pub(crate) default: Option<String>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) settings: Settings,
+    /// What is kept up to date.
+    pub(crate) sync: Vec<Entry>,
+}
+
+/// A table that is kept up to date by `mp sync --all`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    /// Of whose project; that in use unless told.
+    pub(crate) account: Option<String>,
+    pub(crate) table: Option<String>,
+    /// The first day, as `--from` takes it.
+    pub(crate) from: Option<String>,
+    #[serde(default)]
+    pub(crate) events: Vec<String>,
+    #[serde(rename = "where")]
+    pub(crate) filter: Option<String>,
+    /// A table of all profiles to fetch, too.
+    pub(crate) profiles: Option<String>,
+    pub(crate) db: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +69,8 @@ struct Raw {
     accounts: BTreeMap<String, Account>,
     #[serde(default)]
     settings: Settings,
+    #[serde(default)]
+    sync: Vec<Entry>,
 }
 
 /// An account: a credential, and the project that it is for.
@@ -112,6 +138,7 @@ impl File {
             default: None,
             accounts: BTreeMap::new(),
             settings: Settings::default(),
+            sync: Vec::new(),
         }
     }
 
@@ -122,9 +149,9 @@ impl File {
     }
 
     fn parse(path: &Path, text: String) -> Result<Self, Error> {
-        let Raw { default, accounts, settings } =
+        let Raw { default, accounts, settings, sync } =
             toml_edit::de::from_str(&text).map_err(|error| broken(path, &text, &error))?;
-        Ok(File { path: path.to_owned(), text: Secret::new(text), default, accounts, settings })
+        Ok(File { path: path.to_owned(), text: Secret::new(text), default, accounts, settings, sync })
     }
 
     /// The account of this name.

@@ -16,7 +16,7 @@ mod surroundings;
 
 pub(crate) use connection::{Connection, network};
 pub(crate) use database::{existing_database, load_database, local_database, max_copy, target_database};
-pub(crate) use file::{Account, File, accounts, put};
+pub(crate) use file::{Account, Entry, File, accounts, put};
 pub(crate) use keyring::{into_keyring, out_of_keyring};
 pub(crate) use places::{data_folder, queries_folder, state_folder};
 pub(crate) use secret::words as secret_words;

@@ -145,6 +145,12 @@ impl Surroundings {
         File::edit(&self.config_file()?, self.accepts_insecure(), change)
     }
 
+    /// The same, with this account asked for.
+    pub(crate) fn as_account(&self, name: &str) -> Self {
+        let words = Words { account: Some(name.to_owned()), ..self.words.clone() };
+        Surroundings::new(variable, words, self.here.clone(), self.mask.clone(), self.databases.clone())
+    }
+
     /// The same environment, with a user's file that holds nothing but this account, and with the
     /// account asked for.
     pub(crate) fn with_account(name: &str, account: Account, mask: Mask, databases: Databases) -> Self {

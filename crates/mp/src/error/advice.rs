@@ -156,6 +156,7 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::Setting { hint, .. } => of("USAGE", 2).hint(hint),
         Error::Stopped { next, .. } => of("INTERRUPTED", 130).hint(next.as_str()),
         Error::Partial { .. } => of("PARTIAL", 11).hint("`mp sync` again: it fetches only what is missing"),
+        Error::Syncs { .. } => of("PARTIAL", 11).hint("`mp sync --all` again: it fetches only what is missing"),
         Error::NoDatabase { .. } => {
             of("DATABASE_NOT_FOUND", 4).hint("`mp fetch events --from DAY --to DAY`, `mp demo`, or --db PATH")
         }

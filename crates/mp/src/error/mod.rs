@@ -93,6 +93,9 @@ pub(crate) enum Error {
     Stopped { what: String, next: String },
     #[error("{what} could not be fetched; everything else is stored")]
     Partial { what: String, source: mixpanel_data::Error },
+    /// Of several syncs; each was told when it failed.
+    #[error("{} of {all} syncs failed: {}", .failed.len(), .failed.join(", "))]
+    Syncs { failed: Vec<String>, all: usize },
     #[error("there is no database in {}", .folder.display())]
     NoDatabase { folder: PathBuf },
     #[error("there are several databases: {}", paths(.found))]
@@ -119,7 +122,7 @@ impl Error {
         matches!(self, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         match self {
             Error::Data(error) | Error::Query { source: error, .. } => {
                 matches!(error.kind(), Data::Cancelled)

@@ -11,6 +11,7 @@ mod working;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mixpanel_data::discovery::UnknownName;
 use serde_json::json;
 
@@ -64,6 +65,7 @@ pub(crate) struct Talk {
     pub(crate) color: Color,
     pub(crate) progress: ProgressMode,
     pub(crate) errors: ErrorFormat,
+    pub(crate) timestamps: bool,
 }
 
 /// How to talk.
@@ -213,10 +215,24 @@ impl Ui {
     }
 
     fn write(&self, text: &str) {
-        let text = self.mask.over(text);
+        let mut text = self.mask.over(text);
+        if self.talk.timestamps {
+            text = stamped(&text, Timestamp::now());
+        }
         // In one piece. There is nobody to tell when stderr is gone.
         self.drawn.aside(|| drop(io::stderr().write_all(format!("{text}\n").as_bytes())));
     }
+}
+
+/// The lines with the time before them; of a JSON object, in it.
+fn stamped(text: &str, now: Timestamp) -> String {
+    let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    if let Ok(mut object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+        object.insert("time".to_owned(), time.into());
+        return serde_json::Value::Object(object).to_string();
+    }
+    let lines: Vec<String> = text.split('\n').map(|line| format!("{time} {line}")).collect();
+    lines.join("\n")
 }
 
 /// An error as it is told.
@@ -289,6 +305,16 @@ mod tests {
         // Under test, neither stream need be a terminal; forcing shows all the same.
         let ui = Ui::new(Talk { color, ..Talk::default() }, env);
         ui.colour_talk
+    }
+
+    #[test]
+    fn each_line_of_a_log_has_its_time() {
+        let now = "2025-07-01T12:00:00.5Z".parse().unwrap();
+        assert_eq!(
+            stamped("error: a\n  try: b", now),
+            "2025-07-01T12:00:00Z error: a\n2025-07-01T12:00:00Z   try: b"
+        );
+        assert_eq!(stamped("{\"error\":{}}", now), "{\"error\":{},\"time\":\"2025-07-01T12:00:00Z\"}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod sql;
 mod streams;
 mod support;
 mod sync;
+mod sync_all;
 mod terminal;
 mod typed;
 mod values;

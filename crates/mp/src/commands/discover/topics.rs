@@ -37,6 +37,14 @@ its owner only; `mp auth login` makes it so.
   # no_proxy = \"intranet.example, 10.0.0.0/8\"
   # ca_file = \"/etc/ssl/company.pem\"        # certificates to trust besides the system's
 
+  [[sync]]                          # what `mp sync --all` brings up to date; one for each table
+  account = \"work\"                  # default: the account in use
+  table = \"events\"                  # the default
+  from = \"2024-01-01\"               # the first day of a new table
+  # events = [\"Purchase\"]           # only these; `where` filters by an expression
+  # profiles = \"profiles\"           # fetch all profiles into this table, too
+  # db = \"/data/work.duckdb\"        # default: as for every other command
+
 A file mp.toml in the current folder or above it, up to the root of a repository, may hold account,
 project_id, region, timezone, clock_mode, and db below its folder. It may hold no secret, no
 base_url and no proxy, as it may come with a cloned repository.
@@ -63,6 +71,7 @@ MP_ALLOW_INSECURE_CONFIG    1 accepts a configuration file that others can read
 MP_DB                       the database file
 MP_MAX_COPY                 the largest copy of a database that is being written, in GB
 MP_ERROR_FORMAT             json tells errors as JSON
+MP_TIMESTAMPS               1 begins each line on standard error with the time, for logs
 NO_COLOR, CLICOLOR_FORCE    no colours; colours also without a terminal
 XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, TMPDIR   folders
 
