@@ -151,9 +151,9 @@ pub struct WorkspaceInfo {
     pub path: Option<PathBuf>,
     /// Where the bytes live.
     pub mode: StorageMode,
-    /// Mixpanel's project id; empty for a workspace without credentials.
+    /// Mixpanel's project id; without credentials that of the tables, or empty if it is not recorded.
     pub project_id: String,
-    /// Data residency region: `us`, `eu` or `in`; empty without credentials.
+    /// Data residency region: `us`, `eu` or `in`; without credentials as the project id.
     pub region: String,
     /// The named account the credentials came from, if any.
     pub account: Option<String>,

@@ -166,15 +166,20 @@ impl Workspace {
         self.storage.path()
     }
 
-    /// What this workspace is and holds.
+    /// What this workspace is and holds. Without a project of its own, the project is the one that its
+    /// tables are copies of.
     pub fn info(&self) -> Result<WorkspaceInfo> {
         let in_memory = self.storage.mode() == StorageMode::InMemory;
         let project = self.project.as_ref();
+        let (project_id, region) = match project {
+            Some(project) => (project.project_id.clone(), project.region.clone()),
+            None => self.storage.recorded_project()?.unwrap_or_default(),
+        };
         Ok(WorkspaceInfo {
             path: self.storage.path().map(PathBuf::from),
             mode: self.storage.mode(),
-            project_id: project.map(|project| project.project_id.clone()).unwrap_or_default(),
-            region: project.map(|project| project.region.clone()).unwrap_or_default(),
+            project_id,
+            region,
             account: project.and_then(|project| project.account.clone()),
             tables: self.tables()?.into_iter().map(|table| table.name).collect(),
             size_mb: self.storage.size_bytes() as f64 / 1e6,

@@ -96,7 +96,9 @@ fn run(words: &[OsString], databases: &Databases) -> u8 {
     }
     let ui = Ui::new(talk, variable);
     let env = Surroundings::of_process(args.global.words(), ui.mask().clone(), databases.clone());
-    match command(&args, &env, &ui, &signals) {
+    let outcome = command(&args, &env, &ui, &signals);
+    env.cautions().iter().for_each(|caution| ui.caution(caution));
+    match outcome {
         Ok(()) => 0,
         Err(error) => error::report(&error, &ui, signals.received()),
     }

@@ -82,13 +82,20 @@ pub struct ColumnStats {
     pub std: Option<f64>,
 }
 
-/// A value and how often it occurs.
+/// A value and how often it occurs; as JSON a pair.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(into = "(Value, u64)")]
 pub struct ValueCount {
     /// The value.
     pub value: Value,
     /// How often.
     pub count: u64,
+}
+
+impl From<ValueCount> for (Value, u64) {
+    fn from(counted: ValueCount) -> Self {
+        (counted.value, counted.count)
+    }
 }
 
 /// Text that one question reads at a time for all of its computed columns, in bytes.

@@ -19,6 +19,10 @@ pub struct PropertyDistribution {
     pub event: String,
     /// The property.
     pub property_name: String,
+    /// The first day that was asked for; `None` is the first there is.
+    pub from_date: Option<Date>,
+    /// The last day that was asked for, included; `None` is the last there is.
+    pub to_date: Option<Date>,
     /// Events that have the property at all.
     pub total_count: u64,
     /// The most frequent values.
@@ -46,6 +50,10 @@ pub struct NumericSummary {
     pub event: String,
     /// The property.
     pub property_name: String,
+    /// The first day that was asked for; `None` is the first there is.
+    pub from_date: Option<Date>,
+    /// The last day that was asked for, included; `None` is the last there is.
+    pub to_date: Option<Date>,
     /// Events whose property is a number.
     pub count: u64,
     /// The smallest.
@@ -68,6 +76,10 @@ pub struct NumericSummary {
 /// Events by day.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DailyCounts {
+    /// The first day that was asked for; `None` is the first there is.
+    pub from_date: Option<Date>,
+    /// The last day that was asked for, included; `None` is the last there is.
+    pub to_date: Option<Date>,
     /// The events asked for; none for all.
     pub events: Option<Vec<String>>,
     /// By day and event. Days without an event are not listed.
@@ -91,6 +103,10 @@ pub struct DailyCount {
 /// How many users did how much.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EngagementDistribution {
+    /// The first day that was asked for; `None` is the first there is.
+    pub from_date: Option<Date>,
+    /// The last day that was asked for, included; `None` is the last there is.
+    pub to_date: Option<Date>,
     /// The events asked for; none for all.
     pub events: Option<Vec<String>>,
     /// All users that did anything.
@@ -120,6 +136,10 @@ pub struct EngagementBucket {
 pub struct PropertyCoverageResult {
     /// The event.
     pub event: String,
+    /// The first day that was asked for; `None` is the first there is.
+    pub from_date: Option<Date>,
+    /// The last day that was asked for, included; `None` is the last there is.
+    pub to_date: Option<Date>,
     /// How many.
     pub total_events: u64,
     /// In the order asked for.
@@ -180,6 +200,8 @@ impl Workspace {
         Ok(PropertyDistribution {
             event: event.to_owned(),
             property_name: property.to_owned(),
+            from_date: scope.from,
+            to_date: scope.to,
             total_count,
             values,
             unknown_names: if total_count == 0 { self.unknown(&asked)? } else { Vec::new() },
@@ -220,6 +242,8 @@ impl Workspace {
         Ok(NumericSummary {
             event: event.to_owned(),
             property_name: property.to_owned(),
+            from_date: scope.from,
+            to_date: scope.to,
             unknown_names,
             count: count(&found[0]),
             min: figure(1),
@@ -252,7 +276,8 @@ impl Workspace {
         let without = |event: &&str| !counts.iter().any(|day| day.event == *event);
         let missing = events.unwrap_or_default().iter().copied().filter(without);
         let unknown_names = self.unknown(&Asked::new(&rows).events(missing))?;
-        Ok(DailyCounts { events: owned(events), counts, unknown_names })
+        let (from_date, to_date) = (scope.from, scope.to);
+        Ok(DailyCounts { from_date, to_date, events: owned(events), counts, unknown_names })
     }
 
     /// How many users did how many events. `buckets` are the smallest numbers of each bucket, rising
@@ -297,7 +322,9 @@ impl Workspace {
         let buckets = buckets.iter().enumerate().map(bucket).collect();
         let asked = Asked::new(&rows).events(events.unwrap_or_default().iter().copied());
         let unknown_names = self.unknown(&asked)?;
-        Ok(EngagementDistribution { events: owned(events), total_users, buckets, unknown_names })
+        let (from_date, to_date) = (scope.from, scope.to);
+        let events = owned(events);
+        Ok(EngagementDistribution { from_date, to_date, events, total_users, buckets, unknown_names })
     }
 
     /// How many events of a name have which properties. Null counts as not having it.
@@ -336,7 +363,8 @@ impl Workspace {
             .events((total_events == 0).then_some(event))
             .properties(without.map(|property| property.property.as_str()));
         let unknown_names = self.unknown(&asked)?;
-        Ok(PropertyCoverageResult { event: event.to_owned(), total_events, coverage, unknown_names })
+        let (from_date, to_date, event) = (scope.from, scope.to, event.to_owned());
+        Ok(PropertyCoverageResult { event, from_date, to_date, total_events, coverage, unknown_names })
     }
 }
 

@@ -98,6 +98,11 @@ impl Definition {
         })
     }
 
+    /// The project's id; `None` if only its secret is known.
+    pub(crate) fn project_id(&self) -> Option<String> {
+        self.project.clone().filter(|project| !project.starts_with(MARK))
+    }
+
     /// The values of [`COLUMNS`].
     pub(crate) fn values(&self) -> [Value; 6] {
         let maybe = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Text);

@@ -68,6 +68,20 @@ impl StorageEngine {
         self.with_reader(|connection| Ok(Definition::load(connection, &known.name)?.in_words()))
     }
 
+    /// The project and the region that all tables are copies of; `None` where that is not recorded,
+    /// or not one.
+    pub(crate) fn recorded_project(&self) -> Result<Option<(String, String)>> {
+        let mut found = None;
+        for table in self.recorded_tables()? {
+            let definition = self.with_reader(|connection| Definition::load(connection, &table.name))?;
+            let Some(here) = definition.project_id().zip(definition.region.clone()) else { continue };
+            if found.get_or_insert_with(|| here.clone()) != &here {
+                return Ok(None);
+            }
+        }
+        Ok(found)
+    }
+
     /// How many lines that were meant for a table could not be stored, by the word for the reason.
     /// They are in `_quarantine`.
     pub fn refused_lines(&self, table: &str) -> Result<BTreeMap<String, u64>> {

@@ -17,13 +17,20 @@ Examples:
 
 Secrets are asked for, or read from standard input: never from a flag, which others would see.")]
     Login(Login),
-    /// Add an account without asking anything, and without checking it
+    /// Add an account without checking it; only the secret is asked for, at a terminal
     #[command(after_help = "\
 Examples:
+  mp auth add work -u reader.mp-service-account -p 12345 -r eu
   mp auth add ci --username reader.mp-service-account --project-id 12345 --secret-stdin < secret.txt
   mp auth add work --username reader.mp-service-account --project-id 12345 \\
     --secret-command 'op read op://team/mixpanel/secret'")]
-    Add(Login),
+    Add(Add),
+    /// Take over the accounts of another configuration file, such as that of the Python original
+    #[command(after_help = "\
+Examples:
+  mp auth import
+  mp auth import ~/.mp/config.toml --format json")]
+    Import(Import),
     /// List the accounts
     #[command(after_help = "Example:\n  mp auth list --format json")]
     List(List),
@@ -34,18 +41,22 @@ Examples:
     #[command(after_help = "Example:\n  mp auth switch work")]
     Switch(Name),
     /// Remove an account, and its secret from the keyring
-    #[command(after_help = "Example:\n  mp auth remove work")]
-    Remove(Name),
+    #[command(after_help = "Examples:\n  mp auth remove work\n  mp auth remove work --force")]
+    Remove(Remove),
     /// Show what is in effect, and where each value comes from; no request is sent
     #[command(after_help = "Examples:\n  mp auth status\n  mp auth status --account work --format json")]
     Status(Status),
     /// Ask Mixpanel what the credential is and may do
-    #[command(after_help = "Examples:\n  mp auth test\n  mp auth test --account work --format json")]
-    Test(Status),
+    #[command(after_help = "Examples:\n  mp auth test\n  mp auth test work --format json")]
+    Test(Test),
 }
 
 /// An account, and where its secret is kept.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("project_id", |id| id.short('p').visible_alias("project")),
+    mut_arg("region", |region| region.short('r'))
+)]
 pub(crate) struct Login {
     /// The name of the account [default: default]
     pub(crate) name: Option<String>,
@@ -87,6 +98,32 @@ pub(crate) struct Login {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Add {
+    #[command(flatten)]
+    pub(crate) login: Login,
+
+    /// Ask for what is missing, and for the secret in any case
+    #[arg(short, long, conflicts_with_all = ["secret_stdin", "secret_file", "secret_command"])]
+    pub(crate) interactive: bool,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    /// The file [default: ~/.mp/config.toml]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Replace accounts of the same name
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) output: Output,
@@ -105,6 +142,28 @@ pub(crate) struct Named {
 pub(crate) struct Name {
     /// The account
     pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    pub(crate) account: Name,
+
+    /// Do not ask: yes, remove it. Without a terminal there is nobody to ask, and it is needed
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// The account [default: the one in use]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) status: Status,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::names::expression;
-use super::{Connection, Database, Day, Events, FetchProfiles, Output, Reading, Stream, Waiting};
+use super::{Connection, Database, Day, Events, FetchProfiles, Needless, Output, Reading, Stream, Waiting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fetch {
@@ -63,6 +63,10 @@ pub(crate) struct FetchEvents {
     #[arg(long)]
     pub(crate) replace: bool,
 
+    /// How many days a request covers, 1 to 100 [default: chosen by the size of the days]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) chunk_days: Option<u32>,
+
     #[command(flatten)]
     pub(crate) taking: Taking,
 
@@ -71,6 +75,9 @@ pub(crate) struct FetchEvents {
 
     #[command(flatten)]
     pub(crate) waiting: Waiting,
+
+    #[command(flatten)]
+    pub(crate) needless: Needless,
 
     #[command(flatten)]
     pub(crate) home: Home,
@@ -176,8 +183,8 @@ pub(crate) struct Taking {
     #[arg(long, value_name = "WHAT", default_value = "quarantine")]
     pub(crate) on_reject: OnReject,
 
-    /// How many downloads run at a time, 1 to 100 [default: 4]
-    #[arg(long, value_name = "N")]
+    /// How many downloads run at a time, up to 100 [default: 4]
+    #[arg(long, visible_alias = "workers", value_name = "N")]
     pub(crate) concurrency: Option<usize>,
 }
 

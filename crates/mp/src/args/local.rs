@@ -16,7 +16,8 @@ use crate::output::Format;
 /// the rows of each query are printed. Parameters are written `$name` in the SQL and given by
 /// `-p name=value`: they are bound, so no quoting can go wrong.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+// As in every other program for SQL, -f is a file.
+#[command(mut_arg("format", |format| format.short(None::<char>)), after_help = "\
 Examples:
   mp sql \"SELECT event_name, count(*) FROM events GROUP BY ALL\"
   mp sql -f report.sql --format csv > report.csv
@@ -25,7 +26,6 @@ Examples:
   echo 'SELECT plan, count(*) FROM events_flat GROUP BY ALL' | mp sql")]
 pub(crate) struct Sql {
     /// The query; `-` or nothing reads standard input
-    #[arg(conflicts_with = "file")]
     pub(crate) query: Option<String>,
 
     /// Read the query from a file; `-` is standard input
@@ -38,6 +38,40 @@ pub(crate) struct Sql {
 
     #[command(flatten)]
     pub(crate) answer: Answer,
+}
+
+/// A local query, with the short options that the Python original has for it.
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("file", |file| file.short('F').short_alias(None::<char>)),
+    mut_arg("format", |format| format.short('f'))
+)]
+pub(crate) struct LocalSql {
+    #[command(flatten)]
+    pub(crate) sql: Sql,
+
+    /// Print the first cell of the result only
+    #[arg(short, long, conflicts_with_all = ["save", "param", "limit", "all", "plot", "svg", "html", "png"])]
+    pub(crate) scalar: bool,
+}
+
+/// The words of a command that is no more.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ended {
+    /// The script
+    #[arg(value_name = "FILE")]
+    _file: Option<PathBuf>,
+
+    /// The script itself
+    #[arg(short = 'c', long = "script", value_name = "SCRIPT")]
+    _script: Option<String>,
+
+    /// A parameter of the script
+    #[arg(short = 'P', long = "param", value_name = "NAME=VALUE")]
+    _param: Vec<String>,
+
+    #[command(flatten)]
+    _output: Output,
 }
 
 /// Runs a query that `mp sql --save NAME` has kept; without a name, lists them.
@@ -66,7 +100,7 @@ Examples:
   echo 'SHOW TABLES;' | mp shell --db demo.duckdb")]
 pub(crate) struct Shell {
     /// How to print rows at first; `.mode` changes it
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
     #[command(flatten)]

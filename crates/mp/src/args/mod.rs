@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 mod load;
 mod local;
 mod names;
+mod needless;
 mod output;
 mod play;
 mod profiles;
@@ -18,7 +19,9 @@ use clap::{Parser, Subcommand};
 
 use crate::error::EXIT_CODES;
 
-pub(crate) use auth::{Auth, List as AuthList, Login, Named, Status as AuthStatus};
+pub(crate) use auth::{
+    Add, Auth, Import, List as AuthList, Login, Name, Named, Remove, Status as AuthStatus, Test as AuthTest,
+};
 pub(crate) use data::{Connection, Database, Day, Reading, Waiting};
 pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
 pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
@@ -26,6 +29,7 @@ pub(crate) use global::Global;
 pub(crate) use load::{ImportOriginal, Kind as LoadKind, Load};
 pub(crate) use local::{Answer, Local, Run, Schema, Shell, Sql, Target, Verify};
 pub(crate) use names::Events;
+pub(crate) use needless::{Needless, capped, not_streamed};
 pub(crate) use output::{Output, Plot, Rows};
 pub(crate) use play::{Demo, Sim, World};
 pub(crate) use profiles::{FetchProfiles, Stream};
@@ -116,11 +120,28 @@ mod tests {
         super::Args::command().debug_assert();
     }
 
-    /// Commands about questions as the Python original had them, with every option, apart from JQL.
+    /// Commands as the Python original had them, with every option in each form.
     const ORIGINAL: &str = "\
+auth list -f csv
+auth add n --username u --project 1 --region eu --default --secret-stdin --format json
+auth add n -u u -p 1 -r eu -d -i -f json
+auth remove n --force --format json
+auth switch n -f json
+auth show n -f json
+auth test n -f json
+fetch events t --from 2024-01-01 --to 2024-01-31 --events A,B --where w --limit 5 --replace --no-progress --workers 4 --chunk-days 7 --batch-size 1000 --format json --jq .
+fetch events --from 2024-01-01 --to 2024-01-31 -e A,B -w w -l 5 --append -p -f json
+fetch events --from 2024-01-01 --to 2024-01-31 --stdout --raw --parallel --jq . --no-progress
+fetch profiles t --where w --cohort 1 --output-properties a,b --replace --no-progress --batch-size 100 --include-all-users --parallel --workers 5
+fetch profiles -w w -o a -g 2 --behaviors [1] --as-of-timestamp 1 --append -p -f json --jq .
+fetch profiles --distinct-id a --stdout --raw --jq .
+fetch profiles -c 1 --distinct-ids a --distinct-ids b
+query jql s.js --script x --param a=1 -P b=2
+query jql -c x -f json --jq .
 query sql SELECT --format csv
+query sql SELECT -f csv
 query sql --file q.sql --jq .
-query sql -F q.sql -s
+query sql -F q.sql -s -f json
 query segmentation --event A --from 2024-01-01 --to 2024-01-31 --on p --unit week --where w
 query segmentation -e A --from 2024-01-01 --to 2024-01-31 -o p -u month -w w
 query funnel 12 --from 2024-01-01 --to 2024-01-31 --unit week --on p
@@ -165,10 +186,10 @@ inspect coverage -e A -p a,b --from 2024-01-01 --to 2024-01-31
 inspect coverage -e A --properties a,b --from 2024-01-01 --to 2024-01-31
 inspect info
 inspect tables
-inspect schema --table t
+inspect schema --table t --sample
 inspect schema -t t
-inspect drop -t t --force
-inspect drop-all --type events --force
+inspect drop -t t --force -f json --jq .
+inspect drop-all --type events --force --format json --jq .
 inspect drop-all -t profiles
 inspect sample --table t --rows 3
 inspect sample -t t -n 3
@@ -200,8 +221,7 @@ inspect column -t t -c c";
                 let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
                 assert!(help.contains("Example") && help.contains(&name), "{name}: {help:?}");
                 let takes = |flag: &str| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
-                let removes = command.get_name().starts_with("drop");
-                assert!(removes || (takes("format") && takes("jq")), "{name}");
+                assert!(takes("format") && takes("jq"), "{name}");
             }
         }
     }

@@ -26,12 +26,12 @@ pub(crate) fn expression(text: &str) -> Result<String, String> {
 /// Some events, or all.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Events {
-    /// Only these events, comma-separated
-    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = listed, add = ArgValueCandidates::new(complete::events))]
+    /// Only these events, comma-separated; may be given several times
+    #[arg(short, long, value_name = "A,B", value_delimiter = ',', value_parser = listed, add = ArgValueCandidates::new(complete::events))]
     events: Vec<String>,
 
     /// Only this event; may be given several times, and the name may contain commas
-    #[arg(short, long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
+    #[arg(long, value_name = "NAME", value_parser = name, add = ArgValueCandidates::new(complete::events))]
     event: Vec<String>,
 }
 
@@ -71,8 +71,9 @@ mod tests {
             names(&["--events", "Sign Up, Purchase ,Search"]).unwrap(),
             ["Sign Up", "Purchase", "Search"]
         );
-        assert_eq!(names(&["-e", "Plan, changed", "--event", "A"]).unwrap(), ["Plan, changed", "A"]);
-        assert_eq!(names(&["--events", "A,B,A", "-e", "B"]).unwrap(), ["A", "B"]);
+        assert_eq!(names(&["-e", "A,B", "-e", "C", "-eD,E"]).unwrap(), ["A", "B", "C", "D", "E"]);
+        assert_eq!(names(&["--event", "Plan, changed", "--event", " A"]).unwrap(), ["Plan, changed", " A"]);
+        assert_eq!(names(&["--event", "B", "--events", "A,B,A"]).unwrap(), ["A", "B"]);
         assert!(names(&[]).unwrap().is_empty());
     }
 

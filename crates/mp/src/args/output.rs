@@ -12,7 +12,7 @@ use crate::ui::Ui;
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
     /// How to print it [default: by the ending of FILE; else table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", hide_possible_values = true, long_help = FORMATS)]
+    #[arg(short, long, value_name = "FORMAT", hide_possible_values = true, long_help = FORMATS)]
     pub(crate) format: Option<Format>,
 
     /// Write to a file, which appears when it is complete

@@ -4,7 +4,7 @@ use mixpanel_data::{EngageRequest, Shape, StreamBuffer};
 
 use super::fetch::Home;
 use super::names::{expression, listed, name};
-use super::{OnReject, Waiting};
+use super::{Needless, OnReject, Waiting};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FetchProfiles {
@@ -27,15 +27,18 @@ pub(crate) struct FetchProfiles {
     #[arg(long, value_name = "WHAT", default_value = "quarantine")]
     pub(crate) on_reject: OnReject,
 
-    /// How many pages are fetched at a time, 1 to 5 [default: 5]
-    #[arg(long, visible_alias = "workers", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
-    pub(crate) concurrency: Option<u8>,
+    /// How many pages are fetched at a time, up to 5 [default: 5]
+    #[arg(long, visible_alias = "workers", value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
 
     #[command(flatten)]
     pub(crate) stream: Stream,
 
     #[command(flatten)]
     pub(crate) waiting: Waiting,
+
+    #[command(flatten)]
+    pub(crate) needless: Needless,
 
     #[command(flatten)]
     pub(crate) home: Home,
@@ -60,6 +63,10 @@ pub(crate) struct Which {
     /// Only these properties of each profile, comma-separated
     #[arg(short, long, value_name = "A,B", value_delimiter = ',', value_parser = listed)]
     pub(crate) output_properties: Vec<String>,
+
+    /// Only this property of each profile; may be given several times, and the name may contain commas
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) output_property: Vec<String>,
 
     /// Only the profile with this id
     #[arg(long, value_name = "ID", value_parser = name, conflicts_with = "distinct_ids")]
@@ -100,7 +107,7 @@ impl Which {
             where_: self.where_.clone(),
             cohort: self.cohort.clone(),
             include_all_users: self.include_all_users,
-            output_properties: self.output_properties.clone(),
+            output_properties: self.output_properties.iter().chain(&self.output_property).cloned().collect(),
             distinct_id: self.distinct_id.clone(),
             distinct_ids: (!ids.is_empty()).then_some(ids),
             data_group_id: self.group_id.clone(),
@@ -112,14 +119,13 @@ impl Which {
 }
 
 /// What has no meaning for rows that are not stored, in `mp fetch events` and `mp fetch profiles`.
-const NOT_STREAMED: [&str; 9] =
-    ["append", "replace", "on_reject", "concurrency", "db", "format", "output", "jq", "wait"];
+const NOT_STREAMED: [&str; 6] = ["append", "replace", "on_reject", "db", "output", "wait"];
 
 /// Rows on standard output, without a database.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Streaming")]
 pub(crate) struct Stream {
-    /// Print the rows as JSON, one on a line, and store nothing
+    /// Print the rows as JSON, one on a line, and store nothing; --jq filters each of them
     #[arg(long, conflicts_with_all = NOT_STREAMED)]
     pub(crate) stdout: bool,
 

@@ -7,8 +7,9 @@ use clap_complete::engine::ArgValueCandidates;
 use mixpanel_client::live::{LengthUnit, RetentionKind, SavedReportType};
 use mixpanel_client::{CountType, TimeUnit};
 
+use super::local::{Ended, LocalSql};
 use super::names::{expression, listed, name};
-use super::{Connection, Day, Events, Output, Plot, Sql};
+use super::{Connection, Day, Events, Output, Plot};
 use crate::commands::discover::complete;
 
 /// What all questions have: how to reach Mixpanel, and what becomes of the answer.
@@ -157,32 +158,15 @@ Example:
     \"window\": {\"count\": 7, \"unit\": \"day\"}, \"unit\": \"day\",
     \"time\": {\"last\": {\"count\": 30, \"unit\": \"day\"}}}}' | mp query report -")]
     Report(Report),
-    /// Ask the local data in SQL; the same as `mp sql`
+    /// Ask the local data in SQL, as `mp sql` does; -f is the format here, and -F a file
     #[command(after_help = "\
-Example:
-  mp query sql --scalar 'SELECT count(*) FROM events'")]
+Examples:
+  mp query sql --scalar 'SELECT count(*) FROM events'
+  mp query sql -F report.sql -f csv")]
     Sql(Box<LocalSql>),
-    /// Mixpanel has ended JQL
-    #[command(hide = true, disable_help_flag = true)]
+    /// Mixpanel has ended JQL; `mp sql` and five questions of `mp inspect` do what scripts did
+    #[command(hide = true)]
     Jql(Ended),
-}
-
-/// A local query.
-#[derive(Debug, clap::Args)]
-pub(crate) struct LocalSql {
-    #[command(flatten)]
-    pub(crate) sql: Sql,
-
-    /// Print the first cell of the result only
-    #[arg(short, long, conflicts_with_all = ["save", "param", "limit", "all", "plot", "svg", "html", "png"])]
-    pub(crate) scalar: bool,
-}
-
-/// Whatever was typed behind a command that is no more.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Ended {
-    #[arg(num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
-    _words: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

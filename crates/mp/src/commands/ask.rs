@@ -89,7 +89,7 @@ pub(super) fn names(output: &args::Output, ui: &Ui, column: &str, names: &[Strin
 }
 
 /// Whether a result is printed, or filtered, as the one thing that it is.
-fn is_whole(output: &args::Output, ui: &Ui) -> bool {
+pub(super) fn is_whole(output: &args::Output, ui: &Ui) -> bool {
     match output::format_of(output, ui) {
         Format::Json => true,
         Format::Plain => output.jq.is_some(),

@@ -1,8 +1,11 @@
 //! `mp fetch events`: days of raw events into a table.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mixpanel_data::{ChunkReport, ExportRequest, FetchEvents, FetchResult, Shape, StorageEngine, Workspace};
+use serde::Serialize;
 
 use super::{Reader, fetch_stream, place, shell_word};
 use crate::args;
@@ -12,7 +15,11 @@ use crate::output;
 use crate::signals::Signals;
 use crate::ui::{Ui, counted, megabytes, rate, thousands};
 
+/// The most downloads that run at a time.
+pub(super) const MOST_DOWNLOADS: usize = 100;
+
 pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+    let ui = &args.needless.heed(ui);
     let connection = Connection::resolve(&args.home.connection, env)?;
     let project_id = connection.project_id;
     let now = Timestamp::now();
@@ -21,6 +28,7 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     let project = connection.project(signals, ui)?;
     progress.watch(&project.client);
     if args.stream.stdout {
+        args::not_streamed(args.taking.concurrency, args.chunk_days, &args.home.output, ui);
         let request = ExportRequest {
             events: args.events.names(),
             where_: args.where_.clone(),
@@ -32,7 +40,10 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         let stream = project.stream_events(&request, &args.stream.buffer(), now)?;
         // Rows may go to the same terminal.
         progress.finish();
-        return fetch_stream::print(stream, &args.stream, ui);
+        return fetch_stream::print(stream, &args.stream, &args.home.output, ui);
+    }
+    if args.chunk_days.is_some() && (args.append || args.replace || args.limit.is_some()) {
+        ui.say("--chunk-days has no effect with --append, --replace or --limit: one request covers all days");
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     ui.detail(1, || format!("database {}", path.display()));
@@ -49,7 +60,8 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         append: args.append,
         replace: args.replace,
         on_reject: args.taking.on_reject.into(),
-        concurrency: args.taking.concurrency,
+        concurrency: args::capped(args.taking.concurrency, MOST_DOWNLOADS, ui),
+        days_per_request: args.chunk_days,
         ..FetchEvents::days(from, to)
     };
     let unrecorded = is_unrecorded(&workspace, &args.name)?;
@@ -67,7 +79,74 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
         ));
     }
     ui.unknown_names(&result.unknown_names);
-    output::object(&args.home.output, ui, &result, &summary(&result))
+    let days = result.from_date.zip(result.to_date);
+    let batches = args.needless.parallel.then_some(result.chunks.len() as u64).map(Parts::batches);
+    let told = Fetched::new("events", &result, result.duration, days, batches);
+    output::object(&args.home.output, ui, &told, &summary(&result))
+}
+
+/// What a fetch did, with the names that the Python original has for it beside ours.
+#[derive(Serialize)]
+pub(super) struct Fetched<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    r#type: &'static str,
+    duration_seconds: f64,
+    date_range: Option<(Date, Date)>,
+    #[serde(flatten)]
+    parts: Option<Parts>,
+}
+
+impl<'a, T> Fetched<'a, T> {
+    pub(super) fn new(
+        kind: &'static str,
+        result: &'a T,
+        duration: Duration,
+        days: Option<(Date, Date)>,
+        parts: Option<Parts>,
+    ) -> Self {
+        let duration_seconds = (duration.as_secs_f64() * 1000.0).round() / 1000.0;
+        Fetched { result, r#type: kind, duration_seconds, date_range: days, parts }
+    }
+}
+
+/// What the original says of the parts of a fetch with `--parallel`. Here a part that fails is an
+/// error of the fetch, so that none has failed when this is told.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Parts {
+    Batches {
+        successful_batches: u64,
+        failed_batches: u64,
+        failed_date_ranges: [(Date, Date); 0],
+        has_failures: bool,
+    },
+    Pages {
+        successful_pages: u64,
+        failed_pages: u64,
+        failed_page_indices: [u64; 0],
+        has_failures: bool,
+    },
+}
+
+impl Parts {
+    fn batches(successful: u64) -> Self {
+        Parts::Batches {
+            successful_batches: successful,
+            failed_batches: 0,
+            failed_date_ranges: [],
+            has_failures: false,
+        }
+    }
+
+    pub(super) fn pages(successful: u64) -> Self {
+        Parts::Pages {
+            successful_pages: successful,
+            failed_pages: 0,
+            failed_page_indices: [],
+            has_failures: false,
+        }
+    }
 }
 
 /// Whether there is a table of which nobody knows what it is a copy of: from an older version.

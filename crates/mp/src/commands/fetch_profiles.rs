@@ -1,9 +1,11 @@
 //! `mp fetch profiles`: profiles of users or groups into a table, or to standard output.
 
 use jiff::Timestamp;
+use mixpanel_client::engage::ProfilePages;
 use mixpanel_data::{FetchProfiles, FetchProgress, ProfileProgress, ProfilesResult, Workspace};
 
-use super::{Reader, fetch, fetch_stream, place};
+use super::fetch::{self, Fetched, Parts};
+use super::{Reader, fetch_stream, place};
 use crate::args;
 use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
@@ -12,6 +14,7 @@ use crate::signals::Signals;
 use crate::ui::{Progress, Ui, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
+    let ui = &args.needless.heed(ui);
     let connection = Connection::resolve(&args.home.connection, env)?;
     let today = connection.clock.day_of(Timestamp::now().as_microsecond());
     let progress = ui.progress(today, today);
@@ -20,10 +23,11 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
     progress.watch(&project.client);
     let request = args.which.request();
     if args.stream.stdout {
+        args::not_streamed(args.concurrency, None, &args.home.output, ui);
         let stream = project.stream_profiles(&request, &args.stream.buffer())?;
         // Rows may go to the same terminal.
         progress.finish();
-        return fetch_stream::print(stream, &args.stream, ui);
+        return fetch_stream::print(stream, &args.stream, &args.home.output, ui);
     }
     let path = target_database(args.home.database.db.as_deref(), project_id, env)?;
     let builder = Workspace::builder().project(project);
@@ -36,10 +40,12 @@ pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &S
         append: args.append,
         replace: args.replace,
         on_reject: args.on_reject.into(),
-        concurrency: args.concurrency.map(usize::from),
+        concurrency: args::capped(args.concurrency, ProfilePages::MAX_CONCURRENCY, ui),
     };
     let result = bring(&workspace, &wanted, &progress, ui)?;
-    output::object(&args.home.output, ui, &result, &summary(&result))
+    let pages = args.needless.parallel.then_some(result.pages).map(Parts::pages);
+    let told = Fetched::new("profiles", &result, result.duration, None, pages);
+    output::object(&args.home.output, ui, &told, &summary(&result))
 }
 
 /// Fetches profiles, and says what must not be overlooked.

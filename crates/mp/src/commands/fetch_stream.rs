@@ -6,11 +6,18 @@ use mixpanel_data::RowStream;
 
 use crate::args;
 use crate::error::Error;
-use crate::output;
+use crate::output::{self, RowFilter};
 use crate::ui::{Ui, thousands};
 
-/// Prints all rows of a stream. Without a buffer, each batch is printed when it is there.
-pub(super) fn print(mut stream: RowStream, words: &args::Stream, ui: &Ui) -> Result<(), Error> {
+/// Prints all rows of a stream, or what a filter makes of each. Without a buffer, each batch is
+/// printed when it is there.
+pub(super) fn print(
+    mut stream: RowStream,
+    words: &args::Stream,
+    output: &args::Output,
+    ui: &Ui,
+) -> Result<(), Error> {
+    let filter = RowFilter::wanted(output)?;
     let mut out = output::Out::standard(true);
     for batch in stream.by_ref() {
         // Rows that were proven complete are printed before an error is told.
@@ -21,7 +28,11 @@ pub(super) fn print(mut stream: RowStream, words: &args::Stream, ui: &Ui) -> Res
                 return Err(error.into());
             }
         };
-        out.write_all(&batch.json_lines(words.shape()))?;
+        let lines = batch.json_lines(words.shape());
+        match &filter {
+            Some(filter) => filter.run(&lines, &mut out)?,
+            None => out.write_all(&lines)?,
+        }
         if words.unbuffered {
             out.flush()?;
         }

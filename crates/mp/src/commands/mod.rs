@@ -21,6 +21,7 @@
 //!   `error::report`.
 
 mod ask;
+mod asking;
 pub(crate) mod auth;
 pub(crate) mod catalog;
 pub(crate) mod demo;

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
     let mut list = List::new([
         Column::text("name"),
         Column::text("type"),
-        Column::number("rows"),
+        Column::number("row_count").also("rows"),
         Column::timestamp("fetched_at"),
     ]);
     for table in tables {

@@ -27,7 +27,7 @@ use mixpanel_client::Secret;
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use super::private;
+use super::private::{self, Trust};
 use crate::error::Error;
 
 /// A configuration file, as read.
@@ -143,12 +143,12 @@ impl File {
     }
 
     /// Reads the file; one that does not exist is empty.
-    pub(crate) fn read(path: &Path, insecure: bool) -> Result<Self, Error> {
-        let text = private::read(path, insecure)?.unwrap_or_default();
+    pub(crate) fn read(path: &Path, trust: Trust) -> Result<Self, Error> {
+        let text = private::read(path, trust)?.unwrap_or_default();
         File::parse(path, text)
     }
 
-    fn parse(path: &Path, text: String) -> Result<Self, Error> {
+    pub(super) fn parse(path: &Path, text: String) -> Result<Self, Error> {
         let Raw { default, accounts, settings, sync } =
             toml_edit::de::from_str(&text).map_err(|error| broken(path, &text, &error))?;
         Ok(File { path: path.to_owned(), text: Secret::new(text), default, accounts, settings, sync })
@@ -176,11 +176,11 @@ impl File {
     /// it as a whole, in private. Whatever must not have changed meanwhile is for `change` to check.
     pub(crate) fn edit(
         path: &Path,
-        insecure: bool,
+        trust: Trust,
         change: impl FnOnce(&File, &mut DocumentMut) -> Result<(), Error>,
     ) -> Result<File, Error> {
         let turn = private::Turn::wait(path)?;
-        let now = File::read(path, insecure)?;
+        let now = File::read(path, trust)?;
         let mut document: DocumentMut =
             now.text.expose().parse().map_err(|error: toml_edit::TomlError| {
                 Error::setting(one_line(error.message()), "correct the file")
@@ -189,6 +189,15 @@ impl File {
         let file = File::parse(path, document.to_string())?;
         turn.write(file.text.expose())?;
         Ok(file)
+    }
+
+    /// A file of accounts that came from elsewhere.
+    pub(super) fn of_accounts(
+        path: &Path,
+        default: Option<String>,
+        accounts: BTreeMap<String, Account>,
+    ) -> Self {
+        File { path: path.to_owned(), default, accounts, ..File::empty() }
     }
 
     /// A file of nothing but one account, for what is asked before the account is stored.
@@ -299,12 +308,15 @@ mod tests {
             put(document, "b", &account);
             Ok(())
         };
-        let file = File::edit(&path, false, put_it).unwrap();
+        let file = File::edit(&path, Trust::OwnerAlone, put_it).unwrap();
         assert_eq!(file.accounts.len(), 2);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# mine\ndefault = \"a\" # really\n"), "{text}");
         assert!(text.contains("[accounts.b]\nproject_id = 7\n"), "{text}");
-        assert_eq!(File::read(&path, false).unwrap().account("b").unwrap().project_id.as_deref(), Some("7"));
+        assert_eq!(
+            File::read(&path, Trust::OwnerAlone).unwrap().account("b").unwrap().project_id.as_deref(),
+            Some("7")
+        );
     }
 
     #[test]

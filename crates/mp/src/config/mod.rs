@@ -7,6 +7,7 @@ mod connection;
 mod database;
 mod file;
 mod keyring;
+mod original;
 mod places;
 mod private;
 mod project;

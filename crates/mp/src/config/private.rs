@@ -19,9 +19,19 @@ use crate::text;
 /// Configuration is small; anything larger is something else.
 const LARGEST: u64 = 1 << 20;
 
-/// Reads a file that only its owner can read; `None` when there is no file. `insecure` allows files
-/// that others can read too, for containers with fixed modes.
-pub(super) fn read(path: &Path, insecure: bool) -> Result<Option<String>, Error> {
+/// Who may have had to do with a file that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Nobody but its owner.
+    OwnerAlone,
+    /// Others may have read it, but not have written it.
+    OthersMayRead,
+    /// Anybody: for containers with fixed modes.
+    Anybody,
+}
+
+/// Reads a file of the user's; `None` when there is no file.
+pub(super) fn read(path: &Path, trust: Trust) -> Result<Option<String>, Error> {
     let unreadable = |source| Error::Read { path: path.to_owned(), source };
     let target = match resolve(path)? {
         Some(target) => target,
@@ -37,9 +47,7 @@ pub(super) fn read(path: &Path, insecure: bool) -> Result<Option<String>, Error>
         let what = format!("{} is not a regular file", path.display());
         return Err(Error::unsafe_config(what, "a file with the mode 600, or another --config PATH"));
     }
-    if !insecure {
-        check(&target, &found)?;
-    }
+    check(&target, &found, trust)?;
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST {
@@ -165,13 +173,25 @@ fn is_ours(found: &Metadata) -> bool {
     found.uid() == user || found.uid() == 0
 }
 
-fn check(path: &Path, found: &Metadata) -> Result<(), Error> {
+/// The mode of a file that others can read, if they can.
+pub(super) fn mode_for_others(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|found| found.mode() & 0o7777).filter(|mode| mode & 0o077 != 0)
+}
+
+fn check(path: &Path, found: &Metadata, trust: Trust) -> Result<(), Error> {
+    let forbidden = match trust {
+        Trust::OwnerAlone => 0o077,
+        Trust::OthersMayRead => 0o022,
+        Trust::Anybody => return Ok(()),
+    };
     if !is_ours(found) {
         let what = format!("{} belongs to another user", path.display());
         return Err(Error::unsafe_config(what, format!("chown $USER {}", path.display())));
     }
-    if found.mode() & 0o077 != 0 {
-        let what = format!("{} can be read by others (mode {:o})", path.display(), found.mode() & 0o7777);
+    if found.mode() & forbidden != 0 {
+        let can = if trust == Trust::OwnerAlone { "read" } else { "written" };
+        let mode = found.mode() & 0o7777;
+        let what = format!("{} can be {can} by others (mode {mode:o})", path.display());
         return Err(Error::unsafe_config(what, format!("chmod 600 {}", path.display())));
     }
     check_folder(path.parent().unwrap_or(Path::new(".")))
@@ -218,9 +238,9 @@ mod tests {
         let path = folder.path().join("config.toml");
         let most = LARGEST as usize;
         write(&path, &"#".repeat(most)).unwrap();
-        assert_eq!(read(&path, false).unwrap().unwrap().len(), most);
+        assert_eq!(read(&path, Trust::OwnerAlone).unwrap().unwrap().len(), most);
         write(&path, &"#".repeat(most + 1)).unwrap();
-        let error = read(&path, false).unwrap_err();
+        let error = read(&path, Trust::OwnerAlone).unwrap_err();
         assert!(matches!(&error, Error::BrokenConfig { what } if what.contains("more than")), "{error}");
     }
 
@@ -228,10 +248,10 @@ mod tests {
     fn what_is_written_is_private_from_the_start_and_comes_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mp").join("config.toml");
-        assert_eq!(read(&path, false).unwrap(), None);
+        assert_eq!(read(&path, Trust::OwnerAlone).unwrap(), None);
         for text in ["one", "two"] {
             write(&path, text).unwrap();
-            assert_eq!(read(&path, false).unwrap().as_deref(), Some(text));
+            assert_eq!(read(&path, Trust::OwnerAlone).unwrap().as_deref(), Some(text));
         }
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
@@ -248,7 +268,7 @@ mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         write(&link, "new").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(read(&link, false).unwrap().as_deref(), Some("new"));
+        assert_eq!(read(&link, Trust::OwnerAlone).unwrap().as_deref(), Some("new"));
     }
 
     #[test]
@@ -257,15 +277,20 @@ mod tests {
         let path = folder.path().join("config.toml");
         write(&path, "secret").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = read(&path, false).unwrap_err();
+        let error = read(&path, Trust::OwnerAlone).unwrap_err();
         assert!(
             matches!(&error, Error::UnsafeConfig { hint, .. } if hint.starts_with("chmod 600 ")),
             "{error}"
         );
-        assert!(read(&path, true).unwrap().is_some());
+        assert!(read(&path, Trust::Anybody).unwrap().is_some());
+        // Who only reads changes nothing.
+        assert!(read(&path, Trust::OthersMayRead).unwrap().is_some());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        let error = read(&path, Trust::OthersMayRead).unwrap_err();
+        assert!(error.to_string().contains("can be written by others (mode 620)"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let error = read(&path, false).unwrap_err();
+        let error = read(&path, Trust::OwnerAlone).unwrap_err();
         assert!(
             matches!(&error, Error::UnsafeConfig { hint, .. } if hint.starts_with("chmod go-w ")),
             "{error}"

@@ -1,13 +1,15 @@
 //! The environment and the configuration files, each read when first asked for.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::env::VarError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml_edit::DocumentMut;
 
 use super::file::{Account, File};
-use super::places;
+use super::original::{self, Originals, put_all};
+use super::places::{self, ConfigFile};
+use super::private::Trust;
 use super::project::ProjectFile;
 use crate::databases::Databases;
 use crate::error::Error;
@@ -53,6 +55,7 @@ pub(crate) struct Surroundings {
     mask: Mask,
     databases: Databases,
     files: OnceCell<Files>,
+    cautions: RefCell<Vec<String>>,
 }
 
 impl Surroundings {
@@ -70,7 +73,8 @@ impl Surroundings {
         mask: Mask,
         databases: Databases,
     ) -> Self {
-        Surroundings { lookup: Box::new(lookup), words, here, mask, databases, files: OnceCell::new() }
+        let (files, cautions) = (OnceCell::new(), RefCell::default());
+        Surroundings { lookup: Box::new(lookup), words, here, mask, databases, files, cautions }
     }
 
     /// A variable of the environment; empty ones count as absent. A line end behind it is one that a
@@ -94,14 +98,44 @@ impl Surroundings {
         &self.databases
     }
 
-    /// Whether files that others can read are accepted.
-    pub(crate) fn accepts_insecure(&self) -> bool {
-        self.get("MP_ALLOW_INSECURE_CONFIG").is_some_and(|value| value == "1")
+    /// Whose hands a configuration file may have gone through.
+    fn trust(&self) -> Trust {
+        match self.get("MP_ALLOW_INSECURE_CONFIG") {
+            Some(value) if value == "1" => Trust::Anybody,
+            _ => Trust::OwnerAlone,
+        }
     }
 
     /// Where the user's configuration file is, or would be.
     pub(crate) fn config_file(&self) -> Result<PathBuf, Error> {
-        places::config_file(self.words.config.as_deref(), self)
+        places::config_file(self.words.config.as_deref(), self).map(|file| file.path)
+    }
+
+    /// Our own configuration file, also where that of the Python original is in use.
+    pub(crate) fn own_config_file(&self) -> Result<PathBuf, Error> {
+        places::own_config_file(self.words.config.as_deref(), self)
+    }
+
+    /// Where the Python original keeps its accounts.
+    pub(crate) fn originals_config_file(&self) -> Option<PathBuf> {
+        places::originals_config_file(self)
+    }
+
+    /// What is to be known about the files that were read.
+    pub(crate) fn cautions(&self) -> Vec<String> {
+        self.cautions.take()
+    }
+
+    /// Reads the user's file: ours, or that of the Python original, which it leaves readable by all.
+    fn read_user_file(&self, file: &ConfigFile) -> Result<File, Error> {
+        if !file.is_originals {
+            return File::read(&file.path, self.trust());
+        }
+        let found = self.originals(&file.path)?;
+        let mode = found.mode_for_others.filter(|_| self.trust() != Trust::Anybody);
+        *self.cautions.borrow_mut() =
+            mode.map(|mode| original::caution(&file.path, mode)).into_iter().collect();
+        Ok(found.file)
     }
 
     /// The configuration files. One that was named and is not there is an error.
@@ -110,13 +144,13 @@ impl Surroundings {
             return Ok(files);
         }
         // Without a home there is nothing to read, and what needs none goes on.
-        let user = match self.config_file() {
-            Ok(path) => {
-                if self.words.config.is_some() && !path.exists() {
+        let user = match places::config_file(self.words.config.as_deref(), self) {
+            Ok(file) => {
+                if self.words.config.is_some() && !file.path.exists() {
                     let source = std::io::ErrorKind::NotFound.into();
-                    return Err(Error::Read { path, source });
+                    return Err(Error::Read { path: file.path, source });
                 }
-                File::read(&path, self.accepts_insecure())?
+                self.read_user_file(&file)?
             }
             Err(_) => File::empty(),
         };
@@ -134,15 +168,46 @@ impl Surroundings {
 
     /// The user's file: that which was named, or the usual one, also if it is not there.
     pub(crate) fn user_file(&self) -> Result<File, Error> {
-        File::read(&self.config_file()?, self.accepts_insecure())
+        self.read_user_file(&places::config_file(self.words.config.as_deref(), self)?)
     }
 
-    /// Changes the user's file; see [`File::edit`].
+    /// Changes the user's file; see [`File::edit`]. That of the Python original is changed where it is,
+    /// unless it holds more than we understand: then its accounts are taken over into ours first.
     pub(crate) fn edit_user_file(
         &self,
         change: impl FnOnce(&File, &mut DocumentMut) -> Result<(), Error>,
     ) -> Result<File, Error> {
-        File::edit(&self.config_file()?, self.accepts_insecure(), change)
+        let file = places::config_file(self.words.config.as_deref(), self)?;
+        if !file.is_originals {
+            return File::edit(&file.path, self.trust(), change);
+        }
+        let found = self.originals(&file.path)?;
+        if found.is_as_ours {
+            let trust = if self.trust() == Trust::Anybody { Trust::Anybody } else { Trust::OthersMayRead };
+            // It is written so that others can read it no longer.
+            self.cautions.take();
+            return File::edit(&file.path, trust, change);
+        }
+        let ours = self.own_config_file()?;
+        let edited = File::edit(&ours, self.trust(), |_, document| {
+            put_all(document, &found.file);
+            change(&found.file, document)
+        })?;
+        self.cautions.borrow_mut().extend(original::taken_over(&file.path, &ours, found.file.accounts.len()));
+        Ok(edited)
+    }
+
+    /// Changes our own file, also where that of the Python original is in use.
+    pub(crate) fn edit_own_file(
+        &self,
+        change: impl FnOnce(&File, &mut DocumentMut) -> Result<(), Error>,
+    ) -> Result<File, Error> {
+        File::edit(&self.own_config_file()?, self.trust(), change)
+    }
+
+    /// The accounts of a file that another program wrote, such as the Python original.
+    pub(crate) fn originals(&self, path: &Path) -> Result<Originals, Error> {
+        original::read(path, self.trust())
     }
 
     /// The same, with this account asked for.

@@ -106,7 +106,7 @@ struct Row<'a>(&'a [Head], &'a [Value]);
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(self.0.len()))?;
+        let mut object = serializer.serialize_map(None)?;
         for (head, value) in self.0.iter().zip(self.1) {
             match (head.json, value) {
                 (true, Value::Text(text)) => match raw(text) {
@@ -114,6 +114,9 @@ impl Serialize for Row<'_> {
                     None => object.serialize_entry(&head.name, text)?,
                 },
                 _ => object.serialize_entry(&head.name, value)?,
+            }
+            if let Some(also) = &head.also {
+                object.serialize_entry(also, value)?;
             }
         }
         object.end()
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn json_stays_on_its_line_and_broken_json_is_text() {
-        let heads = [Head { name: "j".into(), number: false, json: true, bytes: false }];
+        let heads = [Head { name: "j".into(), number: false, json: true, bytes: false, also: None }];
         let line = |text: &str| serde_json::to_string(&Row(&heads, &[Value::Text(text.into())])).unwrap();
         assert_eq!(line("{\n\"a\": \"\\n\"\n}"), r#"{"j":{ "a": "\n" }}"#);
         assert_eq!(line("{oops"), r#"{"j":"{oops"}"#);

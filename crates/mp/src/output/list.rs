@@ -20,6 +20,7 @@ use crate::ui::Ui;
 pub(crate) struct Column(Field);
 
 const UNIT: &str = "unit";
+const SECOND_NAME: &str = "second_name";
 
 impl Column {
     pub(crate) fn text(name: &str) -> Self {
@@ -50,6 +51,13 @@ impl Column {
         Column(Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true))
     }
 
+    /// The same under a second name too, in JSON: one that it had in an earlier version.
+    pub(crate) fn also(self, name: &str) -> Self {
+        let mut metadata = self.0.metadata().clone();
+        metadata.insert(SECOND_NAME.to_owned(), name.to_owned());
+        Column(self.0.with_metadata(metadata))
+    }
+
     /// Text that is JSON.
     pub(crate) fn json(name: &str) -> Self {
         Column(json_field(name))
@@ -58,6 +66,10 @@ impl Column {
 
 pub(super) fn is_bytes(field: &Field) -> bool {
     field.metadata().get(UNIT).is_some_and(|unit| unit == "B")
+}
+
+pub(super) fn second_name(field: &Field) -> Option<String> {
+    field.metadata().get(SECOND_NAME).cloned()
 }
 
 /// Rows with columns of known types. A value that is not of its column's type becomes NULL.

@@ -30,8 +30,9 @@ use crate::args;
 use crate::ui::Ui;
 
 pub(crate) use format::Format;
+pub(crate) use jq::RowFilter;
 pub(crate) use list::{Column, List, list};
-pub(crate) use object::{object, scalar};
+pub(crate) use object::{done, object, pairs_of, scalar};
 pub(crate) use page::{Page, format_of};
 pub(crate) use place::{Out, stdout};
 pub(crate) use safe::clean;
@@ -76,6 +77,8 @@ struct Head {
     json: bool,
     /// The figures are bytes; people get a unit.
     bytes: bool,
+    /// A second name, which JSON has too.
+    also: Option<String>,
 }
 
 impl Head {
@@ -85,6 +88,7 @@ impl Head {
             number: field.data_type().is_numeric(),
             json: is_json(field),
             bytes: list::is_bytes(field),
+            also: list::second_name(field),
         }
     }
 

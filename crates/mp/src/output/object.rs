@@ -23,9 +23,32 @@ pub(crate) fn object(
     print(output, ui, object, pairs, || Ok(row(&serde_json::to_value(object).map_err(io::Error::from)?)))
 }
 
-/// Prints one value: in formats with columns as the cell that it is in any other result.
+/// Says what a command has changed: in words to people, as an object to programs, and to whoever asks
+/// for one.
+pub(crate) fn done(output: &args::Output, ui: &Ui, what: &impl Serialize, words: &str) -> Result<(), Error> {
+    ui.say(words);
+    if ui.to_terminal && !output.is_wanted() {
+        return Ok(());
+    }
+    let json = serde_json::to_value(what).map_err(io::Error::from)?;
+    object(output, ui, what, &pairs_of(&json))
+}
+
+/// The fields of an object as people read them; those without a value are left out.
+pub(crate) fn pairs_of(object: &Json) -> Vec<(&str, String)> {
+    let fields = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    fields.map(|(name, value)| (name.as_str(), text(value))).collect()
+}
+
+/// Prints one value: as an object with the field `value`; in formats with columns as the cell that it
+/// is in any other result.
 pub(crate) fn scalar(output: &args::Output, ui: &Ui, value: &Value) -> Result<(), Error> {
-    print(output, ui, value, &[("value", value.to_text())], || {
+    #[derive(Serialize)]
+    struct Scalar<'a> {
+        value: &'a Value,
+    }
+    print(output, ui, &Scalar { value }, &[("value", value.to_text())], || {
         let mut list = List::new([Column::text("value")]);
         list.push([value.clone()]);
         Ok(list)
@@ -43,13 +66,8 @@ fn print(
     let look = Look::of(output, ui);
     if let Some(filter) = &output.jq {
         let filter = Jq::new(filter)?;
-        let style = match format {
-            Format::Jsonl => Style::Compact,
-            Format::Plain => Style::Bare,
-            _ => Style::Pretty,
-        };
         let json = serde_json::to_vec(object).map_err(io::Error::from)?;
-        filter.run(&json, &mut out, style)?;
+        filter.run(&json, &mut out, Style::of(format))?;
         return Ok(out.finish()?);
     }
     match format {

@@ -151,11 +151,7 @@ impl<'a> Page<'a> {
         self.stage = match filter {
             None => Stage::Named(format.sink(out, self.look), schema, None),
             Some(filter) => {
-                let (style, by_row) = match format {
-                    Format::Jsonl => (Style::Compact, true),
-                    Format::Plain => (Style::Bare, false),
-                    _ => (Style::Pretty, false),
-                };
+                let (style, by_row) = (Style::of(format), format == Format::Jsonl);
                 let json = Shared::default();
                 let form = if by_row { Format::Jsonl } else { Format::Json };
                 let sink = form.sink(Out::to(json.clone()), self.look);

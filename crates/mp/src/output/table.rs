@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn head(name: &str, number: bool) -> Head {
-        Head { name: name.to_owned(), number, json: false, bytes: false }
+        Head { name: name.to_owned(), number, json: false, bytes: false, also: None }
     }
 
     fn drawn(heads: &[Head], rows: &[&[&str]], room: usize) -> Vec<String> {

@@ -121,6 +121,11 @@ impl Ui {
         }
     }
 
+    /// The same, for those who want to see no progress.
+    pub(crate) fn without_progress(&self) -> Self {
+        Ui { talk: Talk { progress: ProgressMode::None, ..self.talk }, ..self.clone() }
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.talk.quiet
     }
@@ -167,6 +172,11 @@ impl Ui {
         for name in names {
             self.notice("UNKNOWN_NAME", &name.to_string());
         }
+    }
+
+    /// Says something about the configuration that must not be overlooked.
+    pub(crate) fn caution(&self, text: &str) {
+        self.notice("CONFIG", text);
     }
 
     /// Something about a result that must not be overlooked; to programs in their way.

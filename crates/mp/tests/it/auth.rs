@@ -73,7 +73,7 @@ fn an_account_is_added_used_and_removed() {
     fs::remove_file(place.here("mp.toml")).unwrap();
     assert!(place.ok(["auth", "show", "--format", "json"]).contains("\"other\""));
     place.run(["auth", "switch", "nobody"]).fails(4, &["nobody", "other, work"]);
-    place.ok(["auth", "remove", "work"]);
+    place.ok(["auth", "remove", "work", "--force"]);
     place.run(["--account", "work", "auth", "test"]).fails(4, &["work"]);
     for shown in [place.ok(["auth", "list"]), place.ok(["auth", "show"]), place.ok(["auth", "status"])] {
         assert!(!shown.contains(&config.secret), "{shown}");
@@ -270,6 +270,6 @@ fn a_secret_is_kept_in_the_keyring_and_nowhere_else() {
     fs::rename(&entry, folder.path().join("away")).unwrap();
     place.run(["auth", "test"]).fails(6, &["no secret of \"work\""]);
     fs::rename(folder.path().join("away"), &entry).unwrap();
-    place.ok(["auth", "remove", "work"]);
+    place.ok(["auth", "remove", "work", "--force"]);
     assert!(!entry.exists());
 }

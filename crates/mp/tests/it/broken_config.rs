@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use mixpanel_sim::Simulator;
+use serde_json::json;
 
 use crate::support::{DB, Place, Run, small_world};
 
@@ -131,13 +132,105 @@ fn project_files_that_say_too_much() {
     assert!(place.here("data/mine.duckdb").is_file());
 }
 
-#[test]
-fn the_file_of_the_original_is_read() {
-    let simulator = small_world();
-    let place = Place::new();
+/// The file of the Python original, with the mode that it gives it.
+fn originals(place: &Place, text: &str, bits: u32) {
     fs::create_dir(place.path("home/.mp")).unwrap();
-    fs::write(place.path("home/.mp/config.toml"), format!("default = \"main\"\n{}", good(&simulator)))
-        .unwrap();
-    mode(&place, "home/.mp/config.toml", 0o600);
-    assert_eq!(fetch(&place).code, Some(0));
+    fs::write(place.path("home/.mp/config.toml"), text).unwrap();
+    mode(place, "home/.mp/config.toml", bits);
+}
+
+#[test]
+fn the_file_of_the_original_is_read_and_what_others_can_read_is_said() {
+    let simulator = small_world();
+    let text = format!("default = \"main\"\n{}", good(&simulator));
+    let place = Place::new();
+    originals(&place, &text, 0o600);
+    let run = fetch(&place);
+    assert_eq!((run.code, run.stderr.contains("warning")), (Some(0), false), "{run:?}");
+
+    let place = Place::new();
+    originals(&place, &text, 0o644);
+    let run = fetch(&place);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let said = ["warning: ", "can be read by others (mode 644)", "chmod 600 ", "`mp auth import`"];
+    assert!(said.iter().all(|word| run.stderr.contains(word)), "{run:?}");
+    // What needs no account needs no warning either.
+    let run = place.run(["sql", "--memory", "SELECT 1"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    // A change of it makes it private.
+    let run = place.run(["auth", "switch", "main"]);
+    assert_eq!((run.code, run.stderr.contains("warning")), (Some(0), false), "{run:?}");
+    let found = fs::metadata(place.path("home/.mp/config.toml")).unwrap();
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+
+    // Others may not have written it, and our own file has to be private as ever.
+    let place = Place::new();
+    originals(&place, &text, 0o666);
+    fetch(&place).fails(2, &["can be written by others (mode 666)", "chmod 600 "]);
+    let named = Place::new().with("MP_CONFIG_PATH", place.path("home/.mp/config.toml").display());
+    mode(&place, "home/.mp/config.toml", 0o644);
+    fetch(&named).fails(2, &["can be read by others (mode 644)", "chmod 600 "]);
+}
+
+#[test]
+fn the_accounts_of_the_original_are_imported() {
+    let simulator = small_world();
+    let text = format!(
+        "default = \"main\"\n{}[accounts.odd]\ntype = \"oauth_browser\"\nregion = \"us\"\n",
+        good(&simulator)
+    );
+    let place = Place::new();
+    place.run(["auth", "import"]).fails(4, &[".mp/config.toml"]);
+    originals(&place, &text, 0o644);
+    let run = place.run(["auth", "import"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&told["imported"], &told["left_out"]), (&json!(["main"]), &json!(["odd"])));
+    assert_eq!(told["default"], "main");
+    for said in ["imported 1 account into ", "odd", "others can read it (mode 644): rm "] {
+        assert!(run.stderr.contains(said), "{said:?}: {run:?}");
+    }
+    let ours = place.path(FILE);
+    assert_eq!(fs::metadata(&ours).unwrap().permissions().mode() & 0o777, 0o600);
+    // Ours is in use from now on, and nothing is said any more.
+    let run = place.run(["auth", "list", "--jq", "map(.name)"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    // The same again changes nothing; another account of the name is not replaced unasked.
+    let again: serde_json::Value = serde_json::from_str(&place.ok(["auth", "import"])).unwrap();
+    assert_eq!((&again["imported"], &again["unchanged"]), (&json!([]), &json!(["main"])));
+    fs::write(
+        place.here("other.toml"),
+        "[accounts.main]\nusername = \"x\"\nsecret = \"canary-7\"\nproject_id = \"9\"\n",
+    )
+    .unwrap();
+    let before = fs::read_to_string(&ours).unwrap();
+    let run = place.run(["auth", "import", "other.toml"]);
+    run.fails(2, &["other accounts of the same name already: main", "--replace"]);
+    assert_eq!(fs::read_to_string(&ours).unwrap(), before);
+    let run = place.run(["auth", "import", "other.toml", "--replace"]);
+    assert!(
+        run.code == Some(0) && !run.stdout.contains("canary-7") && !run.stderr.contains("canary-7"),
+        "{run:?}"
+    );
+    assert_eq!(place.ok(["auth", "show", "main", "--jq", ".project_id"]), "\"9\"\n");
+    let same = ours.display().to_string();
+    place.run(["auth", "import", &same]).fails(2, &["is the file in use already", "chmod 600"]);
+}
+
+#[test]
+fn an_account_beside_one_that_we_do_not_understand_goes_into_a_file_of_ours() {
+    let simulator = small_world();
+    let place = Place::new().with("MP_SECRET", "s");
+    originals(
+        &place,
+        &format!("[active]\naccount = \"main\"\n{}", good(&simulator).replace("base_url", "# base_url")),
+        0o600,
+    );
+    let run = place.run(["auth", "add", "new", "-u", "u", "-p", "7"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.contains("1 account of ") && run.stderr.contains("was taken over into"), "{run:?}");
+    let names = place.ok(["auth", "list", "--jq", "map(.name)"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&names).unwrap(), json!(["main", "new"]));
+    assert_eq!(place.ok(["auth", "show", "--jq", ".name"]), "\"main\"\n");
+    assert!(fs::read_to_string(place.path("home/.mp/config.toml")).unwrap().starts_with("[active]"));
 }

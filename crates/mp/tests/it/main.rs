@@ -15,6 +15,7 @@ mod loading;
 mod locks;
 mod names;
 mod network;
+mod original;
 mod other_program;
 mod output;
 mod profiles;

@@ -47,13 +47,14 @@ fn same(place: &Place, words: &[&str]) {
 
 /// Commands that print no data of their own: they change something, wait for a person, or their
 /// output tells how long it took.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 16] = [
     "demo",
     "fetch events",
     "fetch profiles",
     "sync",
     "auth login",
     "auth add",
+    "auth import",
     "auth switch",
     "auth remove",
     "auth test",

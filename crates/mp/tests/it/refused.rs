@@ -146,7 +146,7 @@ fn commas_quotes_and_dots_in_names_are_part_of_the_name() {
     let place = Place::at(&simulator);
     let ask = |words: &[&str]| parsed(&place.ok(dated(&simulator, words)));
     assert_eq!(
-        ask(&["query", "event-counts", "-e", EVENT, "-e", "Purchase"])["series"][EVENT]
+        ask(&["query", "event-counts", "--event", EVENT, "-e", "Purchase"])["series"][EVENT]
             .as_object()
             .unwrap()
             .values()
@@ -171,7 +171,7 @@ fn commas_quotes_and_dots_in_names_are_part_of_the_name() {
     assert_eq!(feed["event_count"], 3, "{feed}");
 
     // The same at home.
-    let fetch = dated(&simulator, &["fetch", "events", "-e", EVENT, "--db", DB]);
+    let fetch = dated(&simulator, &["fetch", "events", "--event", EVENT, "--db", DB]);
     assert_eq!(parsed(&place.ok(fetch))["rows"], 7);
     let here = |words: &[&str]| parsed(&place.ok(words.iter().copied().chain(["--db", DB])));
     let found = here(&["inspect", "distribution", "-e", EVENT, "-p", PROPERTY]);

@@ -216,3 +216,54 @@ fn a_file_is_no_terminal_though_the_command_was_typed_at_one() {
         assert_eq!(report.contains('\u{1b}'), coloured, "{format} {color}");
     }
 }
+
+#[test]
+fn what_cannot_be_undone_is_asked_for() {
+    let simulator = small_world();
+    let place = Place::at(&simulator);
+    place.ok(fetch_all(&simulator));
+    let answered = |words: &[&str], answer: &str| {
+        let mut asking = session(&place, words);
+        asking.expect(" [y/N]: ").unwrap();
+        asking.send_line(answer).unwrap();
+        rest(&mut asking)
+    };
+    let drop = ["inspect", "drop", "-t", "events", "--db", DB];
+    for no in ["n", "", "yesterday"] {
+        let told = answered(&drop, no);
+        assert!(told.contains("nothing was removed"), "{told}");
+    }
+    assert_eq!(place.ok(["tables", "--db", DB]).lines().count(), 3);
+    // Said in words, and not as an object: nobody has asked for one.
+    let told = answered(&drop, "Y");
+    assert!(told.contains("the table events is removed") && !told.contains("dropped"), "{told}");
+    assert_eq!(place.ok(["tables", "--db", DB]), "[]\n");
+
+    let words = ["auth", "add", "work", "-u", "u", "-p", "1", "--secret-file", "secret"];
+    place.ok(words);
+    assert!(answered(&["auth", "remove", "work"], "no").contains("nothing was removed"));
+    let told = answered(&["auth", "remove", "work", "--format", "json"], "yes");
+    assert!(told.contains("removed the account work") && told.contains("\"removed\": \"work\""), "{told}");
+}
+
+#[test]
+fn an_account_is_added_as_its_users_know_it() {
+    let place = Place::new();
+    // The secret is asked for, and nothing else.
+    let mut adding = session(&place, &["auth", "add", "work", "-u", "reader", "-p", "12"]);
+    adding.expect("Secret (not shown): ").unwrap();
+    adding.send_line("hush").unwrap();
+    assert!(rest(&mut adding).contains("stored the account work"));
+    // Everything, also where the environment has a secret.
+    let place = place.with("MP_SECRET", "other");
+    let mut adding = session(&place, &["auth", "add", "more", "--interactive"]);
+    adding.expect("User name of the service account: ").unwrap();
+    adding.send_line("writer").unwrap();
+    adding.expect("Project id: ").unwrap();
+    adding.send_line("13").unwrap();
+    adding.expect("Secret (not shown): ").unwrap();
+    adding.send_line("quiet").unwrap();
+    assert!(rest(&mut adding).contains("stored the account more"));
+    let file = std::fs::read_to_string(place.path("home/.config/mp/config.toml")).unwrap();
+    assert!(file.contains("secret = \"hush\"") && file.contains("secret = \"quiet\""), "{file}");
+}

@@ -18,7 +18,7 @@ use crate::storage::pin::{Pin, checkpoint, compact};
 use crate::storage::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
 use crate::storage::refill::{in_transaction, refill};
 use crate::storage::writer::write_chunk;
-use crate::types::{TableKind, TableMetadata};
+use crate::types::{TableInfo, TableKind, TableMetadata};
 
 /// A log beyond this is written into the file after a chunk.
 const MAX_LOG_BYTES: u64 = 16 << 20;

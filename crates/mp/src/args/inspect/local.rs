@@ -4,7 +4,7 @@ use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::names::{listed, name};
-use super::super::{Database, Day, Events, Local, Waiting};
+use super::super::{Database, Day, Events, Local, Output, Waiting};
 use crate::commands::discover::complete;
 
 #[derive(Debug, Subcommand)]
@@ -30,9 +30,9 @@ pub(crate) enum Here {
     /// List the local tables; the same as `mp tables`
     #[command(after_help = "Example:\n  mp inspect tables")]
     Tables(Local),
-    /// Show the columns of a local table; the same as `mp schema TABLE`
+    /// Show the columns of a local table, as `mp schema TABLE` does; in JSON as one object
     #[command(after_help = "Example:\n  mp inspect schema -t events_flat")]
-    Schema(Table),
+    Schema(Columns),
     /// Show some rows of a local table, chosen at random
     #[command(after_help = "Example:\n  mp inspect sample -t events --rows 3 --format vertical")]
     Sample(Sample),
@@ -162,6 +162,16 @@ pub(crate) struct Table {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Columns {
+    #[command(flatten)]
+    pub(crate) table: Table,
+
+    /// Without effect: `mp inspect sample` shows rows
+    #[arg(long, hide = true)]
+    pub(crate) sample: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Sample {
     /// The table
     #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::tables))]
@@ -210,9 +220,12 @@ pub(crate) struct Column {
 /// Where something is removed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Removal {
-    /// Yes, remove it
+    /// Do not ask: yes, remove it. Without a terminal there is nobody to ask, and it is needed
     #[arg(long)]
     pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
 
     #[command(flatten)]
     pub(crate) database: Database,

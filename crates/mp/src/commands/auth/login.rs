@@ -1,57 +1,105 @@
 //! `mp auth login` and `mp auth add`: a new account. A login asks Mixpanel before anything is stored.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use mixpanel_client::Secret;
 use nix::sys::termios::{self, LocalFlags, SetArg};
+use serde_json::json;
 
 use super::super::Reader;
+use super::super::asking::ask;
 use super::test;
 use crate::args;
 use crate::config::{Account, File, into_keyring, put, secret_words};
 use crate::error::Error;
+use crate::output;
 use crate::signals::Signals;
 
-/// Asks for what is missing when `asks`, checks the account, and stores it.
-pub(super) fn run(args: &args::Login, asks: bool, reader: Reader<'_>) -> Result<(), Error> {
-    let name = args.name.clone().unwrap_or_else(|| "default".to_owned());
-    check_name(&name)?;
-    // Before the questions, and once more when it is stored.
-    check_new(&reader.env.user_file()?, &name, args.replace)?;
-    let may_ask = asks && io::stdin().is_terminal() && !args.secret_stdin;
-    let mut account = Account {
-        username: args.username.clone(),
-        secret_file: args.secret_file.as_deref().map(absolute).transpose()?,
-        secret_command: args.secret_command.as_deref().map(secret_words).transpose()?,
-        keyring: args.keyring,
-        project_id: args.connection.project_id.clone(),
-        region: args.connection.region.clone(),
-        timezone: args.connection.timezone.clone(),
-        clock_mode: args.connection.clock_mode.clone(),
-        base_url: args.connection.base_url.clone(),
-        ..Account::default()
-    };
-    let signals = reader.signals;
-    if !args.project_secret {
-        fill(&mut account.username, "User name of the service account", "--username USER", may_ask, signals)?;
-        fill(&mut account.project_id, "Project id", "--project-id ID", may_ask, signals)?;
-        if account.region.is_none() && may_ask {
-            let region = ask("Region: us, eu, in, or nothing to find out", signals)?;
-            account.region = Some(region).filter(|region| !region.is_empty());
-        }
-    }
-    check(&account)?;
-    let kept_elsewhere = account.secret_file.is_some() || account.secret_command.is_some();
-    if !kept_elsewhere {
-        let secret = secret(args, may_ask, signals)?;
-        reader.env.mask().hide(&secret);
-        account.secret = Some(secret);
-    }
-    let tested = if asks { Some(ask_mixpanel(&name, &mut account, args, reader)?) } else { None };
-    let file = store(&name, account, args, reader)?;
+/// Asks for what is missing, checks the account with Mixpanel, and stores it.
+pub(super) fn run(args: &args::Login, reader: Reader<'_>) -> Result<(), Error> {
+    let mut new = New::begin(args, Asking::ForAll, reader)?;
+    let tested = ask_mixpanel(&new.name, &mut new.account, args, reader)?;
+    let (file, name) = (store(&new.name, new.account, args, reader)?, new.name);
     reader.ui.say(&format!("stored the account {name} in {}", file.path.display()));
-    tested.map_or(Ok(()), |tested| test::tell(&tested, &args::Output::default(), reader))
+    test::tell(&tested, &args::Output::default(), reader)
+}
+
+/// Stores an account without checking it.
+pub(super) fn add(args: &args::Add, reader: Reader<'_>) -> Result<(), Error> {
+    if args.interactive && !io::stdin().is_terminal() {
+        let hint = "--username, --project-id, and --secret-stdin for the secret";
+        return Err(Error::setting("there is no terminal to ask at", hint));
+    }
+    let asking = if args.interactive { Asking::InAnyCase } else { Asking::ForSecret };
+    let New { name, account } = New::begin(&args.login, asking, reader)?;
+    let file = store(&name, account, &args.login, reader)?;
+    let is_default = file.chosen().ok().flatten() == Some(name.as_str());
+    let said = format!("stored the account {name} in {}", file.path.display());
+    output::done(&args.output, reader.ui, &json!({"added": name, "is_default": is_default}), &said)
+}
+
+/// What is asked for at a terminal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    /// Whatever is missing.
+    ForAll,
+    /// The secret, if it is missing.
+    ForSecret,
+    /// Whatever is missing, and the secret wherever else there is one.
+    InAnyCase,
+}
+
+/// An account that is not stored yet.
+struct New {
+    name: String,
+    account: Account,
+}
+
+impl New {
+    fn begin(args: &args::Login, asking: Asking, reader: Reader<'_>) -> Result<Self, Error> {
+        let name = args.name.clone().unwrap_or_else(|| "default".to_owned());
+        check_name(&name)?;
+        // Before the questions, and once more when it is stored.
+        check_new(&reader.env.user_file()?, &name, args.replace)?;
+        let at_terminal = io::stdin().is_terminal() && !args.secret_stdin;
+        let may_ask = at_terminal && asking != Asking::ForSecret;
+        let mut account = Account {
+            username: args.username.clone(),
+            secret_file: args.secret_file.as_deref().map(absolute).transpose()?,
+            secret_command: args.secret_command.as_deref().map(secret_words).transpose()?,
+            keyring: args.keyring,
+            project_id: args.connection.project_id.clone(),
+            region: args.connection.region.clone(),
+            timezone: args.connection.timezone.clone(),
+            clock_mode: args.connection.clock_mode.clone(),
+            base_url: args.connection.base_url.clone(),
+            ..Account::default()
+        };
+        let signals = reader.signals;
+        if !args.project_secret {
+            fill(
+                &mut account.username,
+                "User name of the service account",
+                "--username USER",
+                may_ask,
+                signals,
+            )?;
+            fill(&mut account.project_id, "Project id", "--project-id ID", may_ask, signals)?;
+            if account.region.is_none() && may_ask && asking == Asking::ForAll {
+                let region = ask("Region: us, eu, in, or nothing to find out", signals)?;
+                account.region = Some(region).filter(|region| !region.is_empty());
+            }
+        }
+        check(&account)?;
+        let kept_elsewhere = account.secret_file.is_some() || account.secret_command.is_some();
+        if !kept_elsewhere {
+            let secret = secret(args, at_terminal, asking == Asking::InAnyCase, signals)?;
+            reader.env.mask().hide(&secret);
+            account.secret = Some(secret);
+        }
+        Ok(New { name, account })
+    }
 }
 
 /// Asks Mixpanel about an account that is not stored yet. What it knows better than we guessed goes
@@ -152,15 +200,6 @@ fn fill(
     Ok(())
 }
 
-/// Questions are talk, so they go to standard error.
-fn ask(question: &str, signals: &Signals) -> Result<String, Error> {
-    let _asking = signals.while_asking();
-    let mut line = String::new();
-    let asked = write!(io::stderr(), "{question}: ").and_then(|()| io::stdin().lock().read_line(&mut line));
-    asked.map_err(|source| Error::Read { path: "standard input".into(), source })?;
-    Ok(line.trim().to_owned())
-}
-
 /// A path that is good in every folder.
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|source| Error::Read { path: path.to_owned(), source })
@@ -180,7 +219,7 @@ fn ask_unseen(question: &str) -> io::Result<String> {
     typed
 }
 
-fn secret(args: &args::Login, may_ask: bool, signals: &Signals) -> Result<Secret, Error> {
+fn secret(args: &args::Login, may_ask: bool, ask_first: bool, signals: &Signals) -> Result<Secret, Error> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::Interrupted => signals.typed().into(),
         _ => Error::Read { path: "standard input".into(), source },
@@ -190,7 +229,7 @@ fn secret(args: &args::Login, may_ask: bool, signals: &Signals) -> Result<Secret
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
         line
-    } else if let Some(secret) = std::env::var("MP_SECRET").ok().filter(|secret| !secret.is_empty()) {
+    } else if let Some(secret) = std::env::var("MP_SECRET").ok().filter(|it| !it.is_empty() && !ask_first) {
         secret
     } else if may_ask {
         ask_unseen("Secret (not shown): ").map_err(unreadable)?

@@ -1,5 +1,6 @@
 //! `mp auth`: accounts, and what is in effect.
 
+mod import;
 mod login;
 mod status;
 mod test;
@@ -8,6 +9,7 @@ use mixpanel_data::Value;
 use serde_json::json;
 
 use super::Reader;
+use super::asking::confirm;
 use crate::args;
 use crate::config::settings::Settings;
 use crate::config::{Account, File, accounts, out_of_keyring};
@@ -16,12 +18,13 @@ use crate::output::{self, Column, List};
 
 pub(crate) fn run(args: &args::Auth, reader: Reader<'_>) -> Result<(), Error> {
     match args {
-        args::Auth::Login(args) => login::run(args, true, reader),
-        args::Auth::Add(args) => login::run(args, false, reader),
+        args::Auth::Login(args) => login::run(args, reader),
+        args::Auth::Add(args) => login::add(args, reader),
+        args::Auth::Import(args) => import::run(args, reader),
         args::Auth::List(args) => list(args, reader),
         args::Auth::Show(args) => show(args, reader),
-        args::Auth::Switch(args) => switch(&args.name, reader),
-        args::Auth::Remove(args) => remove(&args.name, reader),
+        args::Auth::Switch(args) => switch(args, reader),
+        args::Auth::Remove(args) => remove(args, reader),
         args::Auth::Status(args) => status::run(args, reader),
         args::Auth::Test(args) => test::run(args, reader),
     }
@@ -34,7 +37,7 @@ fn list(args: &args::AuthList, reader: Reader<'_>) -> Result<(), Error> {
     }
     let mut list = List::new([
         Column::text("name"),
-        Column::boolean("default"),
+        Column::boolean("is_default").also("default"),
         Column::text("username"),
         Column::text("project_id"),
         Column::text("region"),
@@ -74,6 +77,7 @@ fn show(args: &args::Named, reader: Reader<'_>) -> Result<(), Error> {
     };
     let account = file.account(&name)?;
     let kind = if account.username.is_some() { "service account" } else { "project secret" };
+    let is_default = file.chosen().ok().flatten() == Some(name.as_str());
     let shown = json!({
         "name": name,
         "kind": kind,
@@ -84,13 +88,10 @@ fn show(args: &args::Named, reader: Reader<'_>) -> Result<(), Error> {
         "clock_mode": account.clock_mode,
         "base_url": account.base_url,
         "secret": kept(account),
-        "default": file.chosen().ok().flatten() == Some(name.as_str()),
+        "is_default": is_default,
+        "default": is_default,
     });
-    let fields = shown.as_object().into_iter().flatten();
-    let pairs: Vec<(&str, String)> = fields
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-        .collect();
+    let pairs: Vec<_> = output::pairs_of(&shown).into_iter().filter(|(name, _)| *name != "default").collect();
     output::object(&args.output, reader.ui, &shown, &pairs)
 }
 
@@ -108,17 +109,22 @@ fn in_use(file: &File, reader: Reader<'_>) -> Result<String, Error> {
     }
 }
 
-fn switch(name: &str, reader: Reader<'_>) -> Result<(), Error> {
+fn switch(args: &args::Name, reader: Reader<'_>) -> Result<(), Error> {
+    let name = args.name.as_str();
     reader.env.edit_user_file(|file, document| {
         file.account(name)?;
         document["default"] = toml_edit::value(name);
         Ok(())
     })?;
-    reader.ui.say(&format!("{name} is the default account now"));
-    Ok(())
+    let said = format!("{name} is the default account now");
+    output::done(&args.output, reader.ui, &json!({"default": name}), &said)
 }
 
-fn remove(name: &str, reader: Reader<'_>) -> Result<(), Error> {
+fn remove(args: &args::Remove, reader: Reader<'_>) -> Result<(), Error> {
+    let name = args.account.name.as_str();
+    // One that is not there needs no question.
+    reader.env.user_file()?.account(name)?;
+    confirm(args.force, &format!("Remove the account {name}?"), reader.signals)?;
     let mut was_default = false;
     let file: File = reader.env.edit_user_file(|file, document| {
         if file.account(name)?.keyring {
@@ -134,7 +140,8 @@ fn remove(name: &str, reader: Reader<'_>) -> Result<(), Error> {
         Ok(())
     })?;
     let left: Vec<&str> = file.accounts.keys().map(String::as_str).collect();
-    reader.ui.say(&format!("removed the account {name}"));
+    let said = format!("removed the account {name}");
+    output::done(&args.account.output, reader.ui, &json!({"removed": name}), &said)?;
     if was_default && left.len() > 1 {
         reader.ui.say(&format!(
             "no account is the default now: `mp auth switch NAME`, one of {}",

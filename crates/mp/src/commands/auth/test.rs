@@ -1,7 +1,6 @@
 //! `mp auth test`: what the credential is, which of Mixpanel's APIs answer it, what the plan lacks.
 
 use jiff::civil::{Date, date};
-use mixpanel_client::api::ApiRequest;
 use mixpanel_client::discovery::EntityType;
 use mixpanel_client::engage::EngageRequest;
 use mixpanel_client::export::ExportRequest;
@@ -9,15 +8,29 @@ use mixpanel_client::time::{ClockMode, ProjectClock};
 use mixpanel_client::{BaseUrls, Credentials, ErrorKind};
 use mixpanel_data::Project;
 use serde::Serialize;
-use serde_json::Value as Json;
 
 use super::super::Reader;
 use crate::args;
-use crate::config::{Account, Connection, Surroundings};
+use crate::config::{Account, Connection, Surroundings, Words};
 use crate::error::Error;
 use crate::output::{self, clean};
 
-pub(super) fn run(args: &args::AuthStatus, reader: Reader<'_>) -> Result<(), Error> {
+pub(super) fn run(args: &args::AuthTest, reader: Reader<'_>) -> Result<(), Error> {
+    let Some(name) = &args.name else { return run_in(&args.status, reader) };
+    let words = reader.env.words();
+    if let Some(other) = words.account.as_ref().filter(|other| *other != name) {
+        let what = format!("two accounts are named: {name}, and {other} by --account");
+        return Err(Error::setting(what, "one of them"));
+    }
+    // The same as --account NAME.
+    let words = Words { account: Some(name.clone()), ..words.clone() };
+    let env = Surroundings::of_process(words, reader.env.mask().clone(), reader.env.databases().clone());
+    let outcome = run_in(&args.status, Reader { env: &env, ..reader });
+    env.cautions().iter().for_each(|caution| reader.ui.caution(caution));
+    outcome
+}
+
+fn run_in(args: &args::AuthStatus, reader: Reader<'_>) -> Result<(), Error> {
     let connection = Connection::resolve(&args.connection, reader.env)?;
     tell(&ask(connection, reader)?, &args.output, reader)
 }
@@ -43,10 +56,12 @@ pub(super) fn tell(tested: &Tested, output: &args::Output, reader: Reader<'_>) -
 
 #[derive(Serialize)]
 pub(super) struct Tested {
+    /// What fails is an error, so this is always true: scripts of the Python original look at it.
+    success: bool,
     kind: &'static str,
     account: Option<String>,
     username: Option<String>,
-    project_id: Option<u64>,
+    project_id: Option<String>,
     /// What Mixpanel says of the project, where the app API answers.
     project_name: Option<String>,
     project_timezone: Option<String>,
@@ -56,6 +71,8 @@ pub(super) struct Tested {
     #[serde(skip)]
     assumes_timezone: bool,
     clock_mode: &'static str,
+    /// As many events as Mixpanel lists for the project, where the query API answers.
+    events_found: Option<usize>,
     apis: Vec<Api>,
     plan_lacks: Vec<String>,
 }
@@ -99,7 +116,10 @@ fn ask(connection: Connection, reader: Reader<'_>) -> Result<Tested, Error> {
         }
         outcome => outcome?,
     };
-    let names = ApiRequest::query("events/names").param("type", "general").param("limit", 1);
+    let (events_found, query) = match client.events() {
+        Ok(events) => (Some(events.len()), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
     // Nobody has this id, so the answer is short.
     let nobody = EngageRequest { distinct_id: Some("mp-auth-test".to_owned()), ..EngageRequest::default() };
     let (about, app) = match client.project_info() {
@@ -108,23 +128,25 @@ fn ask(connection: Connection, reader: Reader<'_>) -> Result<Tested, Error> {
     };
     let apis = vec![
         raw_export,
-        answers("query API", client.json::<Json>(&names).map(drop)),
+        answers("query API", query),
         answers("profiles", client.profiles(&nobody, 1).map(drop)),
         answers("app API", app),
         answers("Lexicon", client.lexicon_schemas(Some(EntityType::Profile)).map(drop)),
     ];
     let plan_lacks = apis.iter().filter_map(|api| api.lacks.clone()).collect();
     Ok(Tested {
+        success: true,
         kind,
         account,
         username,
-        project_id,
+        project_id: project_id.map(|id| id.to_string()),
         project_name: about.as_ref().map(|about| about.name.clone()),
         project_timezone: about.and_then(|about| about.timezone),
         region: project.region.clone(),
         timezone: project.clock.timezone_name().to_owned(),
         assumes_timezone,
         clock_mode: if project.clock.mode() == ClockMode::Utc { "utc" } else { "local" },
+        events_found,
         apis,
         plan_lacks,
     })
@@ -164,11 +186,11 @@ fn pairs(tested: &Tested) -> Vec<(&'static str, String)> {
     let mut pairs = vec![("credential", tested.kind.to_owned())];
     pairs.extend(tested.account.clone().map(|account| ("account", account)));
     pairs.extend(tested.username.clone().map(|username| ("username", username)));
-    let named = |id: u64| match &tested.project_name {
+    let named = |id: &String| match &tested.project_name {
         Some(name) => format!("{id}, {}", clean(name)),
-        None => id.to_string(),
+        None => id.clone(),
     };
-    pairs.extend(tested.project_id.map(|id| ("project", named(id))));
+    pairs.extend(tested.project_id.as_ref().map(|id| ("project", named(id))));
     pairs.push(("region", tested.region.clone()));
     pairs.push(("time zone", format!("{} (times are {})", tested.timezone, tested.clock_mode)));
     if let Some(zone) = tested.project_timezone.as_ref().filter(|zone| **zone != tested.timezone) {

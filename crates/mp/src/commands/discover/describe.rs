@@ -13,7 +13,7 @@ pub(crate) fn describe(program: &Command, words: &str) -> Result<Value, Error> {
     let mut found = program;
     for word in words {
         let known = || found.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
-        let Some(sub) = known().find(|sub| sub.get_name() == word) else {
+        let Some(sub) = found.get_subcommands().find(|sub| sub.get_name() == word) else {
             let names: Vec<String> = known().map(|sub| sub.get_name().to_owned()).collect();
             let like = similar(word, &names);
             let (which, offered) = if like.is_empty() { ("", names) } else { ("perhaps ", like) };
@@ -56,7 +56,6 @@ fn node(command: &Command, above: &str) -> Value {
         .collect();
     let own = |arg: &&Arg| {
         !arg.is_global_set()
-            && !arg.is_hide_set()
             && !matches!(
                 arg.get_action(),
                 ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
@@ -82,6 +81,8 @@ fn argument(arg: &Arg) -> Value {
         "name": arg.get_id().as_str(),
         "long": arg.get_long().map(|long| format!("--{long}")),
         "short": arg.get_short().map(|short| format!("-{short}")),
+        "aliases": aliases(arg),
+        "hidden": arg.is_hide_set(),
         "positional": arg.is_positional(),
         "required": arg.is_required_set(),
         "repeatable": matches!(arg.get_action(), ArgAction::Append | ArgAction::Count),
@@ -90,6 +91,13 @@ fn argument(arg: &Arg) -> Value {
         "default": if takes_value { defaults.first() } else { None },
         "help": text(arg.get_help()),
     })
+}
+
+/// Other words for the same.
+fn aliases(arg: &Arg) -> Vec<String> {
+    let long = arg.get_all_aliases().unwrap_or_default().into_iter().map(|long| format!("--{long}"));
+    let short = arg.get_all_short_aliases().unwrap_or_default().into_iter().map(|short| format!("-{short}"));
+    long.chain(short).collect()
 }
 
 fn text(styled: Option<&clap::builder::StyledStr>) -> Option<String> {

@@ -11,8 +11,9 @@ pub(crate) const TOPICS: [(&str, &str); 5] = [
 
 const CONFIG: &str = "\
 The configuration file is $XDG_CONFIG_HOME/mp/config.toml (usually ~/.config/mp/config.toml), or that
-of --config or MP_CONFIG_PATH. ~/.mp/config.toml is read if there is no other. It must be readable by
-its owner only; `mp auth login` makes it so.
+of --config or MP_CONFIG_PATH. It must be readable by its owner only; `mp auth login` makes it so. If
+there is no other, ~/.mp/config.toml of the Python original is read, with a warning while others can
+read it, too; `mp auth import` takes its accounts over.
 
   default = \"work\"                  # the account to use; `mp auth switch`
 

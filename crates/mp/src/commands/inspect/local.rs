@@ -5,16 +5,20 @@ use mixpanel_client::Tabular;
 use mixpanel_client::time::ProjectClock;
 use mixpanel_data::inspect::LocalScope;
 use mixpanel_data::{TableKind, Workspace};
+use serde_json::json;
 
 use super::super::Reader;
 use super::super::ask::{names, result, rows};
+use super::super::asking::confirm;
 use super::super::sql::marked;
 use crate::args::Local;
 use crate::args::inspect::{Here, Kind, Removal, Scope};
 use crate::args::{self, Plot};
 use crate::config::existing_database;
 use crate::error::Error;
+use crate::output;
 use crate::signals::Guarded;
+use crate::ui::counted;
 
 pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
     let ui = reader.ui;
@@ -38,7 +42,12 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
         }),
         Here::Info(words) => super::super::info::run(words, reader),
         Here::Tables(words) => super::super::tables::run(words, reader),
-        Here::Schema(words) => super::super::schema::of_table(&words.table, &words.local, reader),
+        Here::Schema(words) => {
+            if words.sample {
+                ui.say("--sample has no effect: `mp inspect sample -t TABLE` shows rows");
+            }
+            super::super::schema::as_one(&words.table.table, &words.table.local, reader)
+        }
         Here::Sample(words) => {
             let workspace = open(&words.local, reader)?;
             let sample = workspace.sample(&words.table, words.rows)?;
@@ -59,24 +68,32 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
             names(&words.local.output, ui, "property", &keys)
         }
         Here::Drop(words) => {
-            let workspace = to_change(&words.removal, reader)?;
+            let workspace = to_change(&words.removal, &format!("the table {}", words.table), reader)?;
             (*workspace).drop(&[&words.table])?;
-            ui.say(&format!("the table {} is removed", words.table));
-            Ok(())
+            let done = json!({"dropped": words.table});
+            output::done(&words.removal.output, ui, &done, &format!("the table {} is removed", words.table))
         }
         Here::DropAll(words) => {
-            let workspace = to_change(&words.removal, reader)?;
+            let which = match words.kind {
+                None => "all tables",
+                Some(Kind::Events) => "all tables of events",
+                Some(Kind::Profiles) => "all tables of profiles",
+            };
+            let workspace = to_change(&words.removal, which, reader)?;
             let kind = words.kind.map(|kind| match kind {
                 Kind::Events => TableKind::Events,
                 Kind::Profiles => TableKind::Profiles,
             });
             let before = workspace.tables()?.len();
             workspace.drop_all(kind)?;
-            match before - workspace.tables()?.len() {
-                1 => ui.say("one table is removed"),
-                removed => ui.say(&format!("{removed} tables are removed")),
+            let removed = before - workspace.tables()?.len();
+            let mut done = json!({"dropped_count": removed});
+            if let Some(kind) = kind {
+                done["type_filter"] = json!(kind.to_string());
             }
-            Ok(())
+            let are = if removed == 1 { "is" } else { "are" };
+            let said = format!("{} {are} removed", counted(removed as u64, "table"));
+            output::done(&words.removal.output, ui, &done, &said)
         }
     }
 }
@@ -90,12 +107,11 @@ fn open(local: &Local, reader: Reader<'_>) -> Result<Guarded, Error> {
     Ok(reader.signals.guard(reader.existing(&local.database, &local.reading)?))
 }
 
-/// A database that will lose something.
-fn to_change(removal: &Removal, reader: Reader<'_>) -> Result<Guarded, Error> {
-    if !removal.force {
-        return Err(Error::setting("nothing was removed: this cannot be undone", "--force does it"));
-    }
+/// A database that will lose something, which was asked for.
+fn to_change(removal: &Removal, what: &str, reader: Reader<'_>) -> Result<Guarded, Error> {
     let path = existing_database(removal.database.db.as_deref(), reader.env)?;
+    let question = format!("Remove {what} in {}? This cannot be undone.", path.display());
+    confirm(removal.force, &question, reader.signals)?;
     let open = || reader.env.databases().existing(&path, false);
     Ok(reader.signals.guard(reader.patiently(removal.waiting.wait, open)?))
 }

@@ -1,12 +1,15 @@
 //! What there is at Mixpanel.
 
 use mixpanel_client::Client;
+use mixpanel_client::discovery::{LexiconDefinition, LexiconSchema};
+use serde::Serialize;
 
 use super::super::Reader;
-use super::super::ask::{Asker, names, one, result};
+use super::super::ask::{Asker, is_whole, names, one, result};
 use crate::args::inspect::{AtMixpanel, Remote};
 use crate::args::{Output, Plot};
 use crate::error::Error;
+use crate::output;
 use crate::ui::Ui;
 
 pub(super) fn run(what: &AtMixpanel, reader: Reader<'_>) -> Result<(), Error> {
@@ -30,8 +33,12 @@ pub(super) fn run(what: &AtMixpanel, reader: Reader<'_>) -> Result<(), Error> {
             show(&words.remote, ui, &client.list_bookmarks(words.kind)?)
         }
         AtMixpanel::LexiconSchemas(words) => {
-            let client = asker(&words.remote, reader)?.client;
-            show(&words.remote, ui, &client.lexicon_schemas(words.kind)?)
+            let schemas = asker(&words.remote, reader)?.client.lexicon_schemas(words.kind)?;
+            if is_whole(&words.remote.output, ui) {
+                let listed: Vec<Listed<'_>> = schemas.iter().map(Listed::of).collect();
+                return output::object(&words.remote.output, ui, &listed, &[]);
+            }
+            show(&words.remote, ui, &schemas)
         }
         AtMixpanel::LexiconSchema(words) => {
             let client = asker(&words.remote, reader)?.client;
@@ -43,6 +50,22 @@ pub(super) fn run(what: &AtMixpanel, reader: Reader<'_>) -> Result<(), Error> {
             show(&words.remote, ui, &asker.client.annotations(range)?)
         }
         AtMixpanel::Project(remote) => one(&remote.output, ui, asker(remote, reader)?.client.project_info()?),
+    }
+}
+
+/// A schema in the list of all, with the figures that the list of the Python original has.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    schema: &'a LexiconSchema,
+    property_count: usize,
+    description: Option<&'a str>,
+}
+
+impl<'a> Listed<'a> {
+    fn of(schema: &'a LexiconSchema) -> Self {
+        let LexiconDefinition { properties, description, .. } = &schema.schema_json;
+        Listed { schema, property_count: properties.len(), description: description.as_deref() }
     }
 }
 

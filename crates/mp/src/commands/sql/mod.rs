@@ -8,6 +8,7 @@ pub(crate) mod statements;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use mixpanel_data::{Value, Workspace, value_at};
 
 use statements::Statement;
@@ -16,7 +17,7 @@ use super::Reader;
 use crate::args;
 use crate::config::existing_database;
 use crate::error::Error;
-use crate::output::{self, Page};
+use crate::output::{self, Format, Page};
 use crate::signals::Signals;
 use crate::text;
 use crate::ui::Ui;
@@ -125,6 +126,14 @@ fn told(sql: &str, started: std::time::Instant) -> String {
 }
 
 fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
+    if let (Some(_), Some(file)) = (&args.query, &args.file) {
+        let file = file.display().to_string();
+        let hint = match Format::from_str(&file, true) {
+            Ok(_) => format!("-f is a file here: --format {file}"),
+            Err(_) => "one of them; several statements may stand in either".to_owned(),
+        };
+        return Err(Error::setting("both a query and a file were given", hint));
+    }
     let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
     let text = match (file, args.query.as_deref()) {
         (Some(path), _) => text::read(path)?,

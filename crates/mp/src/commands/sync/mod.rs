@@ -29,7 +29,7 @@ pub(crate) fn run(args: &args::Sync, env: Env<'_>, ui: &Ui, signals: &Signals) -
         events: args.events.names(),
         filter: args.where_.clone(),
         on_reject: args.taking.on_reject.into(),
-        concurrency: args.taking.concurrency,
+        concurrency: args::capped(args.taking.concurrency, fetch::MOST_DOWNLOADS, ui),
         refetch_loaded: args.refetch_loaded,
         ..plan::options(days, &clock)
     };
