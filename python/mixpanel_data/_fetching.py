@@ -10,7 +10,7 @@ from mixpanel_data._days import day, days
 from mixpanel_data._injected import fetch_injected, record_of_event, record_of_profile
 from mixpanel_data._later import Later
 from mixpanel_data._names import Names, expression, names, warn
-from mixpanel_data._options import in_range, no_batches
+from mixpanel_data._options import capped, in_range, no_batches
 from mixpanel_data._progress import reporting
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Fetching:
         parallel: bool = True,
         max_workers: int | None = None,
         chunk_days: int | None = None,
+        on_batch_complete: Callable[[fetched.BatchProgress], None] | None = None,
         on_reject: OnReject = "quarantine",
         on_progress: Callable[[fetched.FetchProgress], None] | None = None,
     ) -> fetched.FetchResult:
@@ -81,10 +82,13 @@ class Fetching:
             replace: Swap the whole table for the new data, once it is complete.
             batch_size: Without effect, which a warning says; the library chooses its own.
             parallel: False: one request at a time.
-            max_workers: How many downloads run at a time, 1 to 100; 4 unless
+            max_workers: How many downloads run at a time, up to 100; 4 unless
                 told otherwise.
             chunk_days: So many days share a request; chosen by their size unless
-                told otherwise.
+                told otherwise. With append, replace or limit, one request covers
+                all days.
+            on_batch_complete: Called for each chunk that has been stored, in this
+                thread.
             on_reject: ``"quarantine"`` keeps lines that cannot be stored in the
                 table ``_quarantine`` and goes on, ``"fail"`` undoes the chunk.
             on_progress: Called from time to time, in this thread.
@@ -106,7 +110,7 @@ class Fetching:
         chosen, where = names("events", events), expression("where", where)
         no_batches(batch_size, 100)
         in_range("limit", limit, 1, 100_000)
-        in_range("max_workers", max_workers, 1, 100)
+        max_workers = capped("max_workers", max_workers, 100)
         in_range("chunk_days", chunk_days, 1, 100)
         if self._api_client is not None:
             exported = self._api_client.export_events
@@ -120,7 +124,7 @@ class Fetching:
                 replace=replace,
             )
         span = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-        with reporting(fetched.FetchProgress, span, progress, on_progress) as told:
+        with reporting(fetched.FetchProgress, span, progress, on_progress, on_batch_complete) as told:
             raw = _core.fetch_events(
                 self.storage._opened(),
                 self._require_project(),
@@ -160,6 +164,7 @@ class Fetching:
         include_all_users: bool = False,
         parallel: bool = True,
         max_workers: int | None = None,
+        on_page_complete: Callable[[fetched.ProfileProgress], None] | None = None,
         on_reject: OnReject = "quarantine",
         on_progress: Callable[[fetched.ProfileProgress], None] | None = None,
     ) -> fetched.ProfilesResult:
@@ -187,7 +192,8 @@ class Fetching:
                 otherwise.
             include_all_users: With a cohort: also members that have no profile.
             parallel: False: one page at a time.
-            max_workers: How many pages are fetched at a time, 1 to 5; 5 unless told otherwise.
+            max_workers: How many pages are fetched at a time, up to 5; 5 unless told otherwise.
+            on_page_complete: Called for each page, in this thread; the same as ``on_progress``.
             on_reject: As in :meth:`fetch_events`.
             on_progress: Called for each page, in this thread.
 
@@ -197,7 +203,7 @@ class Fetching:
 
         """
         no_batches(batch_size, 100)
-        in_range("max_workers", max_workers, 1, 5)
+        max_workers = capped("max_workers", max_workers, 5)
         request = profiles_request(
             where=where,
             cohort_id=cohort_id,
@@ -220,7 +226,13 @@ class Fetching:
                 replace=replace,
             )
             return fetched.ProfilesResult._of(stored)
-        with reporting(fetched.ProfileProgress, None, progress, on_progress) as told:
+        heard = [callback for callback in (on_progress, on_page_complete) if callback is not None]
+
+        def all_of_them(state: fetched.ProfileProgress) -> None:
+            for callback in heard:
+                callback(state)
+
+        with reporting(fetched.ProfileProgress, None, progress, all_of_them if heard else None) as told:
             raw = _core.fetch_profiles(
                 self.storage._opened(),
                 self._require_project(),
@@ -275,7 +287,8 @@ class Fetching:
         """
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
         options |= {"events": names("events", events), "where": expression("where", where)}
-        options |= {"on_reject": on_reject, "concurrency": max_workers, "refetch_loaded": refetch_loaded}
+        workers = capped("max_workers", max_workers, 100)
+        options |= {"on_reject": on_reject, "concurrency": workers, "refetch_loaded": refetch_loaded}
         with reporting(fetched.FetchProgress, None, progress, on_progress) as told:
             raw = _core.sync(self.storage._opened(), self._require_project(), options, told)
         result = fetched.SyncResult._read(raw)

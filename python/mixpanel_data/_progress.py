@@ -9,26 +9,39 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mixpanel_data.fetched import FetchProgress, LoadProgress, ProfileProgress
+    from mixpanel_data.fetched import BatchProgress, FetchProgress, LoadProgress, ProfileProgress
 
 P = TypeVar("P", "FetchProgress", "ProfileProgress", "LoadProgress")
 
 
 @contextmanager
 def reporting(
-    kind: type[P], days: int | None, shown: bool, callback: Callable[[P], None] | None
+    kind: type[P],
+    days: int | None,
+    shown: bool,
+    callback: Callable[[P], None] | None,
+    stored: Callable[[BatchProgress], None] | None = None,
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    """What the library calls with the state of a fetch; None if nobody wants to know."""
-    from mixpanel_data.fetched import FetchProgress, LoadProgress
+    """What the library calls with the state of a fetch; None if nobody wants to know.
+
+    ``callback`` is told of every state, ``stored`` of each chunk that is in.
+    """
+    from mixpanel_data.fetched import BatchProgress, FetchProgress, LoadProgress, ProfileProgress
 
     units: dict[Any, str] = {FetchProgress: "day", LoadProgress: "B"}
     bar = _bar(days, units.get(kind, "profile")) if shown else None
-    if bar is None and callback is None:
+    if bar is None and callback is None and stored is None:
         yield None
         return
+    pages = _Pages() if kind is ProfileProgress else None
 
     def told(state: dict[str, Any]) -> None:
+        chunk = state.pop("stored", None)
+        if pages is not None:
+            state |= pages.told(state)
         progress = kind(**state)
+        if chunk is not None and stored is not None:
+            stored(BatchProgress(**chunk))
         if bar is not None:
             if isinstance(progress, FetchProgress):
                 _show(bar, progress)
@@ -46,6 +59,24 @@ def reporting(
     finally:
         if bar is not None:
             bar.close()
+
+
+class _Pages:
+    """How many rows each page has, and so how many pages there will be."""
+
+    def __init__(self) -> None:
+        self._results = self._largest = 0
+
+    def told(self, state: dict[str, Any]) -> dict[str, int]:
+        """What a state says of its page."""
+        # A session that expired begins again.
+        before = self._results if state["results"] >= self._results else 0
+        self._results = state["results"]
+        rows = self._results - before
+        self._largest = max(self._largest, rows)
+        total, pages = state["total"] or 0, state["pages"]
+        of = -(-total // self._largest) if self._largest else pages
+        return {"rows": rows, "total_pages": max(of, pages)}
 
 
 def _show(bar: Any, progress: FetchProgress) -> None:

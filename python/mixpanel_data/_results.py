@@ -28,19 +28,20 @@ class ArrowTable(Tabular):
     _rows: ClassVar[Any] = None
     """``ArrowRows``, given to each answer by :func:`with_rows`; no field of it."""
 
-    def _arrow(self) -> ArrowRows:
-        if self._rows is None:
-            raise TypeError(f"this {type(self).__name__} was made by hand and has no table")
-        rows: ArrowRows = self._rows
-        return rows
+    def _own(self) -> dict[str, list[Any]]:
+        """The table of an answer that was made by hand, from its fields."""
+        raise TypeError(f"this {type(self).__name__} was made by hand and has no table")
 
     @property
     def df(self) -> pandas.DataFrame:
         """The table as a pandas DataFrame."""
         import duckdb
 
-        require("pandas", ".df")
-        rows = self._arrow()
+        frames = require("pandas", ".df")
+        rows = self._rows
+        if rows is None:
+            made: pandas.DataFrame = frames.DataFrame(self._own())
+            return made
         with duckdb.connect() as connection:
             frame: pandas.DataFrame = connection.from_arrow(rows).df()
         frame.columns = rows.columns
@@ -48,18 +49,20 @@ class ArrowTable(Tabular):
 
     def arrow(self) -> pyarrow.Table:
         """The table as a pyarrow Table."""
-        table: pyarrow.Table = require("pyarrow", ".arrow()").table(self._arrow())
+        table: pyarrow.Table = require("pyarrow", ".arrow()").table(self._rows or self._own())
         return table
 
     def pl(self) -> polars.DataFrame:
         """The table as a Polars DataFrame."""
-        frame: polars.DataFrame = require("polars", ".pl()").DataFrame(self._arrow())
+        frame: polars.DataFrame = require("polars", ".pl()").DataFrame(self._rows or self._own())
         return frame
 
     def _columns(self) -> dict[str, list[Any]]:
         import duckdb
 
-        rows = self._arrow()
+        rows = self._rows
+        if rows is None:
+            return self._own()
         with duckdb.connect() as connection:
             values = connection.from_arrow(rows).fetchall()
         return {name: [row[at] for row in values] for at, name in enumerate(rows.columns)}
@@ -67,6 +70,15 @@ class ArrowTable(Tabular):
 
 class Result(Plain, ArrowTable):
     """An answer with fields, which is a table, too: ``.df``, ``.arrow()``, ``.pl()``."""
+
+    _listed: ClassVar[str | None] = None
+    """The field with the rows, if the fields of its items are the columns."""
+
+    def _own(self) -> dict[str, list[Any]]:
+        if self._listed is None:
+            return super()._own()
+        kind: Any = type(self)
+        return columns_of(typing.get_args(_hints(kind)[self._listed])[0], getattr(self, self._listed))
 
 
 class Drawn(Result):
@@ -80,6 +92,22 @@ class Drawn(Result):
         from mixpanel_data._picture import draw
 
         return draw(self._columns(), *self._picture)
+
+
+class Series(Drawn):
+    """Numbers by name and date: ``{"name": {"2024-01-01": 7}}``."""
+
+    series: dict[str, dict[str, float]]
+
+    def _own(self) -> dict[str, list[Any]]:
+        rows = [(day, name, count) for name, days in self.series.items() for day, count in days.items()]
+        return {column: [row[at] for row in rows] for at, column in enumerate(self._picture) if column is not None}
+
+
+def columns_of(kind: type[Plain], items: list[Any]) -> dict[str, list[Any]]:
+    """Things with fields, as columns."""
+    names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    return {name: [getattr(item, name) for item in items] for name in names}
 
 
 class Listing(list[T], ArrowTable):

@@ -5,7 +5,7 @@ Lists are lists of small objects, and tables (``.df``, ``.arrow()``, ``.pl()``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mixpanel_data._plain import Plain
@@ -78,27 +78,27 @@ class BookmarkInfo(Plain):
     id: int
     name: str
     type: str
-    project_id: int | None
-    created: str | None
-    modified: str | None
-    workspace_id: int | None
-    dashboard_id: int | None
-    description: str | None
-    creator_id: int | None
-    creator_name: str | None
+    project_id: int | None = None
+    created: str | None = None
+    modified: str | None = None
+    workspace_id: int | None = None
+    dashboard_id: int | None = None
+    description: str | None = None
+    creator_id: int | None = None
+    creator_name: str | None = None
 
 
 @dataclass(frozen=True)
 class LexiconMetadata(Plain):
     """How Mixpanel shows something."""
 
-    source: str | None
-    display_name: str | None
-    tags: list[str]
-    hidden: bool
-    dropped: bool
-    contacts: list[str]
-    team_contacts: list[str]
+    source: str | None = None
+    display_name: str | None = None
+    tags: list[str] = field(default_factory=list)
+    hidden: bool = False
+    dropped: bool = False
+    contacts: list[str] = field(default_factory=list)
+    team_contacts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,17 @@ class LexiconProperty(Plain):
     """A property in a schema; ``type`` is a type of JSON."""
 
     type: str
-    description: str | None
-    metadata: LexiconMetadata | None
+    description: str | None = None
+    metadata: LexiconMetadata | None = None
 
 
 @dataclass(frozen=True)
 class LexiconDefinition(Plain):
     """The content of a schema; ``properties`` by name."""
 
-    description: str | None
-    properties: dict[str, LexiconProperty]
-    metadata: LexiconMetadata | None
+    description: str | None = None
+    properties: dict[str, LexiconProperty] = field(default_factory=dict)
+    metadata: LexiconMetadata | None = None
 
 
 @dataclass(frozen=True)

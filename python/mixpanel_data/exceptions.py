@@ -40,6 +40,7 @@ wrong arguments are ``ValueError``, files are ``OSError``, memory is
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -175,13 +176,16 @@ class AuthenticationError(APIError):
 
     default_code = "AUTH_FAILED"
 
+    def __init__(self, message: str = "the credentials were not accepted", **fields: Any) -> None:
+        super().__init__(message, **{"status_code": 401, **fields})
+
 
 class RateLimitError(APIError):
     """Too many requests; ``retry_after`` is in seconds, if Mixpanel says it."""
 
     default_code = "RATE_LIMITED"
 
-    def __init__(self, message: str, *, retry_after: int | None = None, **fields: Any) -> None:
+    def __init__(self, message: str = "too many requests", *, retry_after: int | None = None, **fields: Any) -> None:
         super().__init__(message, **{"status_code": 429, **fields})
         self.retry_after = retry_after
         if retry_after is not None:
@@ -195,6 +199,9 @@ class QueryError(APIError):
     """
 
     default_code = "QUERY_FAILED"
+
+    def __init__(self, message: str = "the query was refused", **fields: Any) -> None:
+        super().__init__(message, **fields)
 
 
 class JQLSyntaxError(QueryError):
@@ -220,22 +227,31 @@ class ServerError(APIError):
 
     default_code = "SERVER_ERROR"
 
+    def __init__(self, message: str = "Mixpanel failed", **fields: Any) -> None:
+        super().__init__(message, **{"status_code": 500, **fields})
+
 
 class EventNotFoundError(MixpanelDataError):
-    """An event of this name does not exist; ``similar_events`` may be meant."""
+    """An event of this name does not exist; ``similar_events`` may be meant.
+
+    Made by hand, the name alone is enough: ``EventNotFoundError("Purchse", ["Purchase"])``.
+    """
 
     default_code = "EVENT_NOT_FOUND"
 
     def __init__(
         self,
         message: str,
+        similar_events: Sequence[str] | None = None,
         *,
-        event_name: str,
-        similar_events: Sequence[str] = (),
+        event_name: str | None = None,
         suggestion: str | None = None,
     ) -> None:
+        self.similar_events = list(similar_events or ())
+        if event_name is None:
+            like = f"; similar: {', '.join(self.similar_events)}" if self.similar_events else ""
+            event_name, message = message, f"there is no event {message!r}{like}"
         self.event_name = event_name
-        self.similar_events = list(similar_events)
         details = {"event_name": event_name, "similar_events": self.similar_events}
         super().__init__(message, details=details, suggestion=suggestion)
 
@@ -361,17 +377,25 @@ class InvalidRecordError(InvalidArgumentError):
 
 
 class TableExistsError(MixpanelDataError):
-    """A table of this name exists already; nothing was changed."""
+    """A table of this name exists already; nothing was changed.
+
+    Made by hand, the name alone is enough.
+    """
 
     default_code = "TABLE_EXISTS"
 
-    def __init__(self, message: str, *, table_name: str, suggestion: str | None = None) -> None:
+    def __init__(self, message: str, *, table_name: str | None = None, suggestion: str | None = None) -> None:
+        if table_name is None:
+            table_name, message = message, f"table {message!r} exists already"
         self.table_name = table_name
         super().__init__(message, details={"table_name": table_name}, suggestion=suggestion)
 
 
 class TableNotFoundError(MixpanelDataError):
-    """There is no table of this name; ``available_tables`` are there."""
+    """There is no table of this name; ``available_tables`` are there.
+
+    Made by hand, the name alone is enough.
+    """
 
     default_code = "TABLE_NOT_FOUND"
 
@@ -379,10 +403,12 @@ class TableNotFoundError(MixpanelDataError):
         self,
         message: str,
         *,
-        table_name: str,
+        table_name: str | None = None,
         available_tables: Sequence[str] = (),
         suggestion: str | None = None,
     ) -> None:
+        if table_name is None:
+            table_name, message = message, f"there is no table {message!r}"
         self.table_name = table_name
         self.available_tables = list(available_tables)
         details = {"table_name": table_name, "available_tables": self.available_tables}
@@ -413,9 +439,21 @@ class NotADatabaseError(StorageIOError):
 
 
 class DatabaseNotFoundError(StorageIOError, FileNotFoundError):
-    """The database file does not exist."""
+    """The database file does not exist. Made by hand, its path alone is enough."""
 
     default_code = "DATABASE_NOT_FOUND"
+
+    def __init__(
+        self,
+        message: str | os.PathLike[str],
+        *,
+        db_path: object = None,
+        details: Mapping[str, Any] | None = None,
+        suggestion: str | None = None,
+    ) -> None:
+        if db_path is None:
+            db_path, message = message, f"there is no database {os.fspath(message)}"
+        super().__init__(os.fspath(message), db_path=db_path, details=details, suggestion=suggestion)
 
 
 class LoadFileNotFoundError(StorageIOError, FileNotFoundError):
@@ -450,23 +488,27 @@ class DatabaseLockedError(StorageIOError):
 
     ``holding_pid`` is the process that holds it, if DuckDB names it;
     ``holding_command`` the first words of its command, such as ``mp shell``.
+    Made by hand, its path alone is enough.
     """
 
     default_code = "DATABASE_LOCKED"
 
     def __init__(
         self,
-        message: str,
+        message: str | os.PathLike[str],
+        holding_pid: int | None = None,
         *,
         db_path: object = None,
-        holding_pid: int | None = None,
         holding_command: str | None = None,
         suggestion: str | None = None,
     ) -> None:
+        if db_path is None:
+            by = "" if holding_pid is None else f" by process {holding_pid}"
+            db_path, message = message, f"{os.fspath(message)} is in use{by}"
         self.holding_pid = holding_pid
         self.holding_command = holding_command
         details = {"holding_pid": holding_pid, "holding_command": holding_command}
-        super().__init__(message, db_path=db_path, details=details, suggestion=suggestion)
+        super().__init__(os.fspath(message), db_path=db_path, details=details, suggestion=suggestion)
 
 
 class OutOfMemoryError(MixpanelDataError, MemoryError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BatchProgress",
     "ChunkReport",
     "Coverage",
     "DayCoverage",
@@ -25,6 +26,8 @@ __all__ = [
     "FileReport",
     "LoadProgress",
     "LoadResult",
+    "ParallelFetchResult",
+    "ParallelProfileResult",
     "PlannedRequest",
     "ProfileProgress",
     "ProfilesResult",
@@ -74,6 +77,8 @@ class ProfileProgress(Plain):
         bytes_decoded: Bytes of JSON so far.
         elapsed_seconds: Time since the fetch began.
         attempt: Which attempt this is, from 1: a session that expired begins again.
+        rows: Results of the page that has just come.
+        total_pages: Pages that there will be, as far as is known.
 
     """
 
@@ -83,6 +88,44 @@ class ProfileProgress(Plain):
     bytes_decoded: int
     elapsed_seconds: float
     attempt: int
+    rows: int = 0
+    total_pages: int = 0
+
+    @property
+    def page_index(self) -> int:
+        """The number of the page, from 0."""
+        return max(self.pages - 1, 0)
+
+    @property
+    def cumulative_rows(self) -> int:
+        """The same as ``results``."""
+        return self.results
+
+    @property
+    def success(self) -> bool:
+        """Always True: a page that fails is an error of the fetch."""
+        return True
+
+    @property
+    def error(self) -> None:
+        """Always None."""
+
+
+@dataclass(frozen=True)
+class BatchProgress(Plain):
+    """A chunk of days that has been stored. Days are inclusive.
+
+    ``success`` is always True where the library tells of one: a chunk that fails is an error of the
+    fetch. ``total_batches`` is as many as are planned by now; what is learnt on the way changes it.
+    """
+
+    from_date: str
+    to_date: str
+    batch_index: int
+    total_batches: int
+    rows: int
+    success: bool = True
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -301,6 +344,26 @@ class FetchResult(Plain, _ByDay):
     unknown_names: list[UnknownName] = field(default_factory=list)
     chunks: list[ChunkReport] = field(default_factory=list, repr=False)
 
+    @property
+    def successful_batches(self) -> int:
+        """Chunks that were stored."""
+        return len(self.chunks)
+
+    @property
+    def failed_batches(self) -> int:
+        """Always 0: a chunk that fails is an error of the fetch, and what was stored stays."""
+        return 0
+
+    @property
+    def failed_date_ranges(self) -> tuple[tuple[str, str], ...]:
+        """Always empty, see ``failed_batches``; :meth:`Workspace.sync` has ``failed``."""
+        return ()
+
+    @property
+    def has_failures(self) -> bool:
+        """Always False, see ``failed_batches``."""
+        return False
+
     @classmethod
     def _read(cls, raw: Mapping[str, Any], kind: TableType) -> FetchResult:
         known = {item.name for item in fields(cls)}
@@ -372,6 +435,26 @@ class ProfilesResult(Plain):
     bytes_decoded: int = 0
     database: str | None = None
 
+    @property
+    def successful_pages(self) -> int:
+        """Pages that came."""
+        return self.pages
+
+    @property
+    def failed_pages(self) -> int:
+        """Always 0: a page that fails is an error of the fetch, and nothing is changed."""
+        return 0
+
+    @property
+    def failed_page_indices(self) -> tuple[int, ...]:
+        """Always empty, see ``failed_pages``."""
+        return ()
+
+    @property
+    def has_failures(self) -> bool:
+        """Always False, see ``failed_pages``."""
+        return False
+
     @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> ProfilesResult:
         taken = dict(raw)
@@ -405,6 +488,11 @@ class ProfilesResult(Plain):
             "seconds": f"{self.duration_seconds:.1f}",
         }
         return html_table({"": list(shown), "fetch": list(shown.values())})
+
+
+#: Names that the Python original has for the results of ``parallel=True``, which are no others here.
+ParallelFetchResult = FetchResult
+ParallelProfileResult = ProfilesResult
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mixpanel_data._names import UnknownName
 from mixpanel_data._plain import Plain
-from mixpanel_data._results import Drawn, Result
+from mixpanel_data._results import Drawn, Result, Series, columns_of
 
 __all__ = [
     "ActivityFeedResult",
@@ -45,29 +45,27 @@ HourDayUnit = Literal["hour", "day"]
 SavedReportType = Literal["insights", "funnels", "retention", "flows"]
 """What kind of report is saved."""
 
-Series = dict[str, dict[str, float]]
-
 
 @dataclass(frozen=True)
-class SegmentationResult(Drawn):
+class SegmentationResult(Series):
     """How often an event happened, by segment and date. Without a breakdown the segment is the event."""
 
     event: str
     from_date: str
     to_date: str
     unit: str
-    type: str
     segment_property: str | None
     total: float | None
-    total_of: str | None
-    series: Series
+    series: dict[str, dict[str, float]] = field(default_factory=dict)
+    type: str = "general"
+    total_of: str | None = None
     unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "segment", "count")
 
 
 @dataclass(frozen=True)
-class EventCountsResult(Drawn):
+class EventCountsResult(Series):
     """How often events happened, by event and date."""
 
     events: list[str]
@@ -75,16 +73,16 @@ class EventCountsResult(Drawn):
     to_date: str
     unit: str
     type: str
-    total: float | None
-    total_of: str | None
-    series: Series
+    series: dict[str, dict[str, float]]
+    total: float | None = None
+    total_of: str | None = None
     unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "event", "count")
 
 
 @dataclass(frozen=True)
-class PropertyCountsResult(Drawn):
+class PropertyCountsResult(Series):
     """How often an event happened, by the value of a property and date."""
 
     event: str
@@ -93,16 +91,16 @@ class PropertyCountsResult(Drawn):
     to_date: str
     unit: str
     type: str
-    total: float | None
-    total_of: str | None
-    series: Series
+    series: dict[str, dict[str, float]]
+    total: float | None = None
+    total_of: str | None = None
     unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "value", "count")
 
 
 @dataclass(frozen=True)
-class NumericBucketResult(Drawn):
+class NumericBucketResult(Series):
     """How often an event happened, by ranges of a number and date."""
 
     event: str
@@ -110,7 +108,7 @@ class NumericBucketResult(Drawn):
     to_date: str
     property_expr: str
     unit: str
-    series: Series
+    series: dict[str, dict[str, float]]
     unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", "bucket", "count")
@@ -126,10 +124,13 @@ class NumericSumResult(Drawn):
     property_expr: str
     unit: str
     results: dict[str, float]
-    computed_at: str | None
+    computed_at: str | None = None
     unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", None, "sum")
+
+    def _own(self) -> dict[str, list[Any]]:
+        return {"date": list(self.results), "sum": list(self.results.values())}
 
 
 @dataclass(frozen=True)
@@ -142,23 +143,26 @@ class NumericAverageResult(Drawn):
     property_expr: str
     unit: str
     results: dict[str, float | None]
-    computed_at: str | None
+    computed_at: str | None = None
     unknown_names: list[UnknownName] = field(default_factory=list)
 
     _picture = ("date", None, "average")
+
+    def _own(self) -> dict[str, list[Any]]:
+        return {"date": list(self.results), "average": list(self.results.values())}
 
 
 @dataclass(frozen=True)
 class FunnelStep(Plain):
     """A step of a funnel: users, their part of the step before and of the first, seconds on the way."""
 
-    step: int
     event: str
     count: int
     conversion_rate: float
-    overall_conversion_rate: float
-    avg_time: float | None
-    avg_time_from_start: float | None
+    step: int | None = None
+    overall_conversion_rate: float | None = None
+    avg_time: float | None = None
+    avg_time_from_start: float | None = None
 
 
 @dataclass(frozen=True)
@@ -169,11 +173,16 @@ class FunnelResult(Drawn):
     funnel_name: str | None
     from_date: str
     to_date: str
-    segment_property: str | None
     conversion_rate: float
-    steps: list[FunnelStep]
-    segments: dict[str, list[FunnelStep]]
-    dates: dict[str, list[FunnelStep]]
+    steps: list[FunnelStep] = field(default_factory=list)
+    segment_property: str | None = None
+    segments: dict[str, list[FunnelStep]] = field(default_factory=dict)
+    dates: dict[str, list[FunnelStep]] = field(default_factory=dict)
+
+    def _own(self) -> dict[str, list[Any]]:
+        columns = columns_of(FunnelStep, self.steps)
+        steps = [number if step is None else step for number, step in enumerate(columns.pop("step"), 1)]
+        return {"step": steps, **columns}
 
     @property
     def _picture(self) -> tuple[str, str | None, str]:  # type: ignore[override]
@@ -189,8 +198,8 @@ class CohortInfo(Plain):
 
     date: str
     size: int
-    counts: list[int]
-    retention: list[float]
+    retention: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -202,11 +211,18 @@ class RetentionResult(Result):
     from_date: str
     to_date: str
     unit: str
-    interval: int
-    segment_property: str | None
-    cohorts: list[CohortInfo]
-    segments: dict[str, list[CohortInfo]]
+    cohorts: list[CohortInfo] = field(default_factory=list)
+    interval: int = 1
+    segment_property: str | None = None
+    segments: dict[str, list[CohortInfo]] = field(default_factory=dict)
     unknown_names: list[UnknownName] = field(default_factory=list)
+
+    def _own(self) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {
+            "cohort_date": [cohort.date for cohort in self.cohorts],
+            "cohort_size": [cohort.size for cohort in self.cohorts],
+        }
+        return columns | _numbered("period", 0, [cohort.retention for cohort in self.cohorts])
 
     def plot(self) -> Any:
         """A line for each cohort over the periods, as a matplotlib Axes."""
@@ -234,8 +250,17 @@ class FrequencyResult(Result):
     to_date: str
     unit: str
     addiction_unit: str
-    data: dict[str, list[int]]
+    data: dict[str, list[int]] = field(default_factory=dict)
     unknown_names: list[UnknownName] = field(default_factory=list)
+
+    def _own(self) -> dict[str, list[Any]]:
+        return {"date": list(self.data)} | _numbered("period", 1, list(self.data.values()))
+
+
+def _numbered(name: str, first: int, rows: list[list[Any]]) -> dict[str, list[Any]]:
+    """A column for each place in rows of different lengths."""
+    wide = max(map(len, rows), default=0)
+    return {f"{name}_{first + at}": [row[at] if at < len(row) else None for row in rows] for at in range(wide)}
 
 
 @dataclass(frozen=True)
@@ -244,8 +269,8 @@ class UserEvent(Plain):
 
     event: str
     time: datetime
-    distinct_id: str | None
-    properties: dict[str, Any]
+    properties: dict[str, Any] = field(default_factory=dict)
+    distinct_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -253,10 +278,21 @@ class ActivityFeedResult(Result):
     """What some users did, the earliest first; as a table, with a column for each property."""
 
     distinct_ids: list[str]
-    from_date: str
-    to_date: str
-    event_count: int
-    events: list[UserEvent]
+    from_date: str | None
+    to_date: str | None
+    events: list[UserEvent] = field(default_factory=list)
+    event_count: int | None = None
+
+    def __post_init__(self) -> None:
+        """Counts what is there, if nobody has."""
+        if self.event_count is None:
+            object.__setattr__(self, "event_count", len(self.events))
+
+    def _own(self) -> dict[str, list[Any]]:
+        names = dict.fromkeys(name for event in self.events for name in event.properties)
+        columns = columns_of(UserEvent, self.events)
+        properties = columns.pop("properties")
+        return columns | {name: [own.get(name) for own in properties] for name in names if name not in columns}
 
 
 @dataclass(frozen=True)
@@ -268,13 +304,19 @@ class SavedReportResult(Result):
     """
 
     bookmark_id: int | None
-    report_type: SavedReportType
     computed_at: str | None
     from_date: str | None
     to_date: str | None
-    headers: list[str]
-    series: Any
+    headers: list[str] = field(default_factory=list)
+    series: Any = field(default_factory=dict)
+    report_type: SavedReportType = "insights"
     unknown_names: list[UnknownName] = field(default_factory=list)
+
+    def _own(self) -> dict[str, list[Any]]:
+        if self.report_type != "insights":
+            return {"series": [self.series]}
+        rows = [(day, name, count) for name, days in self.series.items() for day, count in days.items()]
+        return {column: [row[at] for row in rows] for at, column in enumerate(("date", "event", "count"))}
 
 
 @dataclass(frozen=True)
@@ -283,12 +325,16 @@ class FlowsResult(Result):
 
     bookmark_id: int | None
     computed_at: str | None
-    steps: list[dict[str, Any]]
-    flows: list[Any]
-    breakdowns: list[Any]
-    overall_conversion_rate: float | None
-    metadata: Any
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    breakdowns: list[Any] = field(default_factory=list)
+    overall_conversion_rate: float | None = None
+    metadata: Any = None
+    flows: list[Any] = field(default_factory=list)
     unknown_names: list[UnknownName] = field(default_factory=list)
+
+    def _own(self) -> dict[str, list[Any]]:
+        names = dict.fromkeys(name for step in self.steps for name in step)
+        return {name: [step.get(name) for step in self.steps] for name in names}
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ class SummaryResult(Result):
 
     table: str
     row_count: int
-    columns: list[ColumnSummary]
+    columns: list[ColumnSummary] = field(default_factory=list)
+
+    _listed = "columns"
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ class EventBreakdownResult(Drawn):
     total_events: int
     total_users: int
     date_range: tuple[datetime, datetime] | None
-    events: list[EventStats]
+    events: list[EventStats] = field(default_factory=list)
 
+    _listed = "events"
     _picture = ("event_name", None, "count")
 
 
@@ -99,13 +102,17 @@ class ColumnStatsResult(Drawn):
     null_pct: float
     unique_count: int
     unique_pct: float
-    top_values: list[tuple[Any, int]]
-    min: float | None
-    max: float | None
-    mean: float | None
-    std: float | None
+    top_values: list[tuple[Any, int]] = field(default_factory=list)
+    min: float | None = None
+    max: float | None = None
+    mean: float | None = None
+    std: float | None = None
 
     _picture = ("value", None, "count")
+
+    def _own(self) -> dict[str, list[Any]]:
+        values = list(self.top_values)
+        return {"value": [value for value, _ in values], "count": [count for _, count in values]}
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ class PropertyDistributionResult(Drawn):
     values: list[PropertyValueCount]
     unknown_names: list[UnknownName] = field(default_factory=list)
 
+    _listed = "values"
     _picture = ("value", None, "count")
 
 
@@ -148,6 +156,12 @@ class NumericPropertySummaryResult(Result):
     stddev: float | None
     percentiles: dict[int, float]
     unknown_names: list[UnknownName] = field(default_factory=list)
+
+    def _own(self) -> dict[str, list[Any]]:
+        names = ("count", "min", "max", "sum", "avg", "stddev")
+        rows = {name: getattr(self, name) for name in names}
+        rows |= {f"p{part}": figure for part, figure in self.percentiles.items()}
+        return {"metric": list(rows), "value": list(rows.values())}
 
 
 @dataclass(frozen=True)
@@ -169,6 +183,7 @@ class DailyCountsResult(Drawn):
     counts: list[DailyCount]
     unknown_names: list[UnknownName] = field(default_factory=list)
 
+    _listed = "counts"
     _picture = ("date", "event", "count")
 
 
@@ -193,6 +208,7 @@ class EngagementDistributionResult(Drawn):
     buckets: list[EngagementBucket]
     unknown_names: list[UnknownName] = field(default_factory=list)
 
+    _listed = "buckets"
     _picture = ("bucket_label", None, "user_count")
 
 
@@ -217,4 +233,5 @@ class PropertyCoverageResult(Drawn):
     coverage: list[PropertyCoverage]
     unknown_names: list[UnknownName] = field(default_factory=list)
 
+    _listed = "coverage"
     _picture = ("property", None, "coverage_percentage")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         TopEvent,
     )
     from mixpanel_data.fetched import (
+        BatchProgress,
         ChunkReport,
         Coverage,
         DayCoverage,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         FileReport,
         LoadProgress,
         LoadResult,
+        ParallelFetchResult,
+        ParallelProfileResult,
         PlannedRequest,
         ProfileProgress,
         ProfilesResult,
@@ -110,6 +113,7 @@ __all__ = [
     "Annotation",
     "AnnotationTag",
     "AnnotationUser",
+    "BatchProgress",
     "BookmarkInfo",
     "BookmarkType",
     "ChunkReport",
@@ -158,6 +162,8 @@ __all__ = [
     "NumericPropertySummaryResult",
     "NumericSumResult",
     "Organization",
+    "ParallelFetchResult",
+    "ParallelProfileResult",
     "PlannedRequest",
     "ProfileProgress",
     "ProfilesResult",

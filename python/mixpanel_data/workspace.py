@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_data import _core
+from mixpanel_data._api import API
 from mixpanel_data._ask_local import LocalQuestions
 from mixpanel_data._ask_project import Discovery
 from mixpanel_data._ask_queries import Queries
@@ -293,8 +294,8 @@ class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, 
 
     @property
     def api(self) -> Any:
-        """The injected API client; None when Mixpanel is asked directly."""
-        return self._api_client
+        """A way to Mixpanel for what has no method here: :class:`API`, or the injected client."""
+        return API(self) if self._api_client is None else self._api_client
 
     # SQL
 
@@ -367,7 +368,9 @@ class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, 
         return self.storage.get_metadata(table)
 
     def drop(self, *names: str) -> None:
-        """Removes tables. When one of the names does not exist, none is removed.
+        """Removes tables, also tables and views that SQL has made.
+
+        When one of the names does not exist, none is removed.
 
         Raises:
             TableNotFoundError: One of the names does not exist.
@@ -375,7 +378,8 @@ class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, 
         """
         storage = self.storage
         for name in names:
-            storage.get_metadata(name)
+            if not storage.table_exists(name):
+                storage.get_metadata(name)
         for name in names:
             storage.drop_table(name)
 

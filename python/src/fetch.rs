@@ -149,6 +149,15 @@ fn described<'py>(py: Python<'py>, state: &FetchProgress) -> PyResult<Bound<'py,
     fields.set_item("remaining_seconds", state.remaining.map(|left| left.as_secs_f64()))?;
     fields.set_item("elapsed_seconds", state.elapsed.as_secs_f64())?;
     fields.set_item("attempt", state.attempt)?;
+    if let Some(stored) = state.stored {
+        let chunk = PyDict::new(py);
+        chunk.set_item("from_date", stored.from.to_string())?;
+        chunk.set_item("to_date", stored.to.to_string())?;
+        chunk.set_item("rows", stored.rows)?;
+        chunk.set_item("batch_index", stored.number - 1)?;
+        chunk.set_item("total_batches", stored.of)?;
+        fields.set_item("stored", chunk)?;
+    }
     Ok(fields)
 }
 

@@ -5,9 +5,11 @@ use mixpanel_client::live::{
     EngageStatsQuery, EventCountsQuery, FrequencyQuery, FunnelQuery, NumericQuery, PropertyCountsQuery,
     RetentionQuery, SegmentationQuery, StatsAction,
 };
+use mixpanel_client::table::names_batch;
 use mixpanel_client::{Client, Tabular};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde_json::{Map, Value};
 
 use crate::answer::{Answer, ArrowRows};
 use crate::arguments::{Arguments, wrong};
@@ -77,8 +79,32 @@ fn discovery(client: &Client, question: &str, given: &Arguments) -> Result<Optio
     answer.map(Some)
 }
 
+/// A request to an address of the project's, for what has no name here.
+fn raw(client: &Client, given: &Arguments) -> Result<Answer, Failure> {
+    let mut request = client.request_at(&given.text("url")?)?;
+    let params: Map<String, Value> = given.usual("params")?;
+    for (name, value) in &params {
+        request = match value {
+            Value::Null => request,
+            Value::String(text) => request.param(name, text),
+            other => request.param(name, other),
+        };
+    }
+    let body: Option<Value> = given.maybe("body")?;
+    match (given.text("method")?.to_ascii_uppercase().as_str(), body) {
+        ("GET", None) => {}
+        ("POST", None) => request = request.post_form([]),
+        ("POST", Some(body)) => request = request.post_json(&body),
+        ("GET", Some(_)) => return Err(wrong("json_body", "a GET has none")),
+        (method, _) => return Err(wrong("method", format!("GET or POST, not {method}"))),
+    }
+    let value: Value = client.json(&request)?;
+    Ok(Answer::from_batch(value, names_batch("none", &[])))
+}
+
 fn query(client: &Client, question: &str, given: &Arguments) -> Result<Answer, Failure> {
     match question {
+        "request" => raw(client, given),
         "segmentation" => {
             let (from, to) = given.days()?;
             let mut query = SegmentationQuery::new(given.text("event")?, from, to);

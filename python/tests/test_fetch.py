@@ -117,7 +117,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(worksp
         {"from_date": "2025-06-03"},
         {"to_date": "2999-01-01"},
         {"limit": 0},
-        {"max_workers": 101},
+        {"max_workers": 0},
         {"batch_size": 1},
         {"chunk_days": 0},
         {"on_reject": "shrug"},

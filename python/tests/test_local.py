@@ -75,8 +75,8 @@ def test_a_breakdown_counts_events_and_users(ws: Workspace) -> None:
 
 
 def test_keys_are_those_of_a_table_or_an_event(ws: Workspace) -> None:
-    # What is null everywhere is only seen in the texts.
-    assert ws.property_keys() == ["amount", "plan"]
+    # Also what is null everywhere, which is only seen in the texts.
+    assert ws.property_keys() == ["amount", "method", "plan"]
     assert ws.property_keys("events", "Login") == ["method", "plan"]
     assert ws.property_keys("profiles") == ["name"]
 

@@ -64,7 +64,7 @@ def test_arguments_of_profiles_are_checked(workspace: Workspace) -> None:
     for bad in (
         {"distinct_id": "a", "distinct_ids": ["b"]},
         {"include_all_users": True},
-        {"max_workers": 6},
+        {"max_workers": 0},
         {"batch_size": 1},
         {"as_of_timestamp": 99_999_999_999},
         {"behaviors": [{"window": "30d"}]},

@@ -30,8 +30,8 @@ def test_a_large_result_is_short_and_says_what_is_left_out() -> None:
 
 
 def test_a_small_result_is_shown_whole() -> None:
-    cohort = CohortInfo("2025-01-01", 4, [4, 2], [1.0, 0.5])
-    assert repr(cohort) == "CohortInfo(date='2025-01-01', size=4, counts=[4, 2], retention=[1.0, 0.5])"
+    cohort = CohortInfo("2025-01-01", 4, [1.0, 0.5], [4, 2])
+    assert repr(cohort) == "CohortInfo(date='2025-01-01', size=4, retention=[1.0, 0.5], counts=[4, 2])"
     assert str(cohort) == repr(cohort)
 
 

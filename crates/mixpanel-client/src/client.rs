@@ -328,6 +328,18 @@ impl Client {
         self.answer(request, |answer, scrubber| answer.parse(scrubber))
     }
 
+    /// A request for [`json`](Self::json) to a whole address, such as
+    /// `https://mixpanel.com/api/app/me`: for what has no name here. The project goes with it where the
+    /// API wants it in the query.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`] for an address that is none of the project's own: whoever it is
+    /// would get the credentials.
+    pub fn request_at(&self, address: &str) -> Result<ApiRequest> {
+        ApiRequest::at(address, &self.http.urls)
+    }
+
     /// Asks, and reads the answer in a way of one's own; what `read` fails with may be retried.
     pub(crate) fn answer<T>(
         &self,

@@ -50,8 +50,8 @@ mod workspace;
 pub use error::{DefinitionPart, Error, ErrorKind, NoSnapshot, Result};
 pub use fetch::{
     ChunkReport, Coverage, DayCoverage, DayReason, DayStatus, FailedRange, FetchEvents, FetchProfiles,
-    FetchProgress, OnProfileProgress, OnProgress, PlannedChunk, ProfileProgress, ProfilesResult, SyncOptions,
-    SyncPlan, SyncResult, SyncState,
+    FetchProgress, OnProfileProgress, OnProgress, PlannedChunk, ProfileProgress, ProfilesResult, StoredChunk,
+    SyncOptions, SyncPlan, SyncResult, SyncState,
 };
 pub use load::{
     CsvColumns, FileReport, ImportOriginal, ImportedTable, Load, LoadFormat, LoadInput, LoadProgress,

@@ -368,10 +368,11 @@ impl Workspace {
         self.storage.get_schema(table)
     }
 
-    /// Removes tables. When one of the names does not exist, none is removed.
+    /// Removes tables, also such tables and views as SQL has made. When one of the names does not
+    /// exist, none is removed.
     pub fn drop(&self, tables: &[&str]) -> Result<()> {
         for table in tables {
-            self.storage.table(table)?;
+            self.storage.check_drop(table)?;
         }
         tables.iter().try_for_each(|table| self.storage.drop_table(table))
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::budget::ApiFamily;
 use crate::error::{ErrorKind, Result};
 use crate::http::{Http, Outgoing};
+use crate::region::ParsedUrls;
 
 /// A request to an API that answers in JSON.
 ///
@@ -16,6 +17,8 @@ use crate::http::{Http, Outgoing};
 #[derive(Clone, Debug)]
 pub struct ApiRequest {
     base: Base,
+    /// A whole address below the base, in place of the path.
+    at: Option<Url>,
     path: Vec<String>,
     query: Vec<(String, String)>,
     body: Body,
@@ -69,7 +72,24 @@ impl ApiRequest {
     fn new(base: Base, path: &str, family: Option<ApiFamily>) -> Self {
         let path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let (query, body) = (Vec::new(), Body::None);
-        Self { base, path, query, body, family, body_limit: Self::BODY_LIMIT }
+        Self { base, at: None, path, query, body, family, body_limit: Self::BODY_LIMIT }
+    }
+
+    /// A request to a whole address, which has to be below one of `urls`: the credentials go nowhere
+    /// else.
+    pub(crate) fn at(address: &str, urls: &ParsedUrls) -> Result<Self> {
+        let invalid = |what: &str| crate::Error::new(ErrorKind::InvalidRequest { what: what.to_owned() });
+        let address =
+            Url::parse(address).map_err(|error| invalid(&format!("this is no address: {error}")))?;
+        let bases = [(Base::Engage, &urls.engage), (Base::Query, &urls.query), (Base::App, &urls.app)];
+        let found = bases.into_iter().find(|(_, base)| is_below(&address, base));
+        let Some((base, _)) = found else {
+            return Err(invalid(
+                "this is none of the project's addresses for queries, profiles and the app API, and the                  credentials go nowhere else",
+            ));
+        };
+        let family = (base != Base::App).then_some(ApiFamily::Query);
+        Ok(Self { at: Some(address), ..Self::new(base, "", family) })
     }
 
     /// Adds one part to the path, whatever is in it.
@@ -145,6 +165,7 @@ impl ApiRequest {
     pub(crate) fn prepare(&self, http: &Http) -> Result<Outgoing> {
         let invalid = |what: String| crate::Error::new(ErrorKind::InvalidRequest { what });
         let base = match self.base {
+            _ if self.at.is_some() => self.at.as_ref().unwrap_or(&http.urls.query),
             Base::Query => &http.urls.query,
             Base::Engage => &http.urls.engage,
             Base::App | Base::Project => &http.urls.app,
@@ -181,6 +202,15 @@ impl ApiRequest {
             patience: http.timeouts.query,
         })
     }
+}
+
+/// Whether an address is below another one, on the same host.
+fn is_below(address: &Url, base: &Url) -> bool {
+    let rest = address.path().strip_prefix(base.path().trim_end_matches('/'));
+    address.origin() == base.origin()
+        && address.username().is_empty()
+        && address.password().is_none()
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The fields in the encoding of a form, which is that of a query.

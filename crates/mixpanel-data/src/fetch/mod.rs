@@ -119,7 +119,24 @@ pub struct FetchProgress {
     pub elapsed: Duration,
     /// Which attempt this is, from 1: an interrupted download starts again.
     pub attempt: u32,
+    /// The chunk that has just been stored, told once.
+    pub stored: Option<StoredChunk>,
 }
 
-/// Called from time to time while a fetch is running.
+/// A chunk that is in the database, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// First project day, inclusive.
+    pub from: Date,
+    /// Last project day, inclusive.
+    pub to: Date,
+    /// Rows stored.
+    pub rows: u64,
+    /// How many are stored, with this one.
+    pub number: u32,
+    /// How many there will be, as far as is planned by now.
+    pub of: u32,
+}
+
+/// Called from time to time while a fetch is running, and when a chunk is stored.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&FetchProgress);

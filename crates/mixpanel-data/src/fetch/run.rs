@@ -22,8 +22,8 @@ use super::download::{Downloader, News, Opened, SharedPlan, Traffic, api_error};
 use super::names::Names;
 use super::pace::{self, Pace, Recent};
 use super::planner::{PlannedChunk, Planner};
-use super::report::{FailedRange, RunOutcome, report};
-use super::{FetchProgress, OnProgress};
+use super::report::{ChunkReport, FailedRange, RunOutcome, report};
+use super::{FetchProgress, OnProgress, StoredChunk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::chunk::{BatchSource, ChunkSpec, Create, DayRange, OnReject, Present, Scope};
 use crate::storage::filters::Filters;
@@ -122,6 +122,7 @@ pub(crate) fn run(job: &Job<'_>, planner: &mut Planner, on_progress: OnProgress<
             outcome: RunOutcome::default(),
             concurrency,
             running: 0,
+            stored_running: 0,
             expected: 0,
             failures: 0,
             doubtful: Vec::new(),
@@ -167,6 +168,8 @@ struct Run<'r, 'p, 's> {
     outcome: RunOutcome,
     concurrency: usize,
     running: usize,
+    /// How many of them are stored already, and only have to say that they have ended.
+    stored_running: usize,
     /// Bytes of text that are expected of those that run.
     expected: u64,
     /// Chunks that failed since the last one that did not.
@@ -243,8 +246,9 @@ impl<'r> Run<'r, '_, '_> {
                 Ok(News::Finished { chunk, outcome }) => {
                     self.running -= 1;
                     self.expected -= chunk.bytes.unwrap_or_default();
-                    if let Err(error) = outcome {
-                        self.failed(chunk, error)?;
+                    match outcome {
+                        Ok(()) => self.stored_running = self.stored_running.saturating_sub(1),
+                        Err(error) => self.failed(chunk, error)?,
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.tell(false),
@@ -334,8 +338,8 @@ impl<'r> Run<'r, '_, '_> {
                 self.progress.days_done += report.rows_by_day.len() as u32;
                 self.planner.observe(&report.rows_by_day, report.bytes_decoded);
                 self.outcome.total_rows = written.total_rows;
+                self.tell_stored(&report);
                 self.outcome.chunks.push(report);
-                self.tell(false);
                 let doubtful = std::mem::take(&mut self.doubtful);
                 doubtful.into_iter().try_for_each(|(chunk, error)| self.failed(chunk, error))
             }
@@ -407,6 +411,18 @@ impl<'r> Run<'r, '_, '_> {
             ),
             _ => what,
         }
+    }
+
+    fn tell_stored(&mut self, report: &ChunkReport) {
+        let number = self.outcome.chunks.len() as u32 + 1;
+        // The downloads of this chunk and of others that are stored still count among those that run.
+        self.stored_running += 1;
+        let coming = self.running.saturating_sub(self.stored_running) + self.planner.preview().len();
+        let of = number + u32::try_from(coming).unwrap_or(u32::MAX - number);
+        self.progress.stored =
+            Some(StoredChunk { from: report.from, to: report.to, rows: report.rows, number, of });
+        self.tell(true);
+        self.progress.stored = None;
     }
 
     fn tell(&mut self, always: bool) {

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::place::Place;
 use super::scope::{count, percent};
 use crate::error::{Error, Result};
 use crate::storage::{ident, literal};
-use crate::types::TableInfo;
 use crate::value::Value;
 use crate::workspace::Workspace;
 
@@ -125,23 +125,37 @@ const NUMERIC: [&str; 13] = [
 ];
 
 impl Workspace {
-    fn flat_of(&self, table: &str) -> Result<(TableInfo, String)> {
-        let info = self.storage().table(table)?;
-        let flat = ident(&format!("{}_flat", info.name));
-        Ok((info, flat))
-    }
-
-    /// Every column of a table in figures, each property as a column of its own.
+    /// Every column of a table in figures, each property as a column of its own. Tables and views
+    /// that SQL has made have their own columns.
     ///
     /// # Errors
     /// [`TableNotFound`](crate::ErrorKind::TableNotFound).
     pub fn summarize(&self, table: &str) -> Result<Summary> {
-        let (info, flat) = self.flat_of(table)?;
-        let mut summary = Summary { table: info.name.clone(), row_count: 0, columns: Vec::new() };
-        for slice in self.slices(&info.name)? {
-            self.summarize_columns(&flat, &slice, &mut summary)?;
+        let place = self.place(table)?;
+        let mut summary = Summary { table: place.name.clone(), row_count: 0, columns: Vec::new() };
+        let slices = if place.is_fetched {
+            self.slices(&place.name)?
+        } else {
+            let columns = self.storage().get_schema(&place.name)?.columns;
+            let names: Vec<String> = columns.iter().map(|column| ident(&column.name)).collect();
+            names.chunks(MAX_SLICE).map(<[String]>::to_vec).collect()
+        };
+        for slice in slices {
+            self.summarize_columns(&place.columns, &slice, &mut summary)?;
         }
         Ok(summary)
+    }
+
+    /// The view that has the columns of an expression: the typed one, else the plain one.
+    fn relation_of<'a>(&self, place: &'a Place, expression: &str) -> Result<&'a String> {
+        let describe = |from: &str| format!("DESCRIBE SELECT ({expression}) FROM {from}");
+        match self.storage().ask(&describe(&place.columns), &[]) {
+            Ok(_) => Ok(&place.columns),
+            Err(error) => match self.storage().ask(&describe(&place.texts), &[]) {
+                Ok(_) => Ok(&place.texts),
+                Err(_) => Err(error),
+            },
+        }
     }
 
     /// How many computed columns may be asked for in one question. DuckDB reads the texts anew for each,
@@ -212,22 +226,27 @@ impl Workspace {
         Ok(())
     }
 
-    /// One column of a table's typed view in figures; or any SQL expression over its columns, which
-    /// is run as it is.
+    /// One column of a table's typed view in figures; or any SQL expression over its columns, or over
+    /// those of the plain view (`properties->>'$.plan'`), which is run as it is. Tables and views that
+    /// SQL has made have their own columns.
     ///
     /// # Errors
     /// [`TableNotFound`](crate::ErrorKind::TableNotFound); [`Query`](crate::ErrorKind::Query) for an
     /// expression that makes no sense.
     pub fn column_stats(&self, table: &str, column: &str, top_n: usize) -> Result<ColumnStats> {
-        let (info, flat) = self.flat_of(table)?;
+        let place = self.place(table)?;
         if column.trim().is_empty() {
             return Err(Error::argument("column", "it is empty"));
         }
-        let schema = self.storage().get_schema(&format!("{}_flat", info.name))?;
+        let typed = if place.is_fetched { format!("{}_flat", place.name) } else { place.name.clone() };
+        let schema = self.storage().get_schema(&typed)?;
         // A name with a space or a dollar is a name, not an expression.
         let named = schema.columns.iter().find(|known| known.name == column);
-        let expression = named.map_or_else(|| format!("({column})"), |known| ident(&known.name));
-        let values = format!("(SELECT {expression} AS value FROM {flat})");
+        let (expression, from) = match named {
+            Some(known) => (ident(&known.name), &place.columns),
+            None => (format!("({column})"), self.relation_of(&place, column)?),
+        };
+        let values = format!("(SELECT {expression} AS value FROM {from})");
         let figures = format!(
             "SELECT count(*), count(value), count(DISTINCT value), any_value(typeof(value)) FROM {values}"
         );
@@ -255,7 +274,7 @@ impl Workspace {
         let exact = |at: usize| numbers.get(at).filter(|value| !value.is_null()).cloned();
         let about = |at: usize| numbers.get(at).and_then(Value::as_f64);
         Ok(ColumnStats {
-            table: info.name,
+            table: place.name,
             column: column.to_owned(),
             dtype,
             count: present,

@@ -14,6 +14,7 @@
 mod columns;
 mod counts;
 mod events;
+mod place;
 mod scope;
 mod table;
 mod tabular;

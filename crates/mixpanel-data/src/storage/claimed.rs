@@ -37,6 +37,11 @@ pub(super) fn is_taken(connection: &mut dyn SqlConnection, name: &str) -> Result
     Ok(!relations(connection, &[name.to_owned()])?.is_empty())
 }
 
+/// The table or view of this name, as it is written, and whether it is a table.
+pub(super) fn relation(connection: &mut dyn SqlConnection, name: &str) -> Result<Option<(String, bool)>> {
+    Ok(relations(connection, &[name.to_owned()])?.into_iter().next())
+}
+
 /// Whose records a file has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Records {

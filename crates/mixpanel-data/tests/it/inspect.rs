@@ -148,6 +148,60 @@ fn columns_are_summarised() {
 }
 
 #[test]
+fn expressions_may_be_over_the_text_too() {
+    let workspace = workspace();
+    let stats = workspace.column_stats("events", "properties->>'$.\"plan.x\"'", 5).unwrap();
+    assert_eq!((stats.count, stats.top_values[0].value.clone()), (2, Value::Text("pro".into())));
+    let stats = workspace.column_stats("events_flat", "page", 5).unwrap();
+    assert_eq!((stats.table.as_str(), stats.count), ("events", 2));
+    // What neither view has is told of the typed one.
+    let error = workspace.column_stats("events", "page || properties->>'$.page'", 5).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Query { .. }), "{error}");
+}
+
+#[test]
+fn tables_and_views_of_sql_are_looked_at_and_removed() {
+    let workspace = workspace();
+    let sql = |sql: &str| workspace.storage().execute(sql).unwrap();
+    sql(
+        "CREATE TABLE Plans AS SELECT 'pro' AS plan, 7 AS price, '{\"a\": 1, \"b\": null}'::JSON AS properties",
+    );
+    sql("CREATE VIEW buys AS SELECT * FROM events WHERE event_name = 'Buy'");
+    assert_eq!(workspace.sample("plans", 5).unwrap().num_rows(), 1);
+    assert_eq!(workspace.sample("events_flat", 2).unwrap().num_rows(), 2);
+    let summary = workspace.summarize("plans").unwrap();
+    assert_eq!((summary.table.as_str(), summary.row_count, summary.columns.len()), ("Plans", 1, 3));
+    assert_eq!(workspace.summarize("buys").unwrap().row_count, 3);
+    assert_eq!(workspace.summarize("events_flat").unwrap(), workspace.summarize("events").unwrap());
+    let stats = workspace.column_stats("plans", "price * 2", 5).unwrap();
+    assert_eq!((stats.max, stats.count), (Some(Value::Integer(14)), 1));
+    assert_eq!(workspace.property_keys("plans", None).unwrap(), ["a", "b"]);
+    assert_eq!(workspace.property_keys("buys", Some("Buy")).unwrap(), ["amount", "odd\"name", "plan.x"]);
+    let none = workspace.sample("_events", 1).unwrap_err();
+    assert!(matches!(none.kind(), ErrorKind::TableNotFound { .. }), "{none}");
+
+    // All names have to be known before any goes; our records and typed views do not go by themselves.
+    for name in ["nothing", "_events", "events_flat", "_tables"] {
+        assert!(workspace.drop(&["plans", name]).is_err(), "{name}");
+    }
+    workspace.drop(&["PLANS", "buys"]).unwrap();
+    assert!(workspace.summarize("plans").is_err() && workspace.summarize("buys").is_err());
+    assert_eq!(workspace.event_breakdown("events").unwrap().total_events, 5);
+}
+
+#[test]
+fn keys_that_are_always_null_are_keys() {
+    let workspace = Workspace::memory().unwrap();
+    let events = vec![event("A", "u", "2024-01-01T10:00:00Z", r#"{"gone": null, "here": 1}"#)];
+    workspace.storage().create_events_table("events", events, &events_metadata(), None).unwrap();
+    assert_eq!(workspace.property_keys("events", None).unwrap(), ["gone", "here"]);
+    assert_eq!(workspace.property_keys("events_flat", Some("A")).unwrap(), ["gone", "here"]);
+    let people = vec![profile("ann", r#"{"plan": null}"#)];
+    workspace.storage().create_profiles_table("people", people, &profiles_metadata(), None).unwrap();
+    assert_eq!(workspace.property_keys("people", None).unwrap(), ["plan"]);
+}
+
+#[test]
 fn questions_to_mixpanel_need_a_project() {
     let workspace = Workspace::memory().unwrap();
     assert!(matches!(workspace.events().unwrap_err().kind(), ErrorKind::NoCredentials));

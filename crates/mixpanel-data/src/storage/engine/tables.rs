@@ -9,6 +9,7 @@ use super::{Progress, StorageEngine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::catalog::DEFAULT_MAX_COLUMNS;
 use crate::storage::chunk::{BatchSource, ChunkSpec, Create, OnReject, Scope, Written};
+use crate::storage::claimed;
 use crate::storage::ddl::{check_table_name, ident, literal, physical};
 use crate::storage::definition::Definition;
 use crate::storage::filters::Filters;
@@ -228,13 +229,40 @@ impl StorageEngine {
         }
     }
 
-    /// Removes a table, its typed view and its records.
+    /// Whether [`drop_table`](Self::drop_table) knows the name.
+    pub(crate) fn check_drop(&self, name: &str) -> Result<()> {
+        match self.table(name) {
+            Err(error) if self.made_by_sql(name)?.is_none() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A table or view that SQL has made, as its name is written, and whether it is a table. The
+    /// records of this library and its typed views are none.
+    fn made_by_sql(&self, name: &str) -> Result<Option<(String, bool)>> {
+        let name = name.to_ascii_lowercase();
+        let ours = self.recorded_tables()?;
+        let typed = |table: &TableInfo| name == format!("{}_flat", table.name.to_ascii_lowercase());
+        if name.starts_with('_') || ours.iter().any(typed) {
+            return Ok(None);
+        }
+        self.with_reader(|connection| claimed::relation(connection, &name))
+    }
+
+    /// Removes a table, its typed view and its records; or a table or view that SQL has made.
     ///
     /// # Errors
-    /// [`TableNotFound`](ErrorKind::TableNotFound); also for tables that were
-    /// made by SQL, which SQL can drop.
+    /// [`TableNotFound`](ErrorKind::TableNotFound), also for the records of this library.
     pub fn drop_table(&self, name: &str) -> Result<()> {
-        let info = self.table(name)?;
+        let info = match self.table(name) {
+            Ok(info) => info,
+            Err(error) => {
+                let Some((name, is_table)) = self.made_by_sql(name)? else { return Err(error) };
+                let kind = if is_table { "TABLE" } else { "VIEW" };
+                let sql = format!("DROP {kind} {}", ident(&name));
+                return self.with_writer(|connection| connection.execute(&sql));
+            }
+        };
         let (name, text) = (&info.name, literal(&info.name));
         self.with_writer(|connection| {
             let result = connection.execute(&format!(

@@ -6,7 +6,7 @@ use mixpanel_data::{SyncOptions, SyncState, Value};
 
 use super::{Done, Job, days, rejects};
 use crate::args;
-use crate::commands::{Reader, plan};
+use crate::commands::{Reader, fetch, plan};
 use crate::config::{Connection, Entry};
 use crate::error::{self, Error};
 use crate::output::{self, Column, List};
@@ -122,7 +122,7 @@ fn one(entry: &Entry, args: &args::Sync, reader: Reader<'_>) -> Result<Done, Err
         events: entry.events.clone(),
         filter: entry.filter.clone(),
         on_reject: args.taking.on_reject.into(),
-        concurrency: args.taking.concurrency,
+        concurrency: args::capped(args.taking.concurrency, fetch::MOST_DOWNLOADS, reader.ui),
         refetch_loaded: args.refetch_loaded,
         ..plan::options(&args.days, &clock)
     };
