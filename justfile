@@ -20,9 +20,10 @@ python *args:
 demo *args:
     ./mp demo {{ args }}
 
-# The promises of docs/reliability.md, attacked: `just prove` for all, `just prove torn` for a part.
+# The promises of docs/reliability.md, attacked: `just prove` for all, `just prove torn` for a part. The
+# figures are written into that page.
 prove part='':
-    cargo test --workspace --locked --test it prove_{{ part }} -- --ignored --nocapture --test-threads=1
+    ci/prove.py {{ part }}
 
 # The benches, in the one profile that everything shares.
 bench *args:

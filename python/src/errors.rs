@@ -163,6 +163,11 @@ fn of_data<'py>(py: Python<'py>, kind: &Data) -> PyResult<Raise<'py>> {
             advise("the file was not touched; check the path");
             "NotADatabaseError"
         }
+        Data::ForeignMacros { path, .. } => {
+            fields.set_item("db_path", path)?;
+            advise("drop them in a program that trusts them, or use another path");
+            "NotADatabaseError"
+        }
         Data::ForeignRecords { path, .. } => {
             fields.set_item("db_path", path)?;
             advise(

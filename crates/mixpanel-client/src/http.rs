@@ -172,8 +172,11 @@ const LACKING: [i32; 3] = [12, 23, 24];
 fn lacks_means(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
-        if inner.downcast_ref().and_then(io::Error::raw_os_error).is_some_and(|code| LACKING.contains(&code))
-        {
+        let lacks = |error: &io::Error| {
+            error.kind() == io::ErrorKind::OutOfMemory
+                || error.raw_os_error().is_some_and(|code| LACKING.contains(&code))
+        };
+        if inner.downcast_ref().is_some_and(lacks) {
             return true;
         }
         cause = inner.source();

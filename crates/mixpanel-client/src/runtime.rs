@@ -1,7 +1,9 @@
 //! The threads that do the network work behind a blocking face.
 
 use std::future::Future;
+use std::io;
 use std::sync::mpsc;
+use std::thread;
 
 use tokio::task::JoinHandle;
 
@@ -16,6 +18,7 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     pub(crate) fn new(threads: usize) -> Result<Self> {
+        can_have(threads.max(1) + 1).map_err(Error::no_thread)?;
         let inner = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("mixpanel-http")
@@ -39,6 +42,20 @@ impl Runtime {
         });
         receiver.recv().expect("the network task panicked")
     }
+}
+
+/// Makes so many threads for a moment: where the system gives none, tokio panics.
+fn can_have(threads: usize) -> io::Result<()> {
+    let mut made = Vec::new();
+    let outcome = (0..threads).try_for_each(|_| {
+        made.push(thread::Builder::new().spawn(thread::park)?);
+        Ok(())
+    });
+    for thread in made {
+        thread.thread().unpark();
+        let _ = thread.join();
+    }
+    outcome
 }
 
 impl Drop for Runtime {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mixpanel_client::export::{ContentEncoding, ExportBody};
 use mixpanel_client::{CancelToken, Client, Error, ErrorKind, Phase, Result, Truncation};
-use support::{Server, Step, answer, chunked, client, gzip, new_year, ok, options, send};
+use support::{Server, Step, answer, chunked, client, figure, gzip, new_year, ok, options, send, setting};
 
 const BODY: &[u8] =
     b"{\"event\":\"a\",\"properties\":{\"v\":1}}\n{\"event\":\"b\",\"properties\":{\"v\":2}}\n";
@@ -73,6 +73,59 @@ fn cut_at_every_byte_is_never_data() {
             assert_eq!(server.requests().len(), cuts, "{name}: a request was repeated unseen");
         }
     }
+}
+
+/// Lines of an export, no two of which are alike.
+fn export(lines: usize) -> Vec<u8> {
+    let line = |n: usize| {
+        let noise = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{{\"event\":\"e\",\"properties\":{{\"$insert_id\":\"{noise:x}\",\"v\":{n}}}}}\n")
+    };
+    (0..lines).map(line).collect::<String>().into_bytes()
+}
+
+/// Each way of framing, cut at each offset; with a proper end of the connection or a reset, in turn.
+#[test]
+#[ignore = "the large set: just prove"]
+fn prove_cuts() {
+    let body = export(setting("MP_PROVE_LINES", 2_000) as usize);
+    let packed = gzip(&body);
+    let framings = [
+        ("length", answer("200 OK", "", &body)),
+        ("chunked", chunked("", &body, 4_096)),
+        ("gzip, length", answer("200 OK", GZIP, &packed)),
+        ("gzip, chunked", chunked(GZIP, &packed, 4_096)),
+    ];
+    let failed = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|threads| {
+        for half in 0..2 {
+            let (framings, failed) = (&framings, &failed);
+            threads.spawn(move || {
+                for (name, bytes) in framings {
+                    let whole = bytes.clone();
+                    let script = move |cut: usize| {
+                        let mut script = vec![send(&whole[..cut])];
+                        script.extend((cut / 2 % 2 == 1).then_some(Step::Reset));
+                        script
+                    };
+                    let cuts = || (0..bytes.len()).skip(half).step_by(2);
+                    let server = Server::serving((half..bytes.len()).step_by(2).map(script));
+                    let client = client(&server.base());
+                    for cut in cuts() {
+                        if !fetch(&client).is_err_and(|error| is_truncated(&error)) {
+                            failed.lock().unwrap().push(format!("{name} cut at {cut}"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    let sizes = framings.iter().map(|(name, bytes)| format!("{name}: {}", bytes.len()));
+    let note = sizes.collect::<Vec<_>>().join("; ");
+    let trials = framings.iter().map(|(_, bytes)| bytes.len()).sum();
+    figure("an export cut at every offset, in four framings: none accepted", trials, failed.len(), 0, &note);
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]

@@ -152,6 +152,14 @@ pub enum ErrorKind {
         /// What is wrong with it.
         why: String,
     },
+    /// Macros or types of the file take the place of DuckDB's own functions and types,
+    /// by which rows are counted and compared. Nothing is written into such a file.
+    ForeignMacros {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The file was written by a newer version of this crate.
     NewerFormat {
         /// The file.
@@ -466,6 +474,12 @@ impl fmt::Display for Error {
                 write!(f, "{file} cannot be loaded: line {line}: {why}")
             }
             ErrorKind::NotLoadable { file, line: None, why } => write!(f, "{file} cannot be loaded: {why}"),
+            ErrorKind::ForeignMacros { path, names } => write!(
+                f,
+                "{} has macros or types in the place of DuckDB's own ({}), so nothing is written into it",
+                path.display(),
+                names.join(", "),
+            ),
             ErrorKind::NewerFormat { path, found, supported } => {
                 write!(f, "{} has format {found}; this version reads up to {supported}", path.display())
             }

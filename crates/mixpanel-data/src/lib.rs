@@ -62,10 +62,11 @@ pub use memory::keep_freed_memory;
 pub use storage::NativeConnector;
 pub use storage::{
     BatchSink, Connector, DayVerification, EventRecord, Finding, Interrupt, LOCAL_TIME, LogRecovery,
-    MemoryOptions, OnReject, OriginalTable, ProfileRecord, Progress, Recovery, Returns, Rows, Snapshot,
-    SnapshotOptions, SqlConnection, StatementKind, StorageEngine, Target, Verification, VerifyDepth,
-    changed_setting, error_from_message, error_of_reader, fix_settings, insert_sql, is_json, json_field,
-    may_change_fixed_setting, names_no_file, remark, remove_ephemeral_files, sweep_ephemeral_files,
+    MemoryOptions, OnReject, OriginalTable, ProfileRecord, Progress, Recovery, Repair, RepairStep, Returns,
+    Rows, Snapshot, SnapshotOptions, SqlConnection, StatementKind, StorageEngine, TableRepair, Target,
+    Verification, VerifyDepth, changed_setting, error_from_message, error_of_reader, fix_settings,
+    insert_sql, is_json, json_field, may_change_fixed_setting, names_no_file, remark, remove_ephemeral_files,
+    sweep_ephemeral_files,
 };
 pub use stream::{RowStream, StreamBuffer};
 pub use types::{

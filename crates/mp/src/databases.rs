@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mixpanel_client::time::ProjectClock;
 use mixpanel_data::{
-    Connector, MemoryOptions, Result, SnapshotOptions, StorageEngine, Workspace, WorkspaceBuilder,
+    Connector, MemoryOptions, Repair, Result, SnapshotOptions, StorageEngine, Workspace, WorkspaceBuilder,
 };
 
 /// Makes workspaces.
@@ -28,6 +29,11 @@ impl Databases {
     pub(crate) fn snapshot(&self, path: &Path, options: &SnapshotOptions) -> Result<Workspace> {
         let storage = StorageEngine::open_snapshot_on(&*self.0, path, options)?;
         Ok(Workspace::builder().storage(storage))
+    }
+
+    /// Makes a copy of a damaged database, as far as it can be read.
+    pub(crate) fn repair(&self, path: &Path, copy: &Path, clock: &ProjectClock) -> Result<Repair> {
+        StorageEngine::repair_with(&*self.0, path, copy, clock)
     }
 
     /// An empty database in memory, to ask without fetching.

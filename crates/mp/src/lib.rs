@@ -167,6 +167,7 @@ fn command(args: &Args, env: &Surroundings, ui: &Ui, signals: &Signals) -> Resul
         Command::Info(args) => commands::info::run(args, reader),
         Command::Tables(args) => commands::tables::run(args, reader),
         Command::Verify(args) => commands::verify::run(args, reader),
+        Command::Repair(args) => commands::repair::run(args, reader),
         Command::Schema(args) => commands::schema::run(args, reader),
         Command::Doctor(args) => commands::doctor::run(args, reader),
         Command::Help(args) => commands::discover::help(args),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -127,9 +128,18 @@ where
             let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
             let connection = timeout(limit, connecting).await.map_err(timed_out)??;
             if let Ok(departure) = DEPARTURE.try_with(Arc::clone) {
-                // The records are files under a lock, and clocks wait as threads do.
-                let left = tokio::task::spawn_blocking(move || departure.wait()).await;
-                if !left.unwrap_or(false) {
+                // The records are files under a lock, and clocks wait as threads do. Where the system
+                // gives no thread, tokio's own panic.
+                let (sender, receiver) = oneshot::channel();
+                let wait = move || {
+                    // Whoever waited may have gone.
+                    let _ = sender.send(departure.wait());
+                };
+                std::thread::Builder::new()
+                    .name("mixpanel-turn".to_owned())
+                    .spawn(wait)
+                    .map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
+                if !receiver.await.unwrap_or(false) {
                     return Err("the server asked to wait before the request left".into());
                 }
             }

@@ -158,10 +158,9 @@ impl Log {
             }
         }
         self.left_at.push(now);
-        // From now on it counts from when it left.
-        if self.uncount(at) {
-            self.sent.push(now);
-        }
+        // From now on it counts from when it left; also one that could not be written down before.
+        self.uncount(at);
+        self.sent.push(now);
         Ok(())
     }
 

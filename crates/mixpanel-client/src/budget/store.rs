@@ -49,7 +49,7 @@ impl Store {
         };
         let guard = private().open(lock)?;
         guard.lock()?;
-        let mut log = read(file);
+        let mut log = read(file)?;
         let result = change(&mut log);
         // Replaced as a whole: a process that is killed leaves the old or the new.
         let draft = file.with_extension("draft");
@@ -65,7 +65,7 @@ impl Store {
         match self {
             Self::Memory { log, .. } => log.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             // It is replaced as a whole, so it needs no lock.
-            Self::Shared { file, .. } => read(file),
+            Self::Shared { file, .. } => read(file).unwrap_or_default(),
         }
     }
 
@@ -82,15 +82,22 @@ impl Store {
 }
 
 /// What the file says; one that is damaged, or no file of ours, says nothing.
-fn read(path: &Path) -> Log {
-    let said = || -> Option<Log> {
-        // Neither a pipe nor a device is opened.
-        fs::symlink_metadata(path).ok().filter(|found| found.is_file() && found.len() <= LONGEST_FILE)?;
-        let mut text = Vec::new();
-        File::open(path).ok()?.take(LONGEST_FILE).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+///
+/// # Errors
+/// It is there and cannot be read, for instance where too many files are open: then it does not
+/// say nothing.
+fn read(path: &Path) -> io::Result<Log> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Log::default()),
+        found => found?,
     };
-    said().unwrap_or_default()
+    // Neither a pipe nor a device is opened.
+    if !found.is_file() || found.len() > LONGEST_FILE {
+        return Ok(Log::default());
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(LONGEST_FILE).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 
 fn private() -> OpenOptions {

@@ -401,3 +401,62 @@ fn refusals_that_mixpanel_does_not_count_are_given_back() {
     budget.failed(&export, &free[0]);
     assert_eq!(budget.state(EXPORT, clock.now()).used, 1);
 }
+
+/// Two processes that share a project, for a day and more by a clock that goes as fast as it is slept
+/// away. Each is started again now and then, also while it waits for its turn; and each sends when it may.
+fn live_through(days: u64, restarts: u64) {
+    let seed = std::env::var("MP_PROVE_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed) | 1;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let open = || RequestBudget::in_folder(folder.path(), "12345").unwrap();
+    let (clock, mut processes) = (Hands::default(), [open(), open()]);
+    let end = Duration::from_secs(86_400 * days);
+    let each = end.as_millis() as u64 / restarts;
+    let (mut times, mut restarted) = (Vec::new(), 0);
+    while clock.monotonic() < end {
+        let one = random() as usize % 2;
+        if clock.monotonic().as_millis() as u64 / each > restarted {
+            restarted += 1;
+            if random().is_multiple_of(2) {
+                // Killed between its turn and the request.
+                let _ = processes[one].take(EXPORT, LASTS, &clock, &CancelToken::new(), None, |_, _| {});
+            }
+            processes[one] = open();
+        }
+        take(&processes[one], &clock);
+        times.push(clock.monotonic().as_millis() as u64);
+        clock.sleep(Duration::from_millis(random() % 400), &CancelToken::new());
+    }
+    let most = |window: u64, limit: usize| {
+        let windows = times.iter().enumerate();
+        windows
+            .filter(|(at, time)| times[*at..].partition_point(|other| *other < **time + window) > limit)
+            .count()
+    };
+    let exceeded = most(3_600_000, 60) + most(1_000, 3);
+    println!(
+        "\nfigure | the request budget over {days} days of two processes: never exceeded | trials {} | failures \
+         {exceeded} | seed {seed} | requests, over {restarted} restarts",
+        times.len()
+    );
+    assert_eq!(exceeded, 0);
+    // It is used: a killed process costs a request at most.
+    assert!(times.len() as u64 >= 24 * 60 * days - restarted, "{} requests", times.len());
+}
+
+#[test]
+fn a_day_of_two_processes_and_their_restarts_stays_within_the_budget() {
+    live_through(1, 20);
+}
+
+#[test]
+#[ignore = "the large set: just prove"]
+fn prove_budget() {
+    live_through(2, 400);
+}

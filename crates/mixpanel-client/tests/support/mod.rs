@@ -3,7 +3,6 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -47,12 +46,16 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
+        Self::serving(scripts.into_iter().collect::<Vec<_>>().into_iter())
+    }
+
+    /// The same with scripts that are made when their connection comes.
+    pub(crate) fn serving(mut scripts: impl Iterator<Item = Script> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let aborted = Arc::new(AtomicBool::new(false));
         let stop = Arc::new(AtomicBool::new(false));
-        let mut scripts: VecDeque<Script> = scripts.into_iter().collect();
         let (log, gone, stopping) = (heads.clone(), aborted.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
@@ -60,7 +63,7 @@ impl Server {
                     return;
                 }
                 let script = scripts
-                    .pop_front()
+                    .next()
                     .unwrap_or_else(|| vec![send("HTTP/1.1 599 Unscripted\r\nContent-Length: 0\r\n\r\n")]);
                 serve(connection.unwrap(), &script, &log, &gone, &stopping);
             }
@@ -248,6 +251,27 @@ pub(crate) fn client(base: &str) -> Client {
 
 pub(crate) fn new_year() -> ExportRequest {
     ExportRequest::days(date(2024, 1, 1), date(2024, 1, 1))
+}
+
+/// A figure for `docs/reliability.md`: what was tried how often, and how often it failed. `ci/prove.py` reads it.
+pub(crate) fn figure(what: &str, trials: usize, failures: usize, seed: u64, note: &str) {
+    println!("\nfigure | {what} | trials {trials} | failures {failures} | seed {seed} | {note}");
+}
+
+/// Numbers from a seed.
+pub(crate) fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+/// How many trials: set by `just prove`, or the small set's.
+pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
 }
 
 /// Everything that an error shows: itself, its causes, and their debug forms.

@@ -89,6 +89,20 @@ pub(super) fn records(connection: &mut dyn SqlConnection) -> Result<Records> {
     }
 }
 
+/// Macros and types of the file that are called like DuckDB's own functions and types, sorted.
+pub(super) fn shadowed(connection: &mut dyn SqlConnection) -> Result<Vec<String>> {
+    const SHADOWED: &str = "
+        WITH names AS (
+            SELECT f.database_name, f.internal, system.main.lower(f.function_name) AS name
+            FROM system.main.duckdb_functions() f
+            UNION ALL SELECT t.database_name, t.internal, system.main.lower(t.type_name)
+            FROM system.main.duckdb_types() t)
+        SELECT DISTINCT n.name FROM names n WHERE n.database_name = system.main.current_database()
+            AND NOT n.internal AND n.name IN (SELECT i.name FROM names i WHERE i.database_name = 'system')
+        ORDER BY 1";
+    Ok(connection.rows(SHADOWED, &[])?.iter().map(|row| row[0].to_text()).collect())
+}
+
 /// Checks that a table and its views can be made without replacing anybody's.
 /// What a creation that never finished left of ours is no hindrance: its table
 /// has our columns, and no row.

@@ -5,7 +5,7 @@ mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -70,6 +70,8 @@ pub struct StorageEngine {
     reader: Turns,
     own: Turns,
     pub(super) sealed: AtomicBool,
+    /// Names of the file may take the place of DuckDB's own: we write nothing then.
+    shadowed: AtomicBool,
     interrupts: Vec<Arc<dyn Interrupt>>,
     snapshot: Option<Snapshot>,
     recovery: Option<Recovery>,
@@ -139,14 +141,15 @@ impl StorageEngine {
         if is_memory(path) {
             return Self::memory_on(connector, &MemoryOptions::default());
         }
-        let path = making::ensure(connector, path)?;
+        let (path, made) = making::ensure(connector, path)?;
         // Before it is opened: two handles of one process would not see each other.
         let claim = Claim::take(&path, false)?;
         let recovery = recover(&path)?;
-        let connection = open::persistent(connector, &path)?;
+        let (connection, is_shadowed) = open::persistent(connector, &path, made)?;
         let holdings = Holdings { _claim: Some(claim), _folder: None };
         let mut engine = Self::build(StorageMode::Persistent, Some(path), false, true, connection, holdings)?;
         engine.recovery = recovery;
+        engine.shadowed = AtomicBool::new(is_shadowed);
         Ok(engine)
     }
 
@@ -217,6 +220,7 @@ impl StorageEngine {
             recovery: None,
             compression: Compression::default(),
             sealed: AtomicBool::new(false),
+            shadowed: AtomicBool::new(false),
             interrupts: vec![writer.interrupt_handle(), reader.interrupt_handle(), own.interrupt_handle()],
             writer: Turns::new(writer, "write"),
             reader: Turns::new(reader, "query"),
@@ -305,7 +309,22 @@ impl StorageEngine {
             let what = format!("{} cannot be written", self.name());
             return Err(ErrorKind::ReadOnly { what }.into());
         }
+        self.refuse_shadows()?;
         self.with(&self.writer, f)
+    }
+
+    /// What we write, we count and compare by DuckDB's functions, not by those of a file.
+    fn refuse_shadows(&self) -> Result<()> {
+        let Some(path) = self.path.as_ref().filter(|_| self.shadowed.load(Ordering::Relaxed)) else {
+            return Ok(());
+        };
+        // They may have been dropped meanwhile.
+        let names = self.shadowed_names()?;
+        if names.is_empty() {
+            self.shadowed.store(false, Ordering::Relaxed);
+            return Ok(());
+        }
+        Err(ErrorKind::ForeignMacros { path: path.clone(), names }.into())
     }
 
     fn with<T>(&self, turns: &Turns, f: impl FnOnce(&mut dyn SqlConnection) -> Result<T>) -> Result<T> {

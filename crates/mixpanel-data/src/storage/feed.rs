@@ -154,10 +154,12 @@ pub(super) fn register(connection: &RawConnection) -> duckdb::Result<()> {
 fn type_of(field: &Field) -> Option<ffi::duckdb_type> {
     Some(match field.data_type() {
         DataType::Boolean => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
+        DataType::Int32 => ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER,
         DataType::Int64 => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
         DataType::Float64 => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE,
         DataType::Utf8 | DataType::Utf8View => ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
         DataType::Binary => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB,
+        DataType::Date32 => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE,
         DataType::Timestamp(TimeUnit::Microsecond, None) => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
         _ => return None,
     })

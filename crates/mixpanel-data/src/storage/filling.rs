@@ -18,6 +18,7 @@ use super::chunk::{ChunkSpec, DayRange, OnReject, Present, Scope, Written, start
 use super::connection::{SqlConnection, Target};
 use super::ddl::{self, ident, physical};
 use super::dedup::{number_twins, remove_duplicates};
+use super::difference;
 use super::held;
 use super::layout::Layout;
 use super::ledger::{self, DayCount};
@@ -59,6 +60,8 @@ pub(super) struct Filling<'a> {
     /// Of fetched profiles: the counts, and what became of them.
     profiles: DayCount,
     replaced: profiles::Replaced,
+    /// Rows that are lacking, and still are when the chunk is in.
+    left_behind: i64,
     appended: u64,
     lines: u64,
     rejects: u64,
@@ -91,6 +94,7 @@ impl<'a> Filling<'a> {
             last_row: -1,
             profiles: DayCount::default(),
             replaced: profiles::Replaced::default(),
+            left_behind: 0,
             appended: 0,
             lines: 0,
             rejects: 0,
@@ -112,6 +116,7 @@ impl<'a> Filling<'a> {
     ) -> Result<Written> {
         let table = ident(&physical(self.spec.table));
         held::prepare(connection)?;
+        self.left_behind = difference::left_behind(connection, self.spec, &table)?;
         self.remove_old(connection, &table)?;
         let mut next = self.take(batches)?;
         while let Some(first) = next {
@@ -397,7 +402,7 @@ impl<'a> Filling<'a> {
             ledger::record_days(connection, spec, range, &self.days, open_from)?;
         }
         ledger::record_profiles(connection, spec, &self.profiles, self.rejects)?;
-        ledger::record_table(connection, spec, total_rows)?;
+        ledger::record_table(connection, spec, total_rows.saturating_add_signed(self.left_behind))?;
         if spec.scope.days().is_some() {
             quarantine::count_in_ledger(connection, spec.table)?;
         }

@@ -107,17 +107,7 @@ impl StorageEngine {
     /// made may answer `count(*)` as it likes. Questions of this library do not go
     /// through them. Looking takes some hundredths of a second.
     pub fn shadowed_names(&self) -> Result<Vec<String>> {
-        const SHADOWED: &str = "
-            WITH names AS (
-                SELECT f.database_name, f.internal, system.main.lower(f.function_name) AS name
-                FROM system.main.duckdb_functions() f
-                UNION ALL SELECT t.database_name, t.internal, system.main.lower(t.type_name)
-                FROM system.main.duckdb_types() t)
-            SELECT DISTINCT n.name FROM names n WHERE n.database_name = system.main.current_database()
-                AND NOT n.internal AND n.name IN (SELECT i.name FROM names i WHERE i.database_name = 'system')
-            ORDER BY 1";
-        let rows = self.with_reader(|connection| connection.rows(SHADOWED, &[]))?;
-        Ok(rows.iter().map(|row| row[0].to_text()).collect())
+        self.with_reader(claimed::shadowed)
     }
 
     /// When the database was created; `None` in memory.

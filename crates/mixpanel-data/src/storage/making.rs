@@ -20,19 +20,41 @@ use super::place::{Found, Place, folder_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Makes the database that a path leads to if there is none, so that there is a
-/// file to claim. Gives the file's own path.
-pub(super) fn ensure(connector: &dyn Connector, path: &Path) -> Result<PathBuf> {
+/// file to claim. Gives the file's own path, and whether there was none.
+pub(super) fn ensure(connector: &dyn Connector, path: &Path) -> Result<(PathBuf, bool)> {
     // Locks on files are for processes; threads of one take turns here, and look
     // when it is their turn: a file that this process has opened meanwhile must
     // not be opened once more (closing it would give up DuckDB's lock).
     static MAKING: Mutex<()> = Mutex::new(());
     let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::look(path)?;
-    if place.found != Found::File {
+    sweep_drafts(&place.path);
+    let made = place.found != Found::File;
+    if made {
         place.may_be_made()?;
         make(connector, &place.path)?;
     }
-    Ok(place.path)
+    Ok((place.path, made))
+}
+
+/// Removes what processes of earlier versions left when they were killed while they made this file:
+/// `.NAME.creating-PID`, a folder with a draft, which may be a second name of all the data.
+fn sweep_drafts(path: &Path) {
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else { return };
+    let prefix = format!(".{name}.creating-");
+    let user = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+        let maker =
+            entry.file_name().to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<i32>().ok());
+        let Some(maker) = maker.and_then(rustix::process::Pid::from_raw) else { continue };
+        let draft = entry.path();
+        let is_own = fs::symlink_metadata(&draft).is_ok_and(|meta| meta.uid() == user);
+        if !is_own || rustix::process::test_kill_process(maker) != Err(Errno::SRCH) {
+            continue;
+        }
+        // What cannot be removed is in nobody's way.
+        let _ = fs::remove_dir_all(&draft).or_else(|_| fs::remove_file(&draft));
+    }
 }
 
 fn make(connector: &dyn Connector, path: &Path) -> Result<()> {
@@ -78,7 +100,7 @@ fn put(draft: &Path, path: &Path) -> Result<()> {
 }
 
 /// Renames where nothing is; `AlreadyExists` otherwise.
-fn rename_new(draft: &Path, path: &Path) -> io::Result<()> {
+pub(super) fn rename_new(draft: &Path, path: &Path) -> io::Result<()> {
     match rename_exclusively(draft, path) {
         // A file system that cannot: with a second name for a moment.
         Err(error) if is_unable(&error) => fs::hard_link(draft, path),
@@ -187,6 +209,32 @@ mod tests {
             fs::remove_file(at("two")).unwrap();
         }
         assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn drafts_of_the_dead_are_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        let (dead, alive) = (dead.wait().map(|_| dead.id()).unwrap(), std::process::id());
+        let gone = [format!(".a.duckdb.creating-{dead}"), format!(".a.duckdb.creating-{}", i32::MAX)];
+        let stay = [
+            format!(".a.duckdb.creating-{alive}"),
+            format!(".b.duckdb.creating-{dead}"),
+            ".a.duckdb.creating-".to_owned(),
+            ".a.duckdb.creating-x".to_owned(),
+            "a.duckdb".to_owned(),
+        ];
+        fs::create_dir(at(&gone[0])).unwrap();
+        fs::write(at(&gone[0]).join("data.duckdb"), "all the data").unwrap();
+        fs::hard_link(at(&gone[0]).join("data.duckdb"), at("a.duckdb")).unwrap();
+        fs::write(at(&gone[1]), "draft").unwrap();
+        stay[..4].iter().for_each(|name| fs::create_dir(at(name)).unwrap());
+        sweep_drafts(&at("a.duckdb"));
+        let mut expected = stay.to_vec();
+        expected.sort();
+        assert_eq!(names(folder.path()), expected);
+        assert_eq!(fs::read_to_string(at("a.duckdb")).unwrap(), "all the data");
     }
 
     #[test]

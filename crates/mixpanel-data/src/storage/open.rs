@@ -36,13 +36,24 @@ pub(super) fn common_settings() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Opens the database at `path` for writing.
-pub(super) fn persistent(connector: &dyn Connector, path: &Path) -> Result<Box<dyn SqlConnection>> {
+/// Opens the database at `path` for writing. `made`: it was made just now, by us. The second is
+/// whether names of the file take the place of DuckDB's own: then nothing has been written.
+pub(super) fn persistent(
+    connector: &dyn Connector,
+    path: &Path,
+    made: bool,
+) -> Result<(Box<dyn SqlConnection>, bool)> {
     check_magic(path)?;
     let guard = Guard::of(path)?;
     let mut connection = guard.first(connect(connector, path, common_settings())?)?;
-    prepare(connection.as_mut(), path)?;
-    Ok(connection)
+    let is_shadowed = !made && !claimed::shadowed(connection.as_mut())?.is_empty();
+    if is_shadowed {
+        refuse_foreign(connection.as_mut(), path)?;
+        check_format(connection.as_mut(), path)?;
+    } else {
+        prepare(connection.as_mut(), path)?;
+    }
+    Ok((connection, is_shadowed))
 }
 
 /// Opens an existing database for reading only.
@@ -193,13 +204,7 @@ pub(super) fn connect(
 /// Brings our own tables into a database that lacks them, and refuses files
 /// from the future.
 fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
-    if let Records::Foreign(names) = claimed::records(connection)? {
-        if let Some(tables) = original::tables(connection, true)? {
-            let tables = tables.into_iter().map(|table| table.name).collect();
-            return Err(ErrorKind::OriginalDatabase { path: path.to_path_buf(), tables }.into());
-        }
-        return Err(ErrorKind::ForeignRecords { path: path.to_path_buf(), names }.into());
-    }
+    refuse_foreign(connection, path)?;
     if !check_format(connection, path)? {
         connection.execute(&format::complete())?;
         make_typed_views_again(connection)?;
@@ -208,6 +213,15 @@ fn prepare(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
     // the data is there all the same, and the next chunk begins with it.
     let _ = super::held::exchange(connection);
     Ok(())
+}
+
+fn refuse_foreign(connection: &mut dyn SqlConnection, path: &Path) -> Result<()> {
+    let Records::Foreign(names) = claimed::records(connection)? else { return Ok(()) };
+    if let Some(tables) = original::tables(connection, true)? {
+        let tables = tables.into_iter().map(|table| table.name).collect();
+        return Err(ErrorKind::OriginalDatabase { path: path.to_path_buf(), tables }.into());
+    }
+    Err(ErrorKind::ForeignRecords { path: path.to_path_buf(), names }.into())
 }
 
 /// Older versions computed some properties in another way.

@@ -107,9 +107,12 @@ impl Verification {
     }
 }
 
+/// What a ledger has for the days of a table.
+pub(super) type Entries = BTreeMap<Date, Entry>;
+
 /// What the ledger has for a day.
-struct Entry {
-    rows: u64,
+pub(super) struct Entry {
+    pub(super) rows: u64,
     bytes: u64,
     hash: Option<u64>,
 }
@@ -122,16 +125,22 @@ impl StorageEngine {
     /// [`Cancelled`](ErrorKind::Cancelled), and when the books themselves cannot be
     /// read. Rows that cannot be read are a finding.
     pub fn verify(&self, clock: &ProjectClock, depth: VerifyDepth) -> Result<Vec<Verification>> {
-        self.list_tables()?.iter().map(|table| self.verify_table(table, clock, depth)).collect()
+        let tables = self.list_tables()?;
+        let verify = |table: &TableInfo| {
+            let entries = self.entries("_ledger", &table.name)?;
+            self.verify_table(table, &entries, clock, depth)
+        };
+        tables.iter().map(verify).collect()
     }
 
-    fn verify_table(
+    /// Compares a table with these entries of a ledger.
+    pub(super) fn verify_table(
         &self,
         table: &TableInfo,
+        entries: &Entries,
         clock: &ProjectClock,
         depth: VerifyDepth,
     ) -> Result<Verification> {
-        let entries = self.entries(&table.name)?;
         let mut tally = Tally::new(self, table, clock, depth)?;
         let mut unreadable = None;
         let mut bad = Vec::new();
@@ -183,11 +192,15 @@ impl StorageEngine {
         })
     }
 
-    fn entries(&self, table: &str) -> Result<BTreeMap<Date, Entry>> {
+    /// What a ledger has for a table, day by day.
+    pub(super) fn entries(&self, ledger: &str, table: &str) -> Result<Entries> {
         let rows = self.ask(
-            "SELECT day, CAST(sum(row_count) AS BIGINT), CAST(sum(bytes) AS BIGINT), count(*), CAST(sum(duplicates) AS BIGINT),
-                min(content_hash)
-             FROM _ledger WHERE table_name = ? AND state <> 'unavailable' GROUP BY day",
+            &format!(
+                "SELECT day, CAST(sum(row_count) AS BIGINT), CAST(sum(bytes) AS BIGINT), count(*),
+                    CAST(sum(duplicates) AS BIGINT), min(content_hash)
+                 FROM {} WHERE table_name = ? AND state <> 'unavailable' GROUP BY day",
+                ident(ledger)
+            ),
             &[Value::Text(table.to_owned())],
         )?;
         let number = |value: &Value| value.as_i64().unwrap_or_default().unsigned_abs();
@@ -203,7 +216,7 @@ impl StorageEngine {
 }
 
 /// The text of an error that means damage; others are errors.
-fn readable(error: Error) -> Result<String> {
+pub(super) fn readable(error: Error) -> Result<String> {
     match error.kind() {
         ErrorKind::Query { .. } | ErrorKind::Io { .. } | ErrorKind::NotADatabase { .. } => {
             Ok(error.to_string())

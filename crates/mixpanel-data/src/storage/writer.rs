@@ -6,8 +6,9 @@
 //!                                          COMMIT ─▶ newer versions of rows in
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use arrow::array::Array;
 use mixpanel_client::export::{DecodedBatch, PropertyStats};
 use mixpanel_client::schema::ColumnKind;
 
@@ -32,6 +33,9 @@ const LOOK_AHEAD_MORE: usize = 8_192;
 
 /// And so many bytes at most, as rows may be of any size.
 const LOOK_AHEAD_BYTES: usize = 48 << 20;
+
+/// A property whose values have more bytes than this, on average, gets no column.
+const LONG_VALUE: usize = 8 << 10;
 
 /// Columns of so many rows are made anew in less than a second.
 const CHEAP_ROWS: i64 = 250_000;
@@ -76,7 +80,10 @@ pub(crate) fn write_chunk(
     if !create && catalog.widen(&stats) {
         widen(connection, spec, &mut catalog)?;
     }
-    let new_columns = catalog.promote(&stats, rows as u64, spec.max_columns);
+    let mut fresh = stats.clone();
+    let long = long_values(&ahead);
+    fresh.retain(|seen| !long.contains(seen.name.as_str()));
+    let new_columns = catalog.promote(&fresh, rows as u64, spec.max_columns);
     make_columns(connection, spec, create, &new_columns)?;
     source.set_plan(catalog.plan(spec.max_columns));
 
@@ -170,6 +177,19 @@ fn merged_stats(batches: &VecDeque<DecodedBatch>) -> Vec<PropertyStats> {
         }
     }
     by_name.into_values().collect()
+}
+
+/// Properties whose values are long. DuckDB copies 2,048 values at a time when it compresses a column,
+/// beside its memory limit; they are in the exact text anyhow, and nobody groups by them.
+fn long_values(batches: &VecDeque<DecodedBatch>) -> BTreeSet<String> {
+    let mut sizes: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for column in batches.iter().flat_map(|batch| &batch.columns) {
+        let size = sizes.entry(&column.name).or_default();
+        size.0 += column.values.to_data().get_slice_memory_size().unwrap_or_default();
+        size.1 += column.values.len() - column.values.null_count();
+    }
+    let long = sizes.into_iter().filter(|(_, (bytes, values))| bytes / LONG_VALUE > *values);
+    long.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Columns that the coming rows do not fit into are computed from now on; and

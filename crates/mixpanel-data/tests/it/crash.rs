@@ -121,7 +121,7 @@ fn a_sync_killed_again_and_again_ends_in_the_same_table() {
 }
 
 /// The days that an export request is about.
-fn days_asked(target: &str) -> std::ops::RangeInclusive<Date> {
+pub(crate) fn days_asked(target: &str) -> std::ops::RangeInclusive<Date> {
     let day = |name: &str| {
         let value = target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)).unwrap();
         value.parse().unwrap()

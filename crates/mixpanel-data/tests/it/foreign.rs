@@ -289,3 +289,38 @@ fn records_of_the_same_names_that_are_not_ours_are_refused_untouched() {
         assert_eq!(storage.created_at().unwrap(), None, "{sql}");
     }
 }
+
+/// Rows are counted and compared by functions: by whose, is not left to the file.
+#[test]
+fn nothing_is_written_into_a_file_whose_macros_are_called_as_duckdbs_functions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.duckdb");
+    let metadata = crate::support::events_metadata();
+    let records = |id: &str| vec![crate::support::event("A", id, "{}")];
+    let storage = StorageEngine::open(&path).unwrap();
+    storage.create_events_table("events", records("1"), &metadata, None).unwrap();
+    storage.execute("CREATE MACRO count(x) AS 7; CREATE MACRO lower(x) AS 'x'").unwrap();
+    drop(storage);
+    let storage = StorageEngine::open(&path).unwrap();
+    let state = |storage: &StorageEngine| {
+        storage.execute_rows("SELECT * FROM _events, _ledger, _tables", &[]).unwrap()
+    };
+    let before = state(&storage);
+    let refused = [
+        storage.append_events_table("events", records("2"), &metadata, None).map(drop),
+        storage.create_events_table("other", records("2"), &metadata, None).map(drop),
+        storage.drop_table("events"),
+    ];
+    for outcome in refused {
+        let error = outcome.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::ForeignMacros { names, .. } if names == &["count", "lower"]),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("count, lower"), "{error}");
+    }
+    assert_eq!(state(&storage), before);
+    // What is in the way can be taken out of it.
+    storage.execute("DROP MACRO count; DROP MACRO lower").unwrap();
+    assert_eq!(storage.append_events_table("events", records("2"), &metadata, None).unwrap(), 1);
+}

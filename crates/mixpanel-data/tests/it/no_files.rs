@@ -17,7 +17,7 @@ use seccompiler::{
 };
 
 use crate::bad_input::{child, role};
-use crate::support::everything_below;
+use crate::support::{everything_below, print_figure, setting};
 
 /// From here on the kernel ends this process when any of its threads opens a
 /// file for writing, or makes, renames, links, shortens or removes one.
@@ -145,6 +145,19 @@ fn memory_mode_opens_no_file_for_writing() {
     if let Some((url, spill)) = role() {
         return load(&url, &spill);
     }
+    load_without_files();
+}
+
+#[test]
+#[ignore = "the large set: just prove"]
+fn prove_memory_mode() {
+    let trials = setting("MP_PROVE_MEMORY", 10) as usize;
+    (0..trials).for_each(|_| load_without_files());
+    let note = format!("processes that the kernel would have ended, {EVENTS} events each");
+    print_figure("memory mode: files opened for writing, bytes written", trials, 0, 0, &note);
+}
+
+fn load_without_files() {
     let nowhere = tempfile::tempdir().unwrap();
     let output = run_child("no_files::memory_mode_opens_no_file_for_writing", "", nowhere.path());
     let text = String::from_utf8_lossy(&output.stdout);

@@ -139,3 +139,24 @@ pub(crate) fn everything_below(path: &Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+/// A figure for `docs/reliability.md`: what was tried how often, and how often it failed. `ci/prove.py` reads it.
+pub(crate) fn print_figure(what: &str, trials: usize, failures: usize, seed: u64, note: &str) {
+    println!("\nfigure | {what} | trials {trials} | failures {failures} | seed {seed} | {note}");
+}
+
+/// Numbers from a seed.
+pub(crate) fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+/// The seed, and how many trials: set by `just prove`, or the small set's.
+pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
+}

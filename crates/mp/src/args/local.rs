@@ -219,3 +219,26 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
+
+/// The damaged file is only read. What can be put right is: a checkpoint that was cut off, a wrong bit, a
+/// header, a log up to its damage. If rows are lost all the same, the copy is a new database with what can be
+/// read. Days that are lost are listed, and the exit code is 1; `mp sync --db COPY` fetches exactly these.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mp repair --db data.duckdb
+  mp repair --db data.duckdb --to mended.duckdb && mp sync --db mended.duckdb")]
+pub(crate) struct Repair {
+    /// Where the copy goes; nothing may be there [default: NAME.repaired.duckdb, beside the file]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) to: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}

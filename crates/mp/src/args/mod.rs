@@ -27,7 +27,7 @@ pub(crate) use discover::{Completions, Doctor, Help, Man, Shell as ShellName};
 pub(crate) use fetch::{Days, Fetch, FetchEvents, Look, OnReject, Sync};
 pub(crate) use global::Global;
 pub(crate) use load::{ImportOriginal, Kind as LoadKind, Load};
-pub(crate) use local::{Answer, Local, Run, Schema, Shell, Sql, Target, Verify};
+pub(crate) use local::{Answer, Local, Repair, Run, Schema, Shell, Sql, Target, Verify};
 pub(crate) use names::Events;
 pub(crate) use needless::{Needless, capped, not_streamed};
 pub(crate) use output::{Output, Plot, Rows};
@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Compare what is stored with what was received, day by day
     Verify(Verify),
+    /// Make a copy of a damaged database, with all that can be read of it
+    Repair(Repair),
     /// Run a simulated Mixpanel to fetch from, until Ctrl-C
     Sim(Sim),
     /// Find out what is wrong with the setup, and how to mend it

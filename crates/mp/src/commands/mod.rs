@@ -36,6 +36,7 @@ pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod plan;
 pub(crate) mod query;
+pub(crate) mod repair;
 pub(crate) mod schema;
 pub(crate) mod shell;
 pub(crate) mod sim;

@@ -149,8 +149,14 @@ pub(super) fn advice(error: &Error) -> Advice {
             of("QUERY_NOT_FOUND", 4).hint(format!("one of: {}", known.join(", ")))
         }
         Error::Damaged { .. } => of("DAMAGED", 1).hint(
-            "`mp sync --from DAY --to DAY` fetches days again; `mp fetch events --from DAY --to DAY` also those that count as complete",
+            "`mp sync --from DAY --to DAY` fetches days again; `mp fetch events --from DAY --to DAY` also those that count as complete; \
+             `mp repair` makes a copy without what cannot be read",
         ),
+        Error::Lost { copy, sync: true, .. } => of("DAMAGED", 1).hint(format!(
+            "`mp sync --db {copy}` fetches the days again; then the copy can take the place of the damaged file"
+        )),
+        Error::Lost { copy, .. } => of("DAMAGED", 1)
+            .hint(format!("{copy} has all the rest, and can take the place of the damaged file")),
         Error::Unwell { .. } => of("DOCTOR", 1).hint("the column `fix` says how to mend each"),
         Error::Filter { .. } => of("FILTER_FAILED", 3).hint("a jq filter, for instance '.[].event_name'"),
         Error::Setting { hint, .. } => of("USAGE", 2).hint(hint),
@@ -231,7 +237,9 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
             of("DATABASE_LOCKED", 7).hint("run it again, or wait until the other process has ended")
         }
         Data::NotADatabase { .. } => {
-            of("NOT_A_DATABASE", 1).hint("--db with a file that `mp fetch` made; this one was not touched")
+            of("NOT_A_DATABASE", 1).hint(
+            "--db with a file that `mp fetch` made; this one was not touched. `mp repair` makes a copy of a damaged one",
+        )
         }
         Data::ForeignRecords { .. } => of("FOREIGN_DATABASE", 1).hint(
             "--db with another path for our own tables; `mp sql --db` reads this file, which was not touched",
@@ -246,6 +254,10 @@ fn of_data(error: &mixpanel_data::Error) -> Advice {
             "`mp load --help` says which files are taken, and which options name the columns of CSV; --dry-run shows \
              what a file is taken for. Nothing of it was stored",
         ),
+        Data::ForeignMacros { names, .. } => of("FOREIGN_DATABASE", 1).hint(format!(
+            "`mp sql --write \"DROP MACRO {}\"` removes one (DROP MACRO TABLE, DROP TYPE for others); or --db with another path",
+            names.first().map_or("", String::as_str)
+        )),
         Data::NewerFormat { .. } => of("NEWER_FORMAT", 1).hint("use the newer `mp` that wrote this file"),
         Data::ReadOnly { .. } => of("READ_ONLY", 1).hint(
             "`mp sql --write` opens the database for writing, for tables and views of your own; what was fetched \

@@ -86,6 +86,9 @@ pub(crate) enum Error {
     Unwell { count: usize },
     #[error("{count} {} not as received", if *.count == 1 { "finding is" } else { "findings are" })]
     Damaged { count: usize },
+    /// By a repair; the copy is there without it.
+    #[error("lost: {what}")]
+    Lost { what: String, copy: String, sync: bool },
     #[error("the filter `{filter}` does not work: {why}")]
     Filter { filter: String, why: String },
     /// By the user; it says what is kept, and how to go on.

@@ -7,6 +7,7 @@
 //! with questions (`session.rs`), and a picture below a block is what its last command shows
 //! (`captures.rs`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -212,4 +213,65 @@ fn the_summary_names_every_page_once() {
         let chapters = summary.matches(&format!("({name})")).count();
         assert_eq!(chapters, usize::from(name != "SUMMARY.md"), "chapters of {name}");
     }
+}
+
+/// Names of functions, in Rust and in Python, and the paths of files, of this repository.
+fn names_of_the_sources(folder: &Path, names: &mut BTreeSet<String>, files: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        if path.is_dir() {
+            if !matches!(&*name, "target" | "__pycache__" | "venv") && !name.starts_with('.') {
+                names_of_the_sources(&path, names, files);
+            }
+            continue;
+        }
+        files.push(path.display().to_string());
+        let word = match path.extension().and_then(|end| end.to_str()) {
+            Some("rs") => "fn ",
+            Some("py") => "def ",
+            _ => continue,
+        };
+        let text = fs::read_to_string(&path).unwrap();
+        names.extend(text.split(word).skip(1).map(|rest| {
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+        }));
+    }
+}
+
+/// What is written as `code`.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn tests_and_files_that_the_documents_name_exist() {
+    let root = docs().join("..");
+    let (mut names, mut files) = (BTreeSet::new(), Vec::new());
+    for folder in ["crates", "python", "ci"] {
+        names_of_the_sources(&root.join(folder), &mut names, &mut files);
+    }
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let architecture = read("ARCHITECTURE.md");
+    let (_, invariants) = architecture.split_once("## Invariants").unwrap();
+    let (invariants, _) = invariants.split_once("\n## ").unwrap();
+    let reliability = read("docs/reliability.md");
+    let is_name = |word: &str, underscores: usize| {
+        word.matches('_').count() >= underscores
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    // In prose, a column or a setting has an underscore, too.
+    let tests: Vec<&str> = quoted(invariants)
+        .filter(|word| is_name(word, 1))
+        .chain(quoted(&reliability).chain(quoted(&architecture)).filter(|word| is_name(word, 4)))
+        .collect();
+    assert!(tests.len() > 60, "{tests:?}");
+    let missing: Vec<_> = tests.iter().filter(|name| !names.contains(**name)).collect();
+    assert!(missing.is_empty(), "there are no functions of these names: {missing:?}");
+    let paths = quoted(invariants)
+        .chain(quoted(&reliability))
+        .filter(|word| word.ends_with(".rs") || word.ends_with(".py"));
+    let missing: Vec<_> =
+        paths.filter(|word| !files.iter().any(|file| file.ends_with(&format!("/{word}")))).collect();
+    assert!(missing.is_empty(), "there are no files of these names: {missing:?}");
 }

@@ -21,6 +21,7 @@ mod output;
 mod profiles;
 mod program;
 mod refused;
+mod repair;
 mod safety;
 mod screen;
 mod session;

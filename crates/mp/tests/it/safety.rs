@@ -237,6 +237,57 @@ fn a_file_with_macros_in_place_of_duckdbs_functions_fools_no_command_and_is_name
     );
 }
 
+/// Runs `mp` with a limit of the system's.
+fn limited(place: &Place, words: &[String], limit: impl Fn() + Send + Sync + 'static) -> Run {
+    let mut running = place.command(words);
+    let limit = move || {
+        limit();
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { running.pre_exec(limit) };
+    Running::start(running).end()
+}
+
+/// The limits of a process, for its own good.
+fn at_most(most: u64) -> nix::libc::rlimit {
+    nix::libc::rlimit { rlim_cur: most, rlim_max: most }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn too_few_open_files_are_an_error_of_the_system_and_never_a_panic() {
+    let simulator = small_world();
+    let place = Place::at(&simulator);
+    place.ok(fetch_all(&simulator));
+    let mut into_new = fetch_all(&simulator);
+    *into_new.last_mut().unwrap() = "new.duckdb".to_owned();
+    let mut seen = Vec::new();
+    for files in 4..=24 {
+        for command in [
+            into_new.clone(),
+            words(&["sql", "--db", DB, "SELECT count(*) FROM events"]),
+            words(&["fetch", "events", "--from", "2025-06-30", "--to", "2025-06-30", "--stdout"]),
+        ] {
+            let limit = move || {
+                // SAFETY: the limit is valid for the call, which is allowed between fork and exec.
+                unsafe { nix::libc::setrlimit(nix::libc::RLIMIT_NOFILE, &at_most(files)) };
+            };
+            let run = limited(&place, &command, limit);
+            assert!(matches!(run.code, Some(0 | 9)), "{files} files: {command:?}: {run:?}");
+            assert!(run.code == Some(0) || run.stderr.contains("error: "), "{run:?}");
+            seen.push(run.code);
+        }
+        let _ = fs::remove_file(place.here("new.duckdb"));
+    }
+    assert!(seen.contains(&Some(0)) && seen.contains(&Some(9)), "{seen:?}");
+    // What was there is there.
+    assert!(place.scalar(DB, "SELECT count(*) FROM events").as_u64().unwrap() > 0);
+}
+
 #[test]
 fn a_variable_that_is_no_text_is_not_taken_for_absent() {
     use std::os::unix::ffi::OsStrExt;

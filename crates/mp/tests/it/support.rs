@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mixpanel_sim::{Limits, SimConfig, Simulator};
@@ -261,9 +263,24 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn end(mut self) -> Run {
+        // Beyond what a pipe holds, a process waits until somebody reads.
+        let stdout = drained(self.child().stdout.take());
+        let stderr = drained(self.child().stderr.take());
         until("the end of the process", || self.has_ended().then_some(()));
-        Run::of(self.0.take().unwrap().wait_with_output().unwrap())
+        let status = self.0.take().unwrap().wait().unwrap();
+        Run::of(Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() })
     }
+}
+
+/// Reads all that comes out of a pipe, on a thread of its own.
+fn drained(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut all).unwrap();
+        }
+        all
+    })
 }
 
 impl Drop for Running {

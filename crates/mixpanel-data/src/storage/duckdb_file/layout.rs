@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 /// Where the first block begins.
 pub(in crate::storage) const BLOCKS: u64 = 3 * HEADER as u64;
 
-const HEADER: usize = 4096;
+pub(in crate::storage) const HEADER: usize = 4096;
 /// The flag of encrypted files, in the main header behind checksum, `DUCK` and version.
 const FLAGS: usize = 8 + 4 + 8;
 /// A metadata block is cut into so many pieces.
@@ -27,17 +27,20 @@ const PIECES: u64 = 64;
 /// "None" in pointers.
 const NOWHERE: u64 = u64::MAX;
 
+/// What words are multiplied by in the checksum.
+pub(super) const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;
+
 /// DuckDB's checksum.
 pub(in crate::storage) fn checksum(content: &[u8]) -> u64 {
     let words = content.chunks_exact(8);
     let rest = words.remainder();
     let words = words.map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
-    let sum = words.fold(5381, |sum, word| sum ^ word.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    let sum = words.fold(5381, |sum, word| sum ^ word.wrapping_mul(FACTOR));
     if rest.is_empty() { sum } else { sum ^ checksum_of_rest(rest) }
 }
 
 /// The same of the last one to seven bytes. Headers and blocks have none.
-fn checksum_of_rest(rest: &[u8]) -> u64 {
+pub(super) fn checksum_of_rest(rest: &[u8]) -> u64 {
     const M: u64 = 0xc6a4_a793_5bd1_e995;
     let mut hash = 0xe17a_1465 ^ (rest.len() as u64).wrapping_mul(M);
     let word = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));

@@ -11,7 +11,9 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
 
+use super::correct::correct;
 use super::layout::{checksum, read_up_to};
 
 /// The end of a transaction as it stands in the log: length, checksum, record.
@@ -135,6 +137,60 @@ fn frame(reader: &mut impl Read, left: u64, record: &mut Vec<u8>) -> io::Result<
     Ok(if checksum(record) == u64::from_le_bytes(stored) { Frame::Whole } else { Frame::Wrong })
 }
 
+/// Puts single wrong bits of records right, from the beginning to a record that
+/// makes no sense all the same; returns in how many records. The file must be open
+/// for reading and writing.
+pub(in crate::storage) fn corrected_records(file: &File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut head = [0; LONGEST_HEADER];
+    let there = read_up_to(file, &mut head, 0)?;
+    let mut log = Log { iteration: None, database: Vec::new(), committed: 0, length, end: LogEnd::Open };
+    let Some(mut at) = log.version_record(&head[..there]) else { return Ok(0) };
+    let mut corrected = 0;
+    let mut bytes = [0; FRAME as usize];
+    while at < length && read_up_to(file, &mut bytes, at)? == bytes.len() {
+        let [size, stored] =
+            [0, 8].map(|from| bytes[from..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b)));
+        let left = length - at - FRAME;
+        // The length itself has no checksum: each of its bits may be the wrong one.
+        let sizes = std::iter::once(size).chain((0..48).map(|bit| size ^ 1 << bit));
+        let mut next = None;
+        for size in sizes.filter(|size| (1..=left).contains(size)) {
+            let mut record = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+            file.read_exact_at(&mut record, at + FRAME)?;
+            if checksum(&record) == stored {
+                next = Some((size, stored, record));
+                break;
+            }
+        }
+        let (should, stored, record) = match next {
+            Some(found) => found,
+            None if (1..=left).contains(&size) => {
+                let mut record = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+                file.read_exact_at(&mut record, at + FRAME)?;
+                let mut stored = stored;
+                if !correct(&mut stored, &mut record) {
+                    break;
+                }
+                (size, stored, record)
+            }
+            None => break,
+        };
+        let whole = [&should.to_le_bytes()[..], &stored.to_le_bytes(), &record].concat();
+        let mut is = vec![0; whole.len()];
+        file.read_exact_at(&mut is, at)?;
+        if is != whole {
+            file.write_all_at(&whole, at)?;
+            corrected += 1;
+        }
+        at += FRAME + should;
+    }
+    if corrected > 0 {
+        file.sync_all()?;
+    }
+    Ok(corrected)
+}
+
 /// How many transactions end behind a place, found by the bytes that end them.
 fn flushes(file: &File, from: u64) -> io::Result<u64> {
     let mut pattern = Vec::with_capacity(FRAME as usize + FLUSH.len());
@@ -235,6 +291,32 @@ mod tests {
             last = log.committed;
         }
         assert!(last > 0);
+    }
+
+    #[test]
+    fn a_wrong_bit_of_a_record_is_put_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = logged(folder.path(), 3);
+        let whole = fs::read(&path).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        assert_eq!(corrected_records(&file).unwrap(), 0);
+        let (mut right, mut tried) = (0, 0);
+        for place in (LONGEST_HEADER as u64..whole.len() as u64).step_by(5) {
+            let byte = whole[place as usize];
+            file.write_all_at(&[byte ^ 1 << (place % 8)], place).unwrap();
+            let corrected = corrected_records(&file).unwrap();
+            let now = fs::read(&path).unwrap();
+            tried += 1;
+            if corrected == 1 {
+                assert!(now == whole, "at {place}");
+                right += 1;
+            } else {
+                assert_eq!(corrected, 0, "at {place}");
+            }
+            file.write_all_at(&[byte], place).unwrap();
+        }
+        assert!(right * 2 > tried, "{right} of {tried}");
+        assert!(fs::read(&path).unwrap() == whole);
     }
 
     #[test]

@@ -12,9 +12,11 @@ mod work;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use crate::bad_input::child;
+use crate::support::{print_figure, random, setting};
 use work::{Operation, Place};
 
 /// What happens at a call that changes files.
@@ -103,15 +105,6 @@ fn with_fault(operation: Operation, place: &Place, url: &str, at: u64, how: How)
         .unwrap()
 }
 
-/// A figure for `docs/reliability.md`: what was tried how often, and how often it failed.
-fn print_figure(guarantee: &str, trials: usize, failures: usize, seed: u64) {
-    // The rule of three: no failure in n trials leaves a rate below 3/n, with 95 % confidence.
-    let bound = 300.0 / trials.max(1) as f64;
-    println!(
-        "figure | {guarantee} | {trials} trials | {failures} failures | rate below {bound:.2} % | seed {seed}"
-    );
-}
-
 /// So many of a list, chosen by a seed.
 fn sample<T: Clone>(all: &[T], count: usize, seed: u64) -> Vec<T> {
     let mut random = random(seed);
@@ -123,18 +116,25 @@ fn sample<T: Clone>(all: &[T], count: usize, seed: u64) -> Vec<T> {
     chosen
 }
 
-/// Numbers from a seed.
-fn random(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    }
+/// Calls `trial` with each number below `count`, on two threads. Returns what went wrong.
+fn on_two_threads(count: usize, trial: impl Fn(usize) -> Option<String> + Sync) -> Vec<String> {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < count) {
+                    if let Some(failure) = trial(number) {
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+            });
+        }
+    });
+    failures.into_inner().unwrap()
 }
 
-/// The seed, and how many trials: set by `just prove`, or the small set's.
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
+/// Prints the figure, and fails with what went wrong, if something did.
+fn conclude(what: &str, trials: usize, failures: &[String], seed: u64, note: &str) {
+    print_figure(what, trials, failures.len(), seed, note);
+    assert!(failures.is_empty(), "{} of {trials} failed:\n{}", failures.len(), failures.join("\n"));
 }
