@@ -82,7 +82,7 @@ class Fetching:
             replace: Swap the whole table for the new data, once it is complete.
             batch_size: Without effect, which a warning says; the library chooses its own.
             parallel: False: one request at a time.
-            max_workers: How many downloads run at a time, up to 100; 4 unless
+            max_workers: How many downloads run in parallel, up to 100; 4 unless
                 told otherwise.
             chunk_days: So many days share a request; chosen by their size unless
                 told otherwise. With append, replace or limit, one request covers
@@ -192,7 +192,7 @@ class Fetching:
                 otherwise.
             include_all_users: With a cohort: also members that have no profile.
             parallel: False: one page at a time.
-            max_workers: How many pages are fetched at a time, up to 5; 5 unless told otherwise.
+            max_workers: How many pages are fetched in parallel, up to 5; 5 unless told otherwise.
             on_page_complete: Called for each page, in this thread; the same as ``on_progress``.
             on_reject: As in :meth:`fetch_events`.
             on_progress: Called for each page, in this thread.

@@ -433,7 +433,7 @@ class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, 
             return Path(named)
         if not self._project_id:
             hint = "Workspace(path=…), Workspace.memory() or Workspace.ephemeral()"
-            raise ConfigError("no database is named, and there is no project id to name one by", suggestion=hint)
+            raise ConfigError("no database is given, and there is no project id to name one after", suggestion=hint)
         return manager.data_folder() / f"{self._project_id}.duckdb"
 
     def _require_project(self) -> _core.Project:

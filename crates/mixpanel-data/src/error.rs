@@ -429,12 +429,12 @@ impl fmt::Display for Error {
             ErrorKind::InvalidArgument { argument, why } => write!(f, "invalid {argument}: {why}"),
             ErrorKind::FilterMismatch { table, existing, requested } => write!(
                 f,
-                "table \"{table}\" was fetched with other filters: it has {existing}, asked for {requested}"
+                "table \"{table}\" was fetched with other filters: it has {existing}, but {requested} was asked for"
             ),
             ErrorKind::DefinitionMismatch { table, existing, requested, .. } => {
                 write!(
                     f,
-                    "table \"{table}\" is a copy of something else: it has {existing}, asked for {requested}"
+                    "table \"{table}\" was fetched from something else: it has {existing}, but {requested} was asked for"
                 )
             }
             ErrorKind::DatabaseNotFound { path } => write!(f, "no database at {}", path.display()),
@@ -454,7 +454,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::ForeignRecords { path, names } => write!(
                 f,
-                "{} was made by another program: {} in it {} not ours, and would be in the way",
+                "{} was made by another program: {} in it {} not of this program, and would be in its way",
                 path.display(),
                 names.join(", "),
                 if names.len() == 1 { "is" } else { "are" }
@@ -485,9 +485,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::ReadOnly { what } => write!(f, "opened for reading only: {what}"),
             ErrorKind::Protected { in_transaction } => {
-                f.write_str(
-                    "SQL may read the records of this library, and not change them or its tables and views",
-                )?;
+                f.write_str("SQL may read this library's records, tables and views, but not change them")?;
                 f.write_str(if *in_transaction {
                     "; the transaction was rolled back"
                 } else {
@@ -513,7 +511,7 @@ impl fmt::Display for Error {
             ErrorKind::Closed => f.write_str("the storage engine is closed"),
             ErrorKind::Nested { purpose } => write!(
                 f,
-                "a {purpose} from within a {purpose} on the same database, by its iterator or callback, would wait for itself"
+                "a {purpose} from within a {purpose} on the same database, by its iterator or callback, would wait for itself forever"
             ),
             ErrorKind::Cancelled => f.write_str("cancelled"),
             ErrorKind::NoCredentials => {
@@ -523,8 +521,10 @@ impl fmt::Display for Error {
             ErrorKind::Rejected { chunk, line, why } => {
                 write!(f, "line {line} of {chunk} cannot be stored: {why}")
             }
-            ErrorKind::Inconsistent { what } => write!(f, "the count does not balance: {what}"),
-            ErrorKind::Conflict { message } => write!(f, "another writer was first: {message}"),
+            ErrorKind::Inconsistent { what } => write!(f, "the counts do not add up: {what}"),
+            ErrorKind::Conflict { message } => {
+                write!(f, "another writer changed the same rows first: {message}")
+            }
         }
     }
 }

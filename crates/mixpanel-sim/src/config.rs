@@ -34,7 +34,7 @@ pub struct SimConfig {
     pub domain: String,
     /// The date on which the simulator lives. It is the last day with data, and only its morning has happened.
     pub today: Date,
-    /// How many days of history there are, `today` included.
+    /// How many days of history to generate, `today` included.
     pub days: u32,
     /// The mean number of rows of a day. Single days vary with weekday, growth, noise and one sale.
     pub events_per_day: u32,

@@ -17,7 +17,7 @@ static FOR_PROGRAMS: AtomicBool = AtomicBool::new(false);
 
 const EXIT: libc::c_int = 8;
 const TOLD: &str =
-    "error: out of memory: the system gives no more\n  try: ask for fewer days, columns or rows at once\n";
+    "error: out of memory: the system has no more\n  try: ask for fewer days, columns or rows at once\n";
 const TOLD_TO_PROGRAMS: &str = "{\"error\":{\"code\":\"OUT_OF_MEMORY\",\"exit_code\":8,\"message\":\"out of memory: \
      the system gives no more\",\"cause\":null,\"hint\":\"ask for fewer days, columns or rows at once\",\
      \"retryable\":false,\"retry_after_seconds\":null}}\n";

@@ -66,7 +66,7 @@ fn another_clock_is_refused_and_nothing_is_lost_or_doubled() {
     ] {
         assert_eq!(refused.0, DefinitionPart::Clock);
         assert!(
-            refused.1.contains("it has UTC, asked for the local time of America/New_York"),
+            refused.1.contains("it has UTC, but the local time of America/New_York was asked for"),
             "{}",
             refused.1
         );
@@ -122,7 +122,7 @@ fn another_project_or_region_is_refused() {
         other_part(other.fetch_profiles(&FetchProfiles { append: true, ..profiles.clone() })),
     ] {
         assert_eq!(refused.0, DefinitionPart::Project);
-        let both = "it has project 12345 in region us, asked for project 777 in region us";
+        let both = "it has project 12345 in region us, but project 777 in region us was asked for";
         assert!(refused.1.contains(both), "{}", refused.1);
     }
     assert!(second.requests().is_empty(), "nothing was asked for");

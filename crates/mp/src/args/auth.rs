@@ -15,7 +15,7 @@ Examples:
   mp auth login work --username reader.mp-service-account --project-id 12345 --region eu
   pass mixpanel | mp auth login ci --username reader.mp-service-account --project-id 12345 --secret-stdin
 
-Secrets are asked for, or read from standard input: never from a flag, which others would see.")]
+Secrets are prompted for or read from standard input, never given by a flag, which other users could see.")]
     Login(Login),
     /// Add an account without checking it; only the secret is asked for, at a terminal
     #[command(after_help = "\
@@ -25,7 +25,7 @@ Examples:
   mp auth add work --username reader.mp-service-account --project-id 12345 \\
     --secret-command 'op read op://team/mixpanel/secret'")]
     Add(Add),
-    /// Take over the accounts of another configuration file, such as that of the Python original
+    /// Import the accounts of another configuration file, such as that of the Python original
     #[command(after_help = "\
 Examples:
   mp auth import
@@ -43,10 +43,10 @@ Examples:
     /// Remove an account, and its secret from the keyring
     #[command(after_help = "Examples:\n  mp auth remove work\n  mp auth remove work --force")]
     Remove(Remove),
-    /// Show what is in effect, and where each value comes from; no request is sent
+    /// Show the effective settings and where each one comes from; no request is sent
     #[command(after_help = "Examples:\n  mp auth status\n  mp auth status --account work --format json")]
     Status(Status),
-    /// Ask Mixpanel what the credential is and may do
+    /// Ask Mixpanel what the credentials are and what they may do
     #[command(after_help = "Examples:\n  mp auth test\n  mp auth test work --format json")]
     Test(Test),
 }
@@ -69,11 +69,11 @@ pub(crate) struct Login {
     #[arg(long)]
     pub(crate) secret_stdin: bool,
 
-    /// Keep no secret: read it from this file whenever it is needed
+    /// Do not store the secret: read it from this file whenever it is needed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_stdin", "secret_command", "keyring"])]
     pub(crate) secret_file: Option<PathBuf>,
 
-    /// Keep no secret: run this program, without a shell, and take what it prints
+    /// Do not store the secret: run this program, without a shell, and use what it prints
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["secret_stdin", "keyring"])]
     pub(crate) secret_command: Option<String>,
 
@@ -81,7 +81,7 @@ pub(crate) struct Login {
     #[arg(long)]
     pub(crate) keyring: bool,
 
-    /// A project secret (the older API secret) stands for user and project
+    /// Use a project secret (the older API secret) instead of a user name and a project
     #[arg(long, conflicts_with = "username")]
     pub(crate) project_secret: bool,
 
@@ -152,7 +152,7 @@ pub(crate) struct Remove {
     #[command(flatten)]
     pub(crate) account: Name,
 
-    /// Do not ask: yes, remove it. Without a terminal there is nobody to ask, and it is needed
+    /// Remove without asking; required when there is no terminal
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Connection {
     #[arg(long)]
     pub(crate) region: Option<String>,
 
-    /// Another server, for instance that of `mp sim` [env: MP_BASE_URL]
+    /// Use another server, for instance that of `mp sim` [env: MP_BASE_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
 
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
 
-    /// What the project's times are: utc, or local for projects made before 2023 [env: MP_CLOCK_MODE]
+    /// How the project records time: utc, or local for projects created before 2023 [env: MP_CLOCK_MODE]
     #[arg(long, value_name = "MODE")]
     pub(crate) clock_mode: Option<String>,
 }
@@ -44,11 +44,11 @@ pub(crate) struct Database {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "While another process is writing")]
 pub(crate) struct Reading {
-    /// Fail (exit code 7), instead of reading a copy of the last committed state
+    /// Fail (exit code 7) instead of reading a copy of the last committed state
     #[arg(long)]
     pub(crate) no_snapshot: bool,
 
-    /// The largest copy in gigabytes; where the file system can share bytes, any size is free
+    /// The largest copy to make, in gigabytes; copies on file systems with copy-on-write are not limited
     /// [env: MP_MAX_COPY] [default: 4]
     #[arg(long, value_name = "GB")]
     pub(crate) max_copy: Option<f64>,
@@ -57,7 +57,7 @@ pub(crate) struct Reading {
 /// How long to wait for a database.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Waiting {
-    /// Wait so long for another process that has the database open
+    /// Wait up to this long for another process that has the database open
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
     pub(crate) wait: u64,
 }

@@ -7,7 +7,7 @@ use super::{Connection, Database, Day, Events, FetchProfiles, Needless, Output, 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fetch {
-    /// Fetch raw events, chunk by chunk: each is stored completely or not at all
+    /// Fetch raw events in chunks of days; each chunk is stored completely or not at all
     #[command(after_help = "\
 Examples:
   mp fetch events --from 2024-01-01 --to 2024-01-31
@@ -17,7 +17,7 @@ Examples:
 Credentials are those of `mp auth login`, or MP_USERNAME, MP_SECRET and MP_PROJECT_ID, or
 MP_PROJECT_SECRET. Fetching days again replaces them.")]
     Events(Box<FetchEvents>),
-    /// Fetch profiles of users or groups: all of them are stored, or nothing is changed
+    /// Fetch user or group profiles; all of them are stored, or nothing is changed
     #[command(after_help = "\
 Examples:
   mp fetch profiles
@@ -25,8 +25,9 @@ Examples:
   mp fetch profiles companies --group-id 4321
   mp fetch profiles --stdout | jq .distinct_id
 
-A fetch of all profiles replaces the table; who exists no longer goes to _vanished_profiles. A fetch
-of some replaces those it finds. It counts as one query, however many pages there are.")]
+A fetch of all profiles replaces the table; profiles that no longer exist are moved to
+_vanished_profiles. A fetch of some profiles replaces only those. Either counts as one query,
+however many pages it has.")]
     Profiles(Box<FetchProfiles>),
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct FetchEvents {
     #[arg(short, long = "where", value_name = "EXPR", value_parser = expression)]
     pub(crate) where_: Option<String>,
 
-    /// At most this many events, 1 to 100000; the days then count as partial
+    /// Fetch at most this many events, 1 to 100000; the days are then marked as partial
     #[arg(short, long, value_name = "N")]
     pub(crate) limit: Option<u32>,
 
@@ -59,7 +60,7 @@ pub(crate) struct FetchEvents {
     #[arg(long, conflicts_with = "replace")]
     pub(crate) append: bool,
 
-    /// Swap the whole table for the new data, once that is complete
+    /// Replace the whole table with the new data, once that is complete
     #[arg(long)]
     pub(crate) replace: bool,
 
@@ -112,7 +113,7 @@ pub(crate) struct Days {
     #[arg(long, value_name = "DAY")]
     pub(crate) to: Option<Day>,
 
-    /// Days after its end until which a day is fetched again, as late events may arrive
+    /// For how many days after it ended a day is fetched again, because events may arrive late
     #[arg(long, value_name = "DAYS", default_value_t = 5)]
     pub(crate) window: u32,
 
@@ -140,7 +141,7 @@ Examples:
   0 * * * *  mp sync --quiet --timestamps --wait 600
   mp sync --all                             # each [[sync]] of the configuration file
 
-Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, else as of the error.")]
+Exit codes: 0 up to date, 11 some ranges failed and the rest is stored, otherwise the code of the error.")]
 pub(crate) struct Sync {
     #[command(flatten)]
     pub(crate) days: Days,
@@ -183,7 +184,7 @@ pub(crate) struct Taking {
     #[arg(long, value_name = "WHAT", default_value = "quarantine")]
     pub(crate) on_reject: OnReject,
 
-    /// How many downloads run at a time, up to 100 [default: 4]
+    /// How many downloads run in parallel, up to 100 [default: 4]
     #[arg(long, visible_alias = "workers", value_name = "N")]
     pub(crate) concurrency: Option<usize>,
 }

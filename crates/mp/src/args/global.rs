@@ -9,7 +9,7 @@ use crate::ui::{Color, ErrorFormat, ProgressMode, Talk};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// The account to use, before all else [env: MP_ACCOUNT] [default: that of `mp auth switch`]
+    /// The account to use; overrides every other setting [env: MP_ACCOUNT] [default: that of `mp auth switch`]
     #[arg(short, long, global = true, value_name = "NAME", add = clap_complete::engine::ArgValueCandidates::new(crate::commands::discover::complete::accounts))]
     pub(crate) account: Option<String>,
 
@@ -17,11 +17,11 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Say nothing but results and errors; of a sync, nothing but errors
+    /// Print only results and errors; for a sync, only errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 
-    /// Say more: what was requested, how long it took; twice: what was tried again, and why
+    /// Print more: each request and how long it took; given twice, also retries and their reasons
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub(crate) verbose: u8,
 
@@ -47,7 +47,7 @@ pub(crate) struct Global {
     )]
     pub(crate) progress: ProgressMode,
 
-    /// How to tell errors: text or json [env: MP_ERROR_FORMAT]
+    /// How to print errors: text or json [env: MP_ERROR_FORMAT]
     #[arg(long, global = true, value_name = "HOW", hide_possible_values = true)]
     pub(crate) error_format: Option<ErrorFormat>,
 

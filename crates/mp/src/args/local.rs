@@ -99,7 +99,7 @@ Examples:
   mp shell --db demo.duckdb
   echo 'SHOW TABLES;' | mp shell --db demo.duckdb")]
 pub(crate) struct Shell {
-    /// How to print rows at first; `.mode` changes it
+    /// The initial output format; `.mode` changes it
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
@@ -121,11 +121,11 @@ pub(crate) struct Target {
     #[arg(long, conflicts_with = "memory")]
     pub(crate) write: bool,
 
-    /// With --write: wait so long for another process that has the database open
+    /// With --write: wait up to this long for another process that has the database open
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true, requires = "write")]
     pub(crate) wait: u64,
 
-    /// Let SQL reach nothing but the database: no file, no network, no settings, one query at a time
+    /// Restrict SQL to the database: no files, no network, no settings, one query at a time
     #[arg(long, conflicts_with = "write")]
     pub(crate) sealed: bool,
 
@@ -199,11 +199,11 @@ pub(crate) struct Verify {
     #[arg(long, conflicts_with = "read_data")]
     pub(crate) quick: bool,
 
-    /// Read every column too, and compare the typed ones with the texts
+    /// Also read every column, and compare the typed columns with the JSON text
     #[arg(long)]
     pub(crate) read_data: bool,
 
-    /// List the days that are right, too
+    /// Also list the days without findings
     #[arg(long)]
     pub(crate) all_days: bool,
 

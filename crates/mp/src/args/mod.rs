@@ -47,18 +47,18 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// See it work, without an account: 30 days from a simulated Mixpanel, and what they tell
+    /// Try it without an account: fetch 30 days from a simulated Mixpanel and run a few queries
     Demo(Demo),
-    /// Bring data home from Mixpanel
+    /// Fetch data from Mixpanel and store it
     #[command(subcommand)]
     Fetch(Fetch),
     /// Load events from files: exports, JSON pipelines, CSV
     Load(Box<Load>),
     /// Copy the tables of a database that the Python original made
     ImportOriginal(Box<ImportOriginal>),
-    /// Bring a table up to date: only days that are missing, partial or stale
+    /// Bring a table up to date by fetching only the days that are missing, partial or stale
     Sync(Sync),
-    /// Show what a sync would fetch, before any request is spent
+    /// Show what a sync would fetch, without spending a request
     ///
     /// No request is sent and no credentials are needed. Sizes are known from days that are here;
     /// where nothing is known the plan says so, and the requests may become more.
@@ -66,27 +66,27 @@ pub(crate) enum Command {
         after_help = "Examples:\n  mp plan --from 2024-01-01 --to 2024-12-31\n  mp plan --format json --jq .requests"
     )]
     Plan(Look),
-    /// Accounts: who we are at Mixpanel, and for which project
+    /// Manage accounts: credentials and the projects they belong to
     #[command(subcommand)]
     Auth(Auth),
-    /// Show what is here, day by day
+    /// Show which days are stored, and how many events each has
     #[command(
         after_help = "Examples:\n  mp status\n  mp status purchases --from 30d --to yesterday --format json --jq .missing"
     )]
     Status(Look),
-    /// Ask Mixpanel: segmentation, funnels, retention and other reports
+    /// Query Mixpanel: segmentation, funnels, retention and other reports
     #[command(subcommand)]
     Query(Box<query::Query>),
-    /// Look at what there is, at Mixpanel and in the local tables
+    /// Explore what is in Mixpanel and in the local tables
     #[command(subcommand)]
     Inspect(Box<inspect::Inspect>),
-    /// Ask the local data in SQL
+    /// Query the local database with SQL
     Sql(Sql),
-    /// A prompt for SQL, with completion and history
+    /// Open an SQL prompt with completion and history
     Shell(Shell),
     /// Run a saved query, or list them
     Run(Run),
-    /// Show what a local database is and holds
+    /// Show what a local database contains
     #[command(after_help = "Examples:\n  mp info\n  mp info --db demo.duckdb --format json")]
     Info(Local),
     /// List the tables
@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Run a simulated Mixpanel to fetch from, until Ctrl-C
     Sim(Sim),
-    /// Find out what is wrong with the setup, and how to mend it
+    /// Check the setup, and say how to fix what is wrong
     Doctor(Doctor),
     /// Show the help of a command, or of a topic
     Help(Help),

@@ -11,15 +11,15 @@ use crate::ui::Ui;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
-    /// How to print it [default: by the ending of FILE; else table on a terminal, json elsewhere]
+    /// The output format [default: by the ending of FILE; else table on a terminal, json elsewhere]
     #[arg(short, long, value_name = "FORMAT", hide_possible_values = true, long_help = FORMATS)]
     pub(crate) format: Option<Format>,
 
-    /// Write to a file, which appears when it is complete
+    /// Write to this file; it appears only when it is complete
     #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) output: Option<PathBuf>,
 
-    /// A jq filter over the JSON; of jsonl, over each line
+    /// Apply a jq filter to the JSON; with jsonl, to each line
     #[arg(long, value_name = "FILTER")]
     pub(crate) jq: Option<String>,
 
@@ -37,7 +37,7 @@ fn local_file() -> impl TypedValueParser<Value = PathBuf> {
 const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 const FORMATS: &str = "\
-How to print it [default: by the ending of FILE; else table on a terminal, json elsewhere]
+The output format [default: by the ending of FILE; else table on a terminal, json elsewhere]
 
   table     for people: aligned columns
   vertical  for people: one line per cell
@@ -78,19 +78,19 @@ impl Output {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Pictures")]
 pub(crate) struct Plot {
-    /// Draw the result, in place of its rows
+    /// Draw the result as a chart instead of printing rows
     #[arg(long, conflicts_with_all = ["format", "jq", "output"])]
     pub(crate) plot: bool,
 
-    /// Draw it into an SVG file too
+    /// Also draw the chart into an SVG file
     #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) svg: Option<PathBuf>,
 
-    /// Draw it into a page of its own
+    /// Also draw the chart into an HTML page
     #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) html: Option<PathBuf>,
 
-    /// Draw it into a PNG file
+    /// Also draw the chart into a PNG file
     #[arg(long, value_name = "FILE", value_parser = local_file())]
     pub(crate) png: Option<PathBuf>,
 }

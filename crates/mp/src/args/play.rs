@@ -18,7 +18,7 @@ pub(crate) struct Demo {
     #[arg(long, conflicts_with_all = ["ephemeral", "db"])]
     pub(crate) memory: bool,
 
-    /// Use a private temporary file that goes at the end
+    /// Use a private temporary file that is deleted at the end
     #[arg(long, conflicts_with = "db")]
     pub(crate) ephemeral: bool,
 
@@ -33,15 +33,15 @@ pub(crate) struct Demo {
 /// The shape of the simulated data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct World {
-    /// How many days of history there are
+    /// How many days of history to generate
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub(crate) days: u32,
 
-    /// How many events a day has on average
+    /// The average number of events per day
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     pub(crate) events_per_day: u32,
 
-    /// Which world: two seeds have nothing in common but their shape
+    /// The seed of the generated data; different seeds give different events of the same shape
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
 }
@@ -73,19 +73,19 @@ pub(crate) struct Sim {
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
 
-    /// The day on which it lives, and the last one with events: YYYY-MM-DD, or 7d for seven days ago
+    /// The simulator's current day, and the last day with events: YYYY-MM-DD, or 7d for seven days ago
     #[arg(long, value_name = "DAY", default_value = "today")]
     pub(crate) today: Day,
 
-    /// Let an answer fail, for instance `status:503,times=2`; may be given several times
+    /// Make a response fail, for instance `status:503,times=2`; may be given several times
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<ScriptedFault>,
 
-    /// Begin every answer so late
+    /// Delay every response by this long
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0, hide_default_value = true)]
     pub(crate) latency: u64,
 
-    /// Send at most this much of each answer in a second
+    /// Send each response no faster than this, per second
     #[arg(long, value_name = "KILOBYTES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
 

@@ -15,11 +15,11 @@ pub(crate) struct FetchProfiles {
     #[command(flatten)]
     pub(crate) which: Which,
 
-    /// Keep profiles that are in the table but do not exist any more
+    /// Keep profiles that are in the table but no longer exist
     #[arg(long, conflicts_with = "replace")]
     pub(crate) append: bool,
 
-    /// Swap the whole table for what is fetched, also if that is a selection
+    /// Replace the whole table with what is fetched, even if that is only a selection
     #[arg(long)]
     pub(crate) replace: bool,
 
@@ -27,7 +27,7 @@ pub(crate) struct FetchProfiles {
     #[arg(long, value_name = "WHAT", default_value = "quarantine")]
     pub(crate) on_reject: OnReject,
 
-    /// How many pages are fetched at a time, up to 5 [default: 5]
+    /// How many pages are fetched in parallel, up to 5 [default: 5]
     #[arg(long, visible_alias = "workers", value_name = "N")]
     pub(crate) concurrency: Option<usize>,
 
@@ -80,7 +80,7 @@ pub(crate) struct Which {
     #[arg(short, long, value_name = "ID", value_parser = name)]
     pub(crate) group_id: Option<String>,
 
-    /// What users did, for --where: '[{"window":"30d","name":"b","event_selectors":[{"event":"E"}]}]'
+    /// What users did, to be used in --where: '[{"window":"30d","name":"b","event_selectors":[{"event":"E"}]}]'
     #[arg(long, value_name = "JSON", requires = "where_", value_parser = behaviors)]
     pub(crate) behaviors: Option<Behaviors>,
 
@@ -125,11 +125,11 @@ const NOT_STREAMED: [&str; 6] = ["append", "replace", "on_reject", "db", "output
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Streaming")]
 pub(crate) struct Stream {
-    /// Print the rows as JSON, one on a line, and store nothing; --jq filters each of them
+    /// Print the rows as JSON, one per line, and store nothing; --jq filters each of them
     #[arg(long, conflicts_with_all = NOT_STREAMED)]
     pub(crate) stdout: bool,
 
-    /// Print what Mixpanel sends, rather than rows as they would be stored
+    /// Print the lines that Mixpanel sends instead of the rows that would be stored
     #[arg(long, requires = "stdout")]
     pub(crate) raw: bool,
 
@@ -139,7 +139,7 @@ pub(crate) struct Stream {
     #[arg(long, requires = "stdout", conflicts_with = "in_memory")]
     pub(crate) unbuffered: bool,
 
-    /// Let rows wait in memory only, 1 GB at most: nothing is written to disk
+    /// Hold rows back in memory only, at most 1 GB; nothing is written to disk
     #[arg(long, requires = "stdout")]
     pub(crate) in_memory: bool,
 }

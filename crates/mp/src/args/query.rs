@@ -86,12 +86,12 @@ pub(crate) enum Query {
 Example:
   mp query segmentation -e Purchase --from 30d --to yesterday --on plan --format csv")]
     Segmentation(Segmentation),
-    /// Show how far users went in a saved funnel; `mp inspect funnels` lists them
+    /// Show how many users complete each step of a saved funnel; `mp inspect funnels` lists them
     #[command(after_help = "\
 Example:
   mp query funnel 7501 --from 30d --to yesterday --on '$browser'")]
     Funnel(Funnel),
-    /// Show who came back
+    /// Show how many users come back, period by period
     #[command(after_help = "\
 Example:
   mp query retention --born 'Signed Up' --return Purchase --from 30d --to yesterday --unit week")]
@@ -107,17 +107,17 @@ Examples:
 Example:
   mp query property-counts -e Purchase -p plan --from 7d --to yesterday --limit 5")]
     PropertyCounts(PropertyCounts),
-    /// Show what some users did
+    /// Show the events of some users
     #[command(after_help = "\
 Example:
   mp query activity-feed --users user_1,user_2 --from 7d --to today --format jsonl")]
     ActivityFeed(ActivityFeed),
-    /// Ask a saved report; `mp inspect bookmarks` lists them
+    /// Run a saved report; `mp inspect bookmarks` lists them
     #[command(after_help = "\
 Example:
   mp query saved-report 123456 --type insights")]
     SavedReport(SavedReport),
-    /// Ask a saved flows report
+    /// Run a saved flows report
     #[command(after_help = "\
 Example:
   mp query flows 123456")]
@@ -127,28 +127,28 @@ Example:
 Example:
   mp query frequency --from 30d --to yesterday --unit week --addiction-unit day -e Purchase")]
     Frequency(Frequency),
-    /// Count an event by ranges of a number
+    /// Count an event by ranges of a numeric property
     #[command(after_help = "\
 Example:
   mp query segmentation-numeric -e Purchase --on amount --from 7d --to yesterday")]
     SegmentationNumeric(Ranges),
-    /// Add a property up, by day
+    /// Sum a property by day
     #[command(after_help = "\
 Example:
   mp query segmentation-sum -e Purchase --on amount --from 7d --to yesterday")]
     SegmentationSum(Numeric),
-    /// Average a property, by day
+    /// Average a property by day
     #[command(after_help = "\
 Example:
   mp query segmentation-average -e Purchase --on amount --from 7d --to yesterday")]
     SegmentationAverage(Numeric),
-    /// Compute a figure over profiles
+    /// Compute a statistic over profiles
     #[command(after_help = "\
 Examples:
   mp query engage-stats --where 'properties[\"plan\"] == \"pro\"'
   mp query engage-stats --action percentile --property age --percentile 90")]
     EngageStats(EngageStats),
-    /// Ask a report that is defined in a file, and saved nowhere
+    /// Run a report that is defined in a file and not saved in Mixpanel
     ///
     /// The file has one definition in JSON: an object with one key, `insights`, `funnel`, `retention`
     /// or `flow`.
@@ -158,7 +158,7 @@ Example:
     \"window\": {\"count\": 7, \"unit\": \"day\"}, \"unit\": \"day\",
     \"time\": {\"last\": {\"count\": 30, \"unit\": \"day\"}}}}' | mp query report -")]
     Report(Report),
-    /// Ask the local data in SQL, as `mp sql` does; -f is the format here, and -F a file
+    /// Query the local database with SQL, as `mp sql` does; here -f is the format, and -F a file
     #[command(after_help = "\
 Examples:
   mp query sql --scalar 'SELECT count(*) FROM events'

@@ -21,7 +21,8 @@ pub(super) fn confirm(force: bool, question: &str, signals: &Signals) -> Result<
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        let what = "nothing was removed: this cannot be undone, and there is no terminal to ask at";
+        let what =
+            "nothing was removed: this cannot be undone, and there is no terminal to ask for confirmation";
         return Err(Error::setting(what, "--force does it without asking"));
     }
     let answer = ask(&format!("{question} [y/N]"), signals)?;

@@ -25,7 +25,7 @@ use crate::output::plot;
 use crate::output::plot::bars::{self, Bar};
 use crate::output::{self, Format, Page};
 use crate::signals::Guarded;
-use crate::ui::{Ui, megabytes, rate, thousands};
+use crate::ui::{Ui, counted, megabytes, rate, thousands};
 
 const DEFAULT_FILE: &str = "demo.duckdb";
 
@@ -213,10 +213,10 @@ impl Show<'_> {
         )?;
         writeln!(
             self.out,
-            "  {} rows, {} duplicates dropped, {} lines rejected",
-            thousands(result.rows),
-            thousands(result.duplicates),
-            thousands(result.rejects),
+            "  {}, {} dropped, {} rejected",
+            counted(result.rows, "row"),
+            counted(result.duplicates, "duplicate"),
+            counted(result.rejects, "line"),
         )?;
         writeln!(
             self.out,
@@ -226,8 +226,10 @@ impl Show<'_> {
         )?;
         writeln!(
             self.out,
-            "  {} days complete, {} empty, {} partial",
-            result.days_complete, result.days_empty, result.days_partial
+            "  {} complete, {} empty, {} partial",
+            counted(u64::from(result.days_complete), "day"),
+            result.days_empty,
+            result.days_partial
         )?;
         writeln!(self.out, "  {}\n", whereabouts(workspace)?)?;
         Ok(self.out.flush()?)

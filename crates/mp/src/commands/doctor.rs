@@ -14,6 +14,7 @@ use crate::config::{self, data_folder, existing_database, state_folder};
 use crate::error::{self, Error};
 use crate::output::table::wrapped;
 use crate::output::{self, Column, List};
+use crate::ui::counted;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,11 +219,20 @@ fn database(args: &args::Doctor, reader: Reader<'_>) -> Finding {
         }
         Ok((_, changed, _)) => {
             let told = changed.iter().map(|(table, difference)| match difference {
-                ..0 => format!("{} rows of {table} have gone since they were fetched", -difference),
-                _ => format!("{difference} rows of {table} are from somewhere else"),
+                ..0 => format!(
+                    "{} fewer in {table} than were fetched",
+                    counted(difference.unsigned_abs(), "row")
+                ),
+                _ => {
+                    format!("{} more in {table} than were fetched", counted(difference.unsigned_abs(), "row"))
+                }
             });
             let told = told.collect::<Vec<_>>().join("; ");
-            note(check, format!("{}: {told}", path.display()), "`mp sync` fetches days again that lack rows")
+            note(
+                check,
+                format!("{}: {told}", path.display()),
+                "`mp sync` fetches days with missing rows again",
+            )
         }
         Err(error) if matches!(error.kind(), ErrorKind::DatabaseNotFound { .. }) => note(
             check,

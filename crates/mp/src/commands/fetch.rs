@@ -74,8 +74,8 @@ pub(crate) fn run(args: &args::FetchEvents, env: Env<'_>, ui: &Ui, signals: &Sig
     refused(ui, workspace.storage(), &result.table, result.rejects)?;
     if result.days_unavailable > 0 {
         ui.say(&format!(
-            "{} days are older than the history that the project's plan keeps; they were skipped",
-            result.days_unavailable
+            "{} skipped: older than the history that the project's plan keeps",
+            counted(result.days_unavailable as u64, "day")
         ));
     }
     ui.unknown_names(&result.unknown_names);
@@ -206,14 +206,14 @@ pub(super) fn chunks(ui: &Ui, chunks: &[ChunkReport]) {
     for chunk in chunks {
         ui.detail(1, || {
             format!(
-                "{} to {}: {} lines, {} MB, {} MB of JSON, {:.2} s, {} requests{}",
+                "{} to {}: {}, {} MB, {} MB of JSON, {:.2} s, {}{}",
                 chunk.from,
                 chunk.to,
-                thousands(chunk.lines),
+                counted(chunk.lines, "line"),
                 megabytes(chunk.bytes_received),
                 megabytes(chunk.bytes_decoded),
                 chunk.duration.as_secs_f64(),
-                chunk.requests,
+                counted(u64::from(chunk.requests), "request"),
                 chunk.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default(),
             )
         });
@@ -246,7 +246,7 @@ fn summary(result: &FetchResult) -> Vec<(&'static str, String)> {
                 megabytes(result.bytes_decoded)
             ),
         ),
-        ("requests", format!("{} for {} chunks", result.requests, result.chunks.len())),
+        ("requests", format!("{} for {}", result.requests, counted(result.chunks.len() as u64, "chunk"))),
         ("time", format!("{:.1} s, {} rows/s", result.duration.as_secs_f64(), thousands(speed))),
     ]
 }

@@ -11,7 +11,7 @@ use crate::config::{Connection, Env, target_database};
 use crate::error::Error;
 use crate::output;
 use crate::signals::Signals;
-use crate::ui::{Progress, Ui, megabytes, rate, thousands};
+use crate::ui::{Progress, Ui, counted, megabytes, rate, thousands};
 
 pub(crate) fn run(args: &args::FetchProfiles, env: Env<'_>, ui: &Ui, signals: &Signals) -> Result<(), Error> {
     let ui = &args.needless.heed(ui);
@@ -62,14 +62,14 @@ pub(super) fn bring(
     fetch::adopted(ui, workspace, &result.table, unrecorded)?;
     if result.rejects > 0 {
         ui.say(&format!(
-            "{} results could not be stored; they are kept in the table _quarantine",
-            thousands(result.rejects)
+            "{} could not be stored; see the table _quarantine",
+            counted(result.rejects, "result")
         ));
     }
     if result.vanished > 0 {
         ui.say(&format!(
-            "{} profiles exist no longer; they are kept in the table _vanished_profiles",
-            thousands(result.vanished)
+            "{} no longer in Mixpanel; see the table _vanished_profiles",
+            counted(result.vanished, "stored profile")
         ));
     }
     Ok(result)

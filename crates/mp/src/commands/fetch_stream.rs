@@ -7,7 +7,7 @@ use mixpanel_data::RowStream;
 use crate::args;
 use crate::error::Error;
 use crate::output::{self, RowFilter};
-use crate::ui::{Ui, thousands};
+use crate::ui::{Ui, counted};
 
 /// Prints all rows of a stream, or what a filter makes of each. Without a buffer, each batch is
 /// printed when it is there.
@@ -40,7 +40,7 @@ pub(super) fn print(
     out.flush()?;
     let counts = stream.counts();
     if counts.rejects > 0 {
-        ui.say(&format!("{} rows could not be read and were left out", thousands(counts.rejects)));
+        ui.say(&format!("{} could not be read and left out", counted(counts.rejects, "row")));
     }
     ui.unknown_names(&stream.unknown_names());
     Ok(())

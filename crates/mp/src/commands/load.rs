@@ -46,11 +46,11 @@ pub(crate) fn run(args: &args::Load, reader: Reader<'_>) -> Result<(), Error> {
     for file in &result.files {
         ui.detail(1, || {
             format!(
-                "{}: {}; {} lines, {} rows, {:.2} s",
+                "{}: {}; {}, {}, {:.2} s",
                 file.file,
                 file.recognised,
-                thousands(file.lines),
-                thousands(file.rows),
+                counted(file.lines, "line"),
+                counted(file.rows, "row"),
                 file.duration.as_secs_f64(),
             )
         });

@@ -12,7 +12,7 @@ use crate::args;
 use crate::config::{Connection, local_database};
 use crate::error::Error;
 use crate::output;
-use crate::ui::{Ui, thousands};
+use crate::ui::{Ui, counted, thousands};
 
 /// Mixpanel's export limit (rate-limits reference).
 const REQUESTS_PER_HOUR: u64 = 60;
@@ -42,7 +42,7 @@ pub(super) fn show(
     let workspace = reader.signals.guard(match here {
         Some(path) => reader.open(&path, reading)?,
         None if options.from.is_none() => {
-            return Err(Error::setting("there is nothing here yet", "--from DAY says where to begin"));
+            return Err(Error::setting("nothing is stored yet", "--from DAY says where to begin"));
         }
         None => env.databases().empty()?,
     });
@@ -112,7 +112,7 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
         rate_is_measured: plan.rows_per_second.is_some(),
         chunks: &plan.requests,
     };
-    let unknown = || "unknown until the first day is here".to_owned();
+    let unknown = || "unknown until the first day is stored".to_owned();
     let count = |reason| {
         let of = plan.requests.iter().filter(|chunk| chunk.reason == reason);
         of.map(PlannedChunk::days).sum::<u32>()
@@ -123,8 +123,8 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
         (
             "to fetch",
             format!(
-                "{} days: {} in requests for missing ones, {} for partial, {} for stale{}",
-                plan.days(),
+                "{}: {} in requests for missing days, {} for partial, {} for stale{}",
+                counted(u64::from(plan.days()), "day"),
                 count(DayReason::Missing),
                 count(DayReason::Partial),
                 count(DayReason::Stale),
@@ -147,8 +147,8 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
             "time",
             eta.map_or_else(unknown, |eta| {
                 let (rate, why) = match plan.rows_per_second {
-                    Some(rate) => (rate, "as measured when it was fetched last"),
-                    None => (ROWS_PER_SECOND, "which is a guess until it has been fetched"),
+                    Some(rate) => (rate, "measured by the last fetch"),
+                    None => (ROWS_PER_SECOND, "a guess until a first fetch has measured it"),
                 };
                 format!("about {} s, at {} rows/s, {why}", eta.as_secs(), thousands(rate.round() as u64))
             }),
@@ -160,7 +160,12 @@ fn print(plan: &SyncPlan, output: &args::Output, ui: &Ui) -> Result<(), Error> {
         .take(20)
         .map(|chunk| {
             let rows = chunk.rows.map_or_else(|| "?".to_owned(), thousands);
-            format!("{} to {}  {} days  {rows} rows", chunk.from, chunk.to, chunk.days())
+            format!(
+                "{} to {}  {}  {rows} rows",
+                chunk.from,
+                chunk.to,
+                counted(u64::from(chunk.days()), "day")
+            )
         })
         .collect();
     pairs.extend(

@@ -39,7 +39,7 @@ pub(crate) fn target_database(
     }
     let id = project_id.ok_or_else(|| {
         Error::setting(
-            "no database is named, and there is no project id to name one by",
+            "no database is given, and there is no project id to name one after",
             "--db PATH, or MP_DB",
         )
     })?;

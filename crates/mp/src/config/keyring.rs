@@ -43,7 +43,7 @@ fn patiently<T: Send + 'static>(
     let why = match receive.recv_timeout(PATIENCE) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(why)) => why,
-        Err(RecvTimeoutError::Timeout) => format!("it gave no answer for {} s", PATIENCE.as_secs()),
+        Err(RecvTimeoutError::Timeout) => format!("it did not answer for {} s", PATIENCE.as_secs()),
         Err(RecvTimeoutError::Disconnected) => "it ended without an answer".to_owned(),
     };
     let what = "the keyring of the operating system could not be used".to_owned();

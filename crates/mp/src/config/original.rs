@@ -107,7 +107,7 @@ pub(super) fn taken_over(from: &Path, to: &Path, count: usize) -> Option<String>
     let (accounts, were) = if count == 1 { ("account", "was") } else { ("accounts", "were") };
     (count > 0).then(|| {
         let (from, to) = (from.display(), to.display());
-        format!("{count} {accounts} of {from} {were} taken over into {to}, which is in use from now on")
+        format!("{count} {accounts} of {from} {were} imported into {to}, which is used from now on")
     })
 }
 

@@ -77,7 +77,8 @@ impl ProjectFile {
     fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let keys: toml_edit::DocumentMut = text.parse().unwrap_or_default();
         if let Some(key) = FORBIDDEN.into_iter().find(|key| keys.contains_key(key)) {
-            let what = format!("{} may not say `{key}`: a folder of work is not the place", path.display());
+            let what =
+                format!("{} may not set `{key}`: a project's folder is not the place for it", path.display());
             return Err(Error::BrokenConfig { what });
         }
         let raw: Raw = toml_edit::de::from_str(text).map_err(|error| broken(path, text, &error))?;
@@ -132,7 +133,8 @@ fn check_inside(file: &Path, target: &Path, folder: &Path) -> Result<(), Error> 
     };
     let leaves = |at: &Path| {
         let what = if at == file { "it".to_owned() } else { at.display().to_string() };
-        let what = format!("{}: {what} is a link that leads out of this folder, or nowhere", file.display());
+        let what =
+            format!("{}: {what} is a link that leads out of this folder, or to nothing", file.display());
         Err(Error::BrokenConfig { what })
     };
     let home = fs::canonicalize(folder).map_err(unreadable(folder))?;

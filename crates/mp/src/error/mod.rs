@@ -78,7 +78,7 @@ pub(crate) enum Error {
     NotStored { name: String, source: Box<Error> },
     #[error("{what}{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NoSecret { what: String, why: Option<String> },
-    #[error("{found}, and was looked for in {}", .tried.as_str().to_ascii_uppercase())]
+    #[error("{found}; it was looked for in {}", .tried.as_str().to_ascii_uppercase())]
     OtherRegion { found: Box<RegionFound>, tried: Region },
     #[error("there is no saved query {name:?}")]
     NoQuery { name: String, known: Vec<String> },

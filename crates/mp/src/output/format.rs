@@ -55,7 +55,7 @@ impl Format {
         let shown = clean(&file.display().to_string());
         if COMPRESSED.contains(&ending.as_str()) {
             return Err(Error::setting(
-                format!("{shown} would not be compressed, as its ending says"),
+                format!("{shown} would not be compressed, although its ending says so"),
                 "--output - --format csv | gzip > FILE.csv.gz; Parquet files are compressed by themselves",
             ));
         }

@@ -191,7 +191,7 @@ impl Progress {
         let latest = self.shared().latest;
         let done = self.done(&latest);
         if done == 0 {
-            let what = "nothing of it is stored yet".to_owned();
+            let what = "none of it is stored yet".to_owned();
             return Error::Stopped { what, next: "the same command begins again".to_owned() };
         }
         let rows = thousands(latest.rows_stored);

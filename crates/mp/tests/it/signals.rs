@@ -26,7 +26,7 @@ fn a_stopped_fetch_leaves_the_database_as_it_was() {
         child.signal(stop);
         let run = child.end();
         assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{run:?}");
-        let told = "error: interrupted: nothing of it is stored yet\n  try: the same command begins again\n";
+        let told = "error: interrupted: none of it is stored yet\n  try: the same command begins again\n";
         assert_eq!(run.stderr, told);
         assert!(started.elapsed() < QUICK, "{:?}", started.elapsed());
         assert_eq!(place.scalar(DB, "SELECT count(*) FROM events"), unique_events(&small));

@@ -12,19 +12,19 @@ pub(crate) enum Here {
     /// Count the values of a property, in the local data
     #[command(after_help = "Example:\n  mp inspect distribution -e Purchase -p plan --from 30d --to today")]
     Distribution(Distribution),
-    /// Sum a property up, in the local data
+    /// Summarize a numeric property, in the local data
     #[command(after_help = "Example:\n  mp inspect numeric -e Purchase -p amount --percentiles 50,99")]
     Numeric(Numeric),
     /// Count events by day, in the local data
     #[command(after_help = "Example:\n  mp inspect daily --events Search,Purchase --from 7d --to today")]
     Daily(Daily),
-    /// Count users by how much they did, in the local data
+    /// Count users by their number of events, in the local data
     #[command(after_help = "Example:\n  mp inspect engagement --buckets 1,2,10,100")]
     Engagement(Engagement),
-    /// Show how many events have which properties, in the local data
+    /// Show how many events have each property, in the local data
     #[command(after_help = "Example:\n  mp inspect coverage -e Purchase -p plan,amount")]
     Coverage(Coverage),
-    /// Show what a local database is and holds; the same as `mp info`
+    /// Show what a local database contains; the same as `mp info`
     #[command(after_help = "Example:\n  mp inspect info")]
     Info(Local),
     /// List the local tables; the same as `mp tables`
@@ -36,16 +36,16 @@ pub(crate) enum Here {
     /// Show some rows of a local table, chosen at random
     #[command(after_help = "Example:\n  mp inspect sample -t events --rows 3 --format vertical")]
     Sample(Sample),
-    /// Show every column of a local table in figures
+    /// Summarize every column of a local table
     #[command(after_help = "Example:\n  mp inspect summarize -t events")]
     Summarize(Table),
-    /// Show the events of a local table by name
+    /// Count the events of a local table by name
     #[command(after_help = "Example:\n  mp inspect breakdown -t events")]
     Breakdown(Table),
     /// List the properties of a local table
     #[command(after_help = "Example:\n  mp inspect keys -t events -e Purchase")]
     Keys(Keys),
-    /// Show a column of a local table, or an SQL expression, in figures
+    /// Summarize a column of a local table, or an SQL expression
     #[command(after_help = "Example:\n  mp inspect column -t events -c plan --top 5")]
     Column(Column),
     /// Remove a local table
@@ -125,7 +125,7 @@ pub(crate) struct Engagement {
     #[command(flatten)]
     pub(crate) events: Events,
 
-    /// The smallest numbers of events of each bucket, comma-separated
+    /// The smallest number of events in each bucket, comma-separated
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1,2,5,10,25,50,100")]
     pub(crate) buckets: Vec<u64>,
 
@@ -220,7 +220,7 @@ pub(crate) struct Column {
 /// Where something is removed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Removal {
-    /// Do not ask: yes, remove it. Without a terminal there is nobody to ask, and it is needed
+    /// Remove without asking; required when there is no terminal
     #[arg(long)]
     pub(crate) force: bool,
 

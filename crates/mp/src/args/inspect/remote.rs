@@ -36,7 +36,7 @@ pub(crate) enum AtMixpanel {
     /// List the saved cohorts
     #[command(after_help = "Example:\n  mp inspect cohorts --jq '.[] | select(.count > 100) | .id'")]
     Cohorts(Remote),
-    /// List today's events, against yesterday's
+    /// List today's most frequent events, compared with yesterday
     #[command(after_help = "Example:\n  mp inspect top-events --type unique --limit 5")]
     TopEvents(TopEvents),
     /// List the saved reports

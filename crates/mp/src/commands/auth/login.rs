@@ -29,7 +29,7 @@ pub(super) fn run(args: &args::Login, reader: Reader<'_>) -> Result<(), Error> {
 pub(super) fn add(args: &args::Add, reader: Reader<'_>) -> Result<(), Error> {
     if args.interactive && !io::stdin().is_terminal() {
         let hint = "--username, --project-id, and --secret-stdin for the secret";
-        return Err(Error::setting("there is no terminal to ask at", hint));
+        return Err(Error::setting("there is no terminal to prompt at", hint));
     }
     let asking = if args.interactive { Asking::InAnyCase } else { Asking::ForSecret };
     let New { name, account } = New::begin(&args.login, asking, reader)?;

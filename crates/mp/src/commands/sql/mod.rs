@@ -129,7 +129,7 @@ fn query(args: &args::Sql, signals: &Signals) -> Result<String, Error> {
     if let (Some(_), Some(file)) = (&args.query, &args.file) {
         let file = file.display().to_string();
         let hint = match Format::from_str(&file, true) {
-            Ok(_) => format!("-f is a file here: --format {file}"),
+            Ok(_) => format!("-f names a file here; for the format, use --format {file}"),
             Err(_) => "one of them; several statements may stand in either".to_owned(),
         };
         return Err(Error::setting("both a query and a file were given", hint));

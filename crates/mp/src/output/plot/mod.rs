@@ -87,7 +87,7 @@ impl Pictures {
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         if self.frame.rows.len() + batch.num_rows() > MOST_ROWS {
             let hint = "aggregate first, for instance: SELECT event_time::DATE AS day, count(*) FROM events GROUP BY ALL";
-            return Err(Error::setting(format!("more than {MOST_ROWS} rows make no picture"), hint));
+            return Err(Error::setting(format!("more than {MOST_ROWS} rows cannot be drawn"), hint));
         }
         self.frame.rows.extend(rows_of(batch));
         Ok(())

@@ -112,7 +112,7 @@ pub(crate) fn natural(frame: &Frame) -> Result<Drawing, Error> {
         }
         (None, [_, ..], [number, ..]) => (bars(frame, &texts, *number), [&texts[..], &[*number]].concat()),
         (None, [], [group, number, ..]) => (bars(frame, &[*group], *number), vec![*group, *number]),
-        _ => return Err(none("there is no number to draw beside a time or a name")),
+        _ => return Err(none("there is no number to draw next to a time or a name")),
     };
     Ok(drawing.noting(unseen(frame, &shown)))
 }
@@ -144,7 +144,7 @@ fn heat(frame: &Frame, times: &[usize], texts: &[usize], numbers: &[usize]) -> O
 
 fn none(why: &str) -> Error {
     Error::setting(
-        format!("this result has no natural picture: {why}"),
+        format!("this result cannot be drawn as a chart: {why}"),
         "a time and a number give lines, a name and a number bars, a column `step` a funnel",
     )
 }
