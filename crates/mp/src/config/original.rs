@@ -30,7 +30,8 @@ pub(crate) struct Originals {
 pub(super) fn read(path: &Path, trust: Trust) -> Result<Originals, Error> {
     let trust = if trust == Trust::Anybody { trust } else { Trust::OthersMayRead };
     let Some(text) = private::read(path, trust)? else {
-        return Err(Error::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() });
+        let hint = "`mp auth import FILE` reads another configuration file; `mp auth login` adds an account";
+        return Err(Error::NoFile { path: path.to_owned(), hint });
     };
     let mode_for_others = private::mode_for_others(path);
     if let Ok(file) = File::parse(path, text.clone()) {

@@ -147,8 +147,8 @@ impl Surroundings {
         let user = match places::config_file(self.words.config.as_deref(), self) {
             Ok(file) => {
                 if self.words.config.is_some() && !file.path.exists() {
-                    let source = std::io::ErrorKind::NotFound.into();
-                    return Err(Error::Read { path: file.path, source });
+                    let hint = "give --config an existing file; without --config, the usual one is used";
+                    return Err(Error::NoFile { path: file.path, hint });
                 }
                 self.read_user_file(&file)?
             }

@@ -167,6 +167,7 @@ pub(super) fn advice(error: &Error) -> Advice {
             of("DATABASE_NOT_FOUND", 4).hint("`mp fetch events --from DAY --to DAY`, `mp demo`, or --db PATH")
         }
         Error::SeveralDatabases { .. } => of("USAGE", 2).hint("choose one with --db PATH, or set MP_DB"),
+        Error::NoFile { hint, .. } => of("FILE_NOT_FOUND", 4).hint(*hint),
         Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => of("FILE_NOT_FOUND", 4),
         Error::Read { .. } | Error::Write { .. } | Error::Output(_) => of("IO_ERROR", 9),
     }

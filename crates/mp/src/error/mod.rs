@@ -103,6 +103,8 @@ pub(crate) enum Error {
     NoDatabase { folder: PathBuf },
     #[error("there are several databases: {}", paths(.found))]
     SeveralDatabases { found: Vec<PathBuf> },
+    #[error("there is no file {}", .path.display())]
+    NoFile { path: PathBuf, hint: &'static str },
     #[error("cannot read {}", .path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}", .path.display())]

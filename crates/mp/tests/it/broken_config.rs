@@ -99,7 +99,7 @@ fn accounts_that_cannot_be_told() {
     let place = Place::new();
     let mut words = vec!["--config", "none.toml"];
     words.extend(["fetch", "events", "--from", "2025-06-29", "--to", "2025-06-29"]);
-    place.run(words).fails(4, &["none.toml"]);
+    place.run(words).fails(4, &["there is no file ", "none.toml", "without --config"]);
 }
 
 #[test]
@@ -180,7 +180,13 @@ fn the_accounts_of_the_original_are_imported() {
         good(&simulator)
     );
     let place = Place::new();
-    place.run(["auth", "import"]).fails(4, &[".mp/config.toml"]);
+    let next = ["`mp auth import FILE`", "`mp auth login`"];
+    for words in [&["auth", "import"][..], &["auth", "import", "none/config.toml"]] {
+        let run = place.run(words);
+        let file = if words.len() == 2 { "home/.mp/config.toml" } else { "none/config.toml" };
+        run.fails(4, &["error: there is no file ", file, next[0], next[1]]);
+        assert!(!run.stderr.contains("entity"), "{run:?}");
+    }
     originals(&place, &text, 0o644);
     let run = place.run(["auth", "import"]);
     assert_eq!(run.code, Some(0), "{run:?}");
