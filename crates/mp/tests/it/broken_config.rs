@@ -234,7 +234,7 @@ fn an_account_beside_one_that_we_do_not_understand_goes_into_a_file_of_ours() {
     );
     let run = place.run(["auth", "add", "new", "-u", "u", "-p", "7"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!(run.stderr.contains("1 account of ") && run.stderr.contains("was taken over into"), "{run:?}");
+    assert!(run.stderr.contains("1 account of ") && run.stderr.contains("was imported into"), "{run:?}");
     let names = place.ok(["auth", "list", "--jq", "map(.name)"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&names).unwrap(), json!(["main", "new"]));
     assert_eq!(place.ok(["auth", "show", "--jq", ".name"]), "\"main\"\n");
