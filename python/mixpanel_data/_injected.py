@@ -122,7 +122,7 @@ def fetch_injected(
         storage.drop_table(name)
         records = iter(kept)
     rows = _write(storage, name, records, metadata, append=exists and not replace)
-    total = next(table.row_count for table in storage.list_tables() if table.name.lower() == name.lower())
+    total = next(table.row_count or 0 for table in storage.list_tables() if table.name.lower() == name.lower())
     days = (metadata.from_date, metadata.to_date)
     return FetchResult(
         table=name,

@@ -441,10 +441,14 @@ class StorageEngine(Asked):
 
     def list_tables(self) -> list[types.TableInfo]:
         """The tables of events and profiles, sorted by name."""
-        return [
-            types.TableInfo(item["name"], item["type"], item["row_count"], parse_time(item["fetched_at"]))
-            for item in self._opened().list_tables()
-        ]
+        return [_table_info(item) for item in self._opened().list_tables()]
+
+    def list_all_tables(self) -> list[types.TableInfo]:
+        """These, and the tables and views that SQL has made in the schema ``main``, sorted by name.
+
+        The type of the latter is ``"table"`` or ``"view"``; see :class:`TableInfo`.
+        """
+        return [_table_info(item) for item in self._opened().list_all_tables()]
 
     def table_exists(self, name: str) -> bool:
         """Whether a table or view of this name exists, ours or not."""
@@ -532,6 +536,11 @@ def _open(path: str, *, read_only: bool) -> _core.Engine:
 def _expanded(path: str | Path) -> str:
     """The path with the home folder in place of ``~``; as it was typed, since a Path makes one slash of two."""
     return os.path.expanduser(os.fspath(path))  # noqa: PTH111 (it would be another text)
+
+
+def _table_info(item: dict[str, Any]) -> types.TableInfo:
+    fetched = item["fetched_at"]
+    return types.TableInfo(item["name"], item["type"], item["row_count"], fetched and parse_time(fetched))
 
 
 def _utc(time: datetime) -> datetime:

@@ -151,6 +151,7 @@ __all__ = [
     "LexiconMetadata",
     "LexiconProperty",
     "LexiconSchema",
+    "ListedType",
     "Listing",
     "LoadProgress",
     "LoadResult",
@@ -199,6 +200,9 @@ __all__ = [
 TableType = Literal["events", "profiles"]
 """What the rows of a table are."""
 
+ListedType = Literal["events", "profiles", "table", "view"]
+"""What a table in the list of all tables is."""
+
 _ELSEWHERE = ("discovery", "fetched", "live", "local", "reports")
 """Where the other types are; they are imported when they are used first."""
 
@@ -246,12 +250,20 @@ class TableMetadata(Plain):
 
 @dataclass(frozen=True)
 class TableInfo(Plain):
-    """One line of the list of tables; ``row_count`` are the rows stored."""
+    """One line of the list of tables.
+
+    Attributes:
+        name: The table's name.
+        type: ``"events"`` or ``"profiles"``; ``"table"`` or ``"view"`` of what SQL has made.
+        row_count: The rows stored; None for a view, because counting them would run its query.
+        fetched_at: When rows were last written; None for what was not fetched.
+
+    """
 
     name: str
-    type: TableType
-    row_count: int
-    fetched_at: datetime
+    type: ListedType
+    row_count: int | None
+    fetched_at: datetime | None
 
 
 @dataclass(frozen=True)

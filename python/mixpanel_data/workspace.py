@@ -351,8 +351,8 @@ class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, 
         return "<p>closed workspace</p>" if self._closed else self.info()._repr_html_()
 
     def tables(self) -> list[types.TableInfo]:
-        """The tables, sorted by name."""
-        return self.storage.list_tables()
+        """The tables, sorted by name: events and profiles, and tables and views that SQL has made."""
+        return self.storage.list_all_tables()
 
     def table_schema(self, table: str) -> types.TableSchema:
         """The columns of a table or view; ``T_flat`` has every property of ``T``.
@@ -384,8 +384,8 @@ class Workspace(Fetching, Loading, Streams, LocalQuestions, Discovery, Queries, 
             storage.drop_table(name)
 
     def drop_all(self, type: types.TableType | None = None) -> None:
-        """Removes all tables, or all of one kind."""
-        for table in self.tables():
+        """Removes all tables of events and profiles, or all of one kind. What SQL has made stays."""
+        for table in self.storage.list_tables():
             if type is None or table.type == type:
                 self.storage.drop_table(table.name)
 

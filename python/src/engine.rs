@@ -325,6 +325,11 @@ impl Engine {
         to_python(py, &tables)
     }
 
+    fn list_all_tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let tables = self.work(py, StorageEngine::list_all_tables)?;
+        to_python(py, &tables)
+    }
+
     fn table_exists(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         self.work(py, |engine| engine.table_exists(name))
     }

@@ -80,8 +80,21 @@ def test_tables_and_views_of_sql(workspace: Workspace) -> None:
     country = workspace.column_stats("events", "properties->>'$.mp_country_code'")
     assert country.count > 0
     assert isinstance(country.top_values[0][0], str)
+    listed = {table.name: table for table in workspace.tables()}
+    types = {name: table.type for name, table in listed.items()}
+    assert types == {"buys": "view", "events": "events", "plans": "table"}
+    assert listed["plans"] == mp.TableInfo("plans", "table", 1, None)
+    assert listed["buys"] == mp.TableInfo("buys", "view", None, None)
+    assert listed["buys"].to_dict() == {"name": "buys", "type": "view", "row_count": None, "fetched_at": None}
+    assert (listed["events"].row_count or 0) > 1
+    assert listed["events"].fetched_at is not None
+    assert [table.name for table in workspace.storage.list_tables()] == workspace.info().tables == ["events"]
+    with pytest.raises(mp.TableNotFoundError):
+        workspace.table_metadata("plans")
     with pytest.raises(mp.TableNotFoundError):
         workspace.drop("plans", "nothing")
+    workspace.drop_all()
+    assert [table.name for table in workspace.tables()] == ["buys", "plans"]
     workspace.drop("plans", "buys")
     with pytest.raises(mp.TableNotFoundError):
         workspace.sample("plans")

@@ -70,7 +70,8 @@ pub use storage::{
 };
 pub use stream::{RowStream, StreamBuffer};
 pub use types::{
-    ColumnInfo, FetchResult, StorageMode, TableInfo, TableKind, TableMetadata, TableSchema, WorkspaceInfo,
+    ColumnInfo, FetchResult, ListedKind, ListedTable, StorageMode, TableInfo, TableKind, TableMetadata,
+    TableSchema, WorkspaceInfo,
 };
 pub use value::{Batches, SqlResult, Value, rows_of, value_at};
 pub use workspace::{Project, Workspace, WorkspaceBuilder};

@@ -87,7 +87,69 @@ impl TableMetadata {
     }
 }
 
-/// One line of the list of tables.
+/// What a table in the list of all tables is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListedKind {
+    /// Events, fetched or loaded.
+    Events,
+    /// Profiles.
+    Profiles,
+    /// A table that SQL or another program has made.
+    Table,
+    /// A view that SQL or another program has made.
+    View,
+}
+
+impl ListedKind {
+    /// The word for it: `events`, `profiles`, `table` or `view`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ListedKind::Events => "events",
+            ListedKind::Profiles => "profiles",
+            ListedKind::Table => "table",
+            ListedKind::View => "view",
+        }
+    }
+}
+
+impl fmt::Display for ListedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<TableKind> for ListedKind {
+    fn from(kind: TableKind) -> Self {
+        match kind {
+            TableKind::Events => ListedKind::Events,
+            TableKind::Profiles => ListedKind::Profiles,
+        }
+    }
+}
+
+/// One line of the list of all tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListedTable {
+    /// The table's name.
+    pub name: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: ListedKind,
+    /// Rows stored; `None` for a view, because counting them would run its query.
+    pub row_count: Option<u64>,
+    /// When rows were last written (an instant); `None` for what was not fetched.
+    pub fetched_at: Option<Timestamp>,
+}
+
+impl From<TableInfo> for ListedTable {
+    fn from(table: TableInfo) -> Self {
+        let TableInfo { name, kind, row_count, fetched_at } = table;
+        ListedTable { name, kind: kind.into(), row_count: Some(row_count), fetched_at: Some(fetched_at) }
+    }
+}
+
+/// One line of the list of tables of events and profiles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableInfo {
     /// The table's name.

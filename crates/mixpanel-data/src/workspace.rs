@@ -21,7 +21,7 @@ use crate::storage::StorageEngine;
 #[cfg(feature = "duckdb")]
 use crate::storage::{MemoryOptions, SnapshotOptions};
 use crate::stream::{RowStream, StreamBuffer};
-use crate::types::{FetchResult, StorageMode, TableInfo, TableKind, TableSchema, WorkspaceInfo};
+use crate::types::{FetchResult, ListedTable, StorageMode, TableKind, TableSchema, WorkspaceInfo};
 use crate::value::{Batches, SqlResult, Value};
 
 /// The Mixpanel project that a workspace fetches from.
@@ -181,7 +181,7 @@ impl Workspace {
             project_id,
             region,
             account: project.and_then(|project| project.account.clone()),
-            tables: self.tables()?.into_iter().map(|table| table.name).collect(),
+            tables: self.storage.list_tables()?.into_iter().map(|table| table.name).collect(),
             size_mb: self.storage.size_bytes() as f64 / 1e6,
             created_at: self.storage.created_at()?,
             memory_bytes: if in_memory { Some(self.storage.memory_bytes()?) } else { None },
@@ -358,9 +358,9 @@ impl Workspace {
         self.storage.execute_scalar(query)
     }
 
-    /// The tables, sorted by name.
-    pub fn tables(&self) -> Result<Vec<TableInfo>> {
-        self.storage.list_tables()
+    /// The tables, sorted by name: events and profiles, and tables and views that SQL has made.
+    pub fn tables(&self) -> Result<Vec<ListedTable>> {
+        self.storage.list_all_tables()
     }
 
     /// The columns of a table.
@@ -377,9 +377,9 @@ impl Workspace {
         tables.iter().try_for_each(|table| self.storage.drop_table(table))
     }
 
-    /// Removes all tables, or all of one kind.
+    /// Removes all tables of events and profiles, or all of one kind. What SQL has made stays.
     pub fn drop_all(&self, kind: Option<TableKind>) -> Result<()> {
-        let tables = self.tables()?;
+        let tables = self.storage.list_tables()?;
         let chosen = tables.iter().filter(|table| kind.is_none_or(|kind| kind == table.kind));
         chosen.map(|table| &table.name).try_for_each(|table| self.storage.drop_table(table))
     }

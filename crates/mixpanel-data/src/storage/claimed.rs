@@ -8,28 +8,44 @@
 use super::connection::SqlConnection;
 use super::ddl::{self, ident, literal, physical};
 use crate::error::{ErrorKind, Result};
-use crate::types::TableKind;
+use crate::types::{TableInfo, TableKind};
 use crate::value::Value;
 
-/// Tables and views of the file: name, and whether it is a table.
+/// Tables and views of the file with one of these names: name, and whether it is a table.
 fn relations(connection: &mut dyn SqlConnection, names: &[String]) -> Result<Vec<(String, bool)>> {
     let wanted: Vec<String> = names.iter().map(|name| literal(&name.to_ascii_lowercase())).collect();
+    relations_where(connection, &format!("system.main.lower(a.name) IN ({})", wanted.join(", ")))
+}
+
+fn relations_where(connection: &mut dyn SqlConnection, condition: &str) -> Result<Vec<(String, bool)>> {
     let of = |function: &str, column: &str, is_table: bool| {
         format!(
-            "SELECT r.{column}, {is_table} FROM system.main.{function}() r
+            "SELECT r.{column} AS name, {is_table} AS is_table FROM system.main.{function}() r
              WHERE NOT r.internal AND NOT r.temporary AND r.schema_name = 'main'
-               AND r.database_name = system.main.current_database()
-               AND system.main.lower(r.{column}) IN ({})",
-            wanted.join(", ")
+               AND r.database_name = system.main.current_database()"
         )
     };
     let sql = format!(
-        "{} UNION ALL {} ORDER BY 1",
+        "SELECT a.name, a.is_table FROM ({} UNION ALL {}) a WHERE {condition} ORDER BY 1",
         of("duckdb_tables", "table_name", true),
         of("duckdb_views", "view_name", false)
     );
     let rows = connection.rows(&sql, &[])?;
     Ok(rows.into_iter().map(|row| (row[0].to_text(), row[1] == Value::Boolean(true))).collect())
+}
+
+/// All tables and views of the file, ours too: name, and whether it is a table.
+pub(super) fn all_relations(connection: &mut dyn SqlConnection) -> Result<Vec<(String, bool)>> {
+    relations_where(connection, "true")
+}
+
+/// Whether a name belongs to this library: its metadata, and the rows and views of the tables
+/// that it has recorded.
+pub(super) fn is_ours(name: &str, recorded: &[TableInfo]) -> bool {
+    let is = |table: &TableInfo| {
+        name.eq_ignore_ascii_case(&table.name) || name.eq_ignore_ascii_case(&format!("{}_flat", table.name))
+    };
+    name.starts_with('_') || recorded.iter().any(is)
 }
 
 /// Whether a table or view of this name exists, without regard to case.

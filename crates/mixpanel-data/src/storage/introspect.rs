@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::claimed::{self, Records};
-use super::ddl::literal;
+use super::ddl::{ident, literal};
 use super::engine::StorageEngine;
 use crate::error::{ErrorKind, Result};
-use crate::types::{ColumnInfo, TableInfo, TableKind, TableMetadata, TableSchema};
+use crate::types::{ColumnInfo, ListedKind, ListedTable, TableInfo, TableKind, TableMetadata, TableSchema};
 use crate::value::Value;
 
 impl StorageEngine {
@@ -20,7 +20,36 @@ impl StorageEngine {
         Ok(tables)
     }
 
-    /// The same, with the rows that were written.
+    /// These, and the tables and views that SQL or another program has made in the schema `main`,
+    /// sorted by name. The library's own tables and its typed views are not listed.
+    pub fn list_all_tables(&self) -> Result<Vec<ListedTable>> {
+        let fetched = self.list_tables()?;
+        let mut listed = self.with_reader(|connection| {
+            let database = connection.rows("SELECT system.main.current_database()", &[])?;
+            let database = database.first().map(|row| row[0].to_text()).unwrap_or_default();
+            let mut listed = Vec::new();
+            for (name, is_table) in claimed::all_relations(connection)? {
+                if claimed::is_ours(&name, &fetched) {
+                    continue;
+                }
+                let mut row_count = None;
+                if is_table {
+                    // In full: a temporary table may have the same name.
+                    let place = format!("{}.main.{}", ident(&database), ident(&name));
+                    let rows = connection.rows(&format!("SELECT count(*) FROM {place}"), &[])?;
+                    row_count = rows.first().and_then(|row| row[0].as_i64()).map(i64::unsigned_abs);
+                }
+                let kind = if is_table { ListedKind::Table } else { ListedKind::View };
+                listed.push(ListedTable { name, kind, row_count, fetched_at: None });
+            }
+            Ok(listed)
+        })?;
+        listed.extend(fetched.into_iter().map(ListedTable::from));
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listed)
+    }
+
+    /// The tables of events and profiles, with the rows that were written.
     pub(super) fn recorded_tables(&self) -> Result<Vec<TableInfo>> {
         if !self.has_format()? {
             return Ok(Vec::new());

@@ -1,8 +1,9 @@
 //! Local questions over small tables whose answers can be counted by hand.
 
 use mixpanel_client::Tabular;
+use mixpanel_client::time::ProjectClock;
 use mixpanel_data::inspect::{ENGAGEMENT_BUCKETS, LocalScope};
-use mixpanel_data::{ErrorKind, EventRecord, Value, Workspace};
+use mixpanel_data::{ErrorKind, EventRecord, ListedTable, SyncOptions, TableKind, Value, Workspace};
 
 use crate::support::{at, events_metadata, profile, profiles_metadata};
 
@@ -187,6 +188,61 @@ fn tables_and_views_of_sql_are_looked_at_and_removed() {
     workspace.drop(&["PLANS", "buys"]).unwrap();
     assert!(workspace.summarize("plans").is_err() && workspace.summarize("buys").is_err());
     assert_eq!(workspace.event_breakdown("events").unwrap().total_events, 5);
+}
+
+#[test]
+fn tables_and_views_of_sql_are_listed_and_stay_when_all_are_removed() {
+    let workspace = workspace();
+    let people = vec![profile("ann", r#"{"plan": "pro"}"#)];
+    workspace.storage().create_profiles_table("people", people, &profiles_metadata(), None).unwrap();
+    let sql = |sql: &str| workspace.storage().execute(sql).unwrap();
+    sql("CREATE TABLE Plans AS SELECT range AS price FROM range(7)");
+    sql("CREATE TABLE \"odd \"\" name\" (a INTEGER)");
+    sql("CREATE VIEW buys AS SELECT * FROM events WHERE event_name = 'Buy'");
+    sql("CREATE VIEW broken_flat AS SELECT * FROM Plans");
+    // Not counted in place of the table of the same name, and not listed: what is temporary, what has
+    // one of our names, and what is in other schemas.
+    sql("CREATE TEMP TABLE plans AS SELECT 1 AS a; CREATE TEMP VIEW passing AS SELECT 1 AS a");
+    sql("CREATE TABLE _mine (a INTEGER); CREATE SCHEMA other; CREATE TABLE other.elsewhere (a INTEGER)");
+    let listed = || {
+        let tables = workspace.tables().unwrap();
+        let line = |table: &ListedTable| {
+            let fetched = if table.fetched_at.is_some() { "fetched" } else { "never" };
+            format!("{}: {} {:?} {fetched}", table.name, table.kind, table.row_count)
+        };
+        tables.iter().map(line).collect::<Vec<_>>()
+    };
+    let made = [
+        "Plans: table Some(7) never",
+        "broken_flat: view None never",
+        "buys: view None never",
+        "odd \" name: table Some(0) never",
+    ];
+    let all = [
+        made[0],
+        made[1],
+        made[2],
+        "events: events Some(5) fetched",
+        made[3],
+        "people: profiles Some(1) fetched",
+    ];
+    assert_eq!(listed(), all);
+    // Nothing else takes them for tables that were fetched.
+    let storage = workspace.storage();
+    let names: Vec<String> = storage.list_tables().unwrap().into_iter().map(|table| table.name).collect();
+    assert_eq!(names, ["events", "people"]);
+    assert_eq!(workspace.info().unwrap().tables, ["events", "people"]);
+    assert_eq!(storage.changed_rows().unwrap(), []);
+    let options = SyncOptions { table: "Plans".into(), ..SyncOptions::default() };
+    let status = workspace.coverage(&ProjectClock::default(), &options).unwrap_err();
+    assert!(matches!(status.kind(), ErrorKind::TableNotFound { .. }), "{status}");
+    assert!(storage.get_metadata("Plans").is_err());
+    // A view that cannot be read any more is listed all the same.
+    sql("DROP TABLE memory.main.Plans");
+    workspace.drop_all(Some(TableKind::Profiles)).unwrap();
+    assert_eq!(listed(), [made[1], made[2], all[3], made[3]]);
+    workspace.drop_all(None).unwrap();
+    assert_eq!(listed(), [made[1], made[2], made[3]]);
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(crate) enum Command {
     /// Show what a local database contains
     #[command(after_help = "Examples:\n  mp info\n  mp info --db demo.duckdb --format json")]
     Info(Local),
-    /// List the tables
+    /// List the tables, including tables and views made by SQL
     #[command(after_help = "Examples:\n  mp tables\n  mp tables --db demo.duckdb --format csv")]
     Tables(Local),
     /// Show the columns of a table

@@ -206,7 +206,7 @@ fn database(args: &args::Doctor, reader: Reader<'_>) -> Finding {
     let looked = reader.env.databases().existing(&path, true);
     let look = |workspace: mixpanel_data::Workspace| {
         let storage = workspace.storage();
-        Ok((workspace.tables()?.len(), storage.changed_rows()?, storage.shadowed_names()?))
+        Ok((storage.list_tables()?.len(), storage.changed_rows()?, storage.shadowed_names()?))
     };
     match looked.and_then(look) {
         Ok((_, _, names)) if !names.is_empty() => note(

@@ -24,8 +24,8 @@ pub(crate) fn run(args: &args::Local, reader: Reader<'_>) -> Result<(), Error> {
         list.push([
             Value::Text(table.name),
             Value::Text(table.kind.to_string()),
-            Value::Integer(table.row_count.into()),
-            Value::Timestamp(table.fetched_at),
+            table.row_count.map_or(Value::Null, |rows| Value::Integer(rows.into())),
+            table.fetched_at.map_or(Value::Null, Value::Timestamp),
         ]);
     }
     output::list(&args.output, ui, &list)

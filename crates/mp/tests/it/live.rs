@@ -231,6 +231,32 @@ fn tables_are_dropped_by_force_only() {
 }
 
 #[test]
+fn tables_and_views_of_sql_are_listed_and_not_taken_for_fetched_ones() {
+    let simulator = small_world();
+    let place = Place::at(&simulator);
+    place.ok(fetch_all(&simulator));
+    let write = |sql: &str| place.ok(["sql", "--write", sql, "--db", DB]);
+    write("CREATE TABLE plans AS SELECT 'pro' AS plan");
+    write("CREATE VIEW buys AS SELECT * FROM events WHERE event_name = 'Purchase'");
+    let csv = place.ok(["tables", "--db", DB, "--format", "csv"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "name,type,row_count,fetched_at"), "{csv}");
+    assert_eq!((lines[1], lines[3]), ("buys,view,,", "plans,table,1,"), "{csv}");
+    assert!(lines[2].starts_with("events,events,"), "{csv}");
+    let view = serde_json::json!({"name": "buys", "type": "view", "row_count": null, "rows": null, "fetched_at": null});
+    assert_eq!(json(&place.ok(["tables", "--db", DB]))[0], view);
+    assert_eq!(json(&place.ok(["info", "--db", DB]))["tables"], serde_json::json!(["events"]));
+    place.run(["status", "plans", "--db", DB]).fails(4, &["plans"]);
+    place.ok(["verify", "--db", DB]);
+    let dropped = place.ok(["inspect", "drop-all", "--force", "--db", DB]);
+    assert_eq!(json(&dropped), serde_json::json!({"dropped_count": 1}));
+    assert_eq!(
+        json(&place.ok(["tables", "--db", DB, "--jq", "map(.name)"])),
+        serde_json::json!(["buys", "plans"])
+    );
+}
+
+#[test]
 fn questions_that_cannot_be_right_end_with_3() {
     let simulator = small_world();
     let place = Place::at(&simulator);

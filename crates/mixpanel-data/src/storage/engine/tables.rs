@@ -19,7 +19,7 @@ use crate::storage::pin::{Pin, checkpoint, compact};
 use crate::storage::records::{EventRecord, ProfileRecord, Record, RecordSource, Rows};
 use crate::storage::refill::{in_transaction, refill};
 use crate::storage::writer::write_chunk;
-use crate::types::{TableInfo, TableKind, TableMetadata};
+use crate::types::{TableKind, TableMetadata};
 
 /// A log beyond this is written into the file after a chunk.
 const MAX_LOG_BYTES: u64 = 16 << 20;
@@ -240,13 +240,10 @@ impl StorageEngine {
     /// A table or view that SQL has made, as its name is written, and whether it is a table. The
     /// records of this library and its typed views are none.
     fn made_by_sql(&self, name: &str) -> Result<Option<(String, bool)>> {
-        let name = name.to_ascii_lowercase();
-        let ours = self.recorded_tables()?;
-        let typed = |table: &TableInfo| name == format!("{}_flat", table.name.to_ascii_lowercase());
-        if name.starts_with('_') || ours.iter().any(typed) {
+        if claimed::is_ours(name, &self.recorded_tables()?) {
             return Ok(None);
         }
-        self.with_reader(|connection| claimed::relation(connection, &name))
+        self.with_reader(|connection| claimed::relation(connection, name))
     }
 
     /// Removes a table, its typed view and its records; or a table or view that SQL has made.

@@ -51,7 +51,7 @@ pub(crate) enum Here {
     /// Remove a local table
     #[command(after_help = "Example:\n  mp inspect drop -t events --force")]
     Drop(Drop),
-    /// Remove all local tables
+    /// Remove all tables of events and profiles; tables made by SQL stay
     #[command(after_help = "Example:\n  mp inspect drop-all --type profiles --force")]
     DropAll(DropAll),
 }

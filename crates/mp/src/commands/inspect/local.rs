@@ -75,7 +75,7 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
         }
         Here::DropAll(words) => {
             let which = match words.kind {
-                None => "all tables",
+                None => "all tables of events and profiles",
                 Some(Kind::Events) => "all tables of events",
                 Some(Kind::Profiles) => "all tables of profiles",
             };
@@ -84,9 +84,9 @@ pub(super) fn run(what: &Here, reader: Reader<'_>) -> Result<(), Error> {
                 Kind::Events => TableKind::Events,
                 Kind::Profiles => TableKind::Profiles,
             });
-            let before = workspace.tables()?.len();
+            let before = workspace.storage().list_tables()?.len();
             workspace.drop_all(kind)?;
-            let removed = before - workspace.tables()?.len();
+            let removed = before - workspace.storage().list_tables()?.len();
             let mut done = json!({"dropped_count": removed});
             if let Some(kind) = kind {
                 done["type_filter"] = json!(kind.to_string());
