@@ -1,4 +1,4 @@
-//! Words that every command takes: how to talk, and which configuration.
+//! Words that every command takes: what is printed how, and which configuration.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// How to talk, by these words and by the environment.
+    /// What to print and how, by these words and by the environment.
     pub(crate) fn talk(&self, env: impl Fn(&str) -> Option<String>) -> Talk {
         let is_json = env("MP_ERROR_FORMAT").as_deref() == Some("json");
         let by_environment = if is_json { ErrorFormat::Json } else { ErrorFormat::Text };

@@ -22,7 +22,7 @@ pub(crate) struct Needless {
 }
 
 impl Needless {
-    /// Says what has no effect, and gives how to talk from now on.
+    /// Says what has no effect, and gives the settings of the output from here on.
     pub(crate) fn heed(&self, ui: &Ui) -> Ui {
         if self.parallel {
             ui.say(

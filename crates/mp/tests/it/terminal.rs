@@ -28,7 +28,7 @@ fn a_new_user_gets_from_nothing_to_an_answer() {
     login.send_line(&config.username).unwrap();
     login.expect("Project id: ").unwrap();
     login.send_line(config.project_id.to_string()).unwrap();
-    login.expect("Region: us, eu, in, or nothing to find out: ").unwrap();
+    login.expect("Region (us, eu or in; leave empty to detect it): ").unwrap();
     login.send_line("").unwrap();
     login.expect("Secret (not shown): ").unwrap();
     // Already now, however fast the answer is pasted.
@@ -68,7 +68,7 @@ fn ctrl_c_ends_a_login_at_any_question() {
     let words = ["--username", "u", "--project-id", "1", "--base-url", &url];
     let mut login = session(&place, &[&["auth", "login"], &words[..]].concat());
     login.get_process_mut().set_echo(true, None).unwrap();
-    login.expect("Region: us, eu, in, or nothing to find out: ").unwrap();
+    login.expect("Region (us, eu or in; leave empty to detect it): ").unwrap();
     login.send_line("us").unwrap();
     login.expect("Secret (not shown): ").unwrap();
     assert!(!login.get_process().get_echo().unwrap(), "the terminal would show the secret");

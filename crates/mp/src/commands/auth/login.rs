@@ -87,7 +87,7 @@ impl New {
             )?;
             fill(&mut account.project_id, "Project id", "--project-id ID", may_ask, signals)?;
             if account.region.is_none() && may_ask && asking == Asking::ForAll {
-                let region = ask("Region: us, eu, in, or nothing to find out", signals)?;
+                let region = ask("Region (us, eu or in; leave empty to detect it)", signals)?;
                 account.region = Some(region).filter(|region| !region.is_empty());
             }
         }
