@@ -139,7 +139,7 @@ def test_without_credentials_there_is_sql(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MP_USERNAME", "somebody")
     with pytest.raises(ConfigError, match="MP_SECRET, MP_PROJECT_ID not set"):
         Workspace.memory()
-    with pytest.raises(ConfigError, match="no database is named"):
+    with pytest.raises(ConfigError, match="no database is given"):
         _ = Workspace(_config_manager=_nobody()).storage
 
 

@@ -177,7 +177,7 @@ mod tests {
         fs::write(&outside, "project_id = 1\n").unwrap();
         let file = inner.join(NAME);
         for (target, word) in
-            [("../outside.toml", "leads out"), ("nowhere", "nowhere"), ("/dev/null", "leads out")]
+            [("../outside.toml", "leads out"), ("nowhere", "to nothing"), ("/dev/null", "leads out")]
         {
             symlink(target, &file).unwrap();
             broken(&inner, word);

@@ -98,21 +98,23 @@ fn wrong_words_and_refusals_have_their_exit_codes() {
         vec!["--stdout", "--append"],
         vec!["--stdout", "--replace"],
         vec!["--stdout", "--on-reject", "fail"],
-        vec!["--stdout", "--concurrency", "2"],
         vec!["--include-all-users"],
         vec!["--distinct-id", "a", "--distinct-ids", "b"],
         vec!["--where", "true", "--behaviors", "not json"],
         vec!["--behaviors", "[{}]"],
-        vec!["--concurrency", "6"],
     ] {
         let args = ["fetch", "profiles"].into_iter().chain(wrong.iter().copied());
         assert_eq!(place.run(args).code, Some(2), "{wrong:?}");
     }
     let days = ["fetch", "events", "--from", "2025-01-01", "--to", "2025-01-01", "--stdout"];
-    for wrong in [&["--append"][..], &["--replace"], &["--on-reject", "fail"], &["--concurrency", "2"]] {
+    for wrong in [&["--append"][..], &["--replace"], &["--on-reject", "fail"]] {
         let args = days.iter().chain(wrong).copied();
         place.run(args).fails(2, &["--stdout", wrong[0]]);
     }
+    // What only makes no difference is said, and done.
+    let run = place.run(["fetch", "profiles", "--stdout", "--concurrency", "2"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.contains("--concurrency (--workers) has no effect with --stdout"), "{run:?}");
     let odd = ["fetch", "profiles", "--where", "true", "--behaviors", "[{}]", "--db", DB];
     assert_eq!(place.run(odd).code, Some(3));
     simulator.fault(Fault::status(402).on_endpoint("engage"));

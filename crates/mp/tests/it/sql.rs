@@ -36,7 +36,7 @@ fn the_query_may_come_from_a_file_or_standard_input() {
     let mut running = Running::start(command);
     running.child().stdin.take().unwrap().write_all(b"SELECT 3 AS x").unwrap();
     assert_eq!(running.end().stdout, "x\n3\n");
-    place.run(["sql", "--memory", "-f", "q.sql", "SELECT 1"]).fails(2, &["cannot be used with"]);
+    place.run(["sql", "--memory", "-f", "q.sql", "SELECT 1"]).fails(2, &["both a query and a file"]);
 }
 
 #[test]
