@@ -97,5 +97,5 @@ fn the_doctor_names_proxies_and_certificates() {
     // A folder that came with a repository names none.
     let place = Place::new();
     std::fs::write(place.here("mp.toml"), "proxy = \"http://evil.example:1\"\n").unwrap();
-    assert!(place.run(["doctor"]).stdout.contains("may not say `proxy`"));
+    assert!(place.run(["doctor"]).stdout.contains("may not set `proxy`"));
 }

@@ -284,7 +284,7 @@ fn sql_takes_its_options_and_a_scalar_has_a_name() {
     assert_eq!(place.ok(["sql", "--memory", "-f", "q.sql", "--format", "csv"]), "a,b\n1,x\n");
     place
         .run(["sql", "--memory", "SELECT 1", "-f", "csv"])
-        .fails(2, &["both a query and a file", "-f is a file here: --format csv"]);
+        .fails(2, &["both a query and a file", "-f names a file here; for the format, use --format csv"]);
     place.run(["query", "jql", "-c", "x", "-P", "a=b", "-f", "csv"]).fails(2, &["has ended JQL"]);
 }
 
@@ -407,5 +407,5 @@ fn accounts_are_kept_as_its_users_know_it() {
     place.run(["auth", "remove", "three", "--force"]).fails(4, &["three"]);
     assert_eq!(json(&place.ok(["auth", "remove", "one", "--force"])), json!({"removed": "one"}));
     assert_eq!(json(&place.ok(["auth", "list"])).as_array().unwrap().len(), 1);
-    place.run(["auth", "add", "four", "-i", "-u", "u", "-p", "1"]).fails(2, &["no terminal to ask at"]);
+    place.run(["auth", "add", "four", "-i", "-u", "u", "-p", "1"]).fails(2, &["no terminal to prompt at"]);
 }

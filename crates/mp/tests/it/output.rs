@@ -127,7 +127,7 @@ fn pictures_are_drawn_where_they_are_wanted() {
     assert!(fs::read(place.here("a.png")).unwrap().starts_with(b"\x89PNG"));
     let drawn = place.ok(["sql", "--memory", "--plot", daily]);
     assert!(drawn.contains('⣀') || drawn.contains('⡠'), "{drawn}");
-    place.run(["sql", "--memory", "--plot", "SELECT 'a' AS t"]).fails(2, &["no natural picture"]);
+    place.run(["sql", "--memory", "--plot", "SELECT 'a' AS t"]).fails(2, &["cannot be drawn as a chart"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn one_value_is_the_cell_that_it_is_elsewhere() {
     }
     assert_eq!(scalar("SELECT 'Page View'", "plain"), "Page View\n");
     assert_eq!(scalar("SELECT NULL", "plain"), "\n");
-    assert_eq!(scalar("SELECT 'Page View'", "json"), "\"Page View\"\n");
+    assert_eq!(scalar("SELECT 'Page View'", "json"), "{\n  \"value\": \"Page View\"\n}\n");
 }
 
 #[test]
