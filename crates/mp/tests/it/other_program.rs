@@ -47,10 +47,13 @@ fn same(place: &Place, words: &[&str]) {
 
 /// Commands that print no data of their own: they change something, wait for a person, or their
 /// output tells how long it took.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 19] = [
     "demo",
     "fetch events",
     "fetch profiles",
+    "load",
+    "import-original",
+    "repair",
     "sync",
     "auth login",
     "auth add",
