@@ -16,10 +16,13 @@ from mixpanel_data._progress import reporting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mixpanel_data import fetched, types
+    from mixpanel_data import fetched, planned, types
+    from mixpanel_data import progress as progress_
     from mixpanel_data.storage import StorageEngine
 else:
     fetched = Later("mixpanel_data.fetched")
+    planned = Later("mixpanel_data.planned")
+    progress_ = Later("mixpanel_data.progress")
     types = Later("mixpanel_data.types")
 
 __all__ = ["Fetching", "OnReject"]
@@ -59,9 +62,9 @@ class Fetching:
         parallel: bool = True,
         max_workers: int | None = None,
         chunk_days: int | None = None,
-        on_batch_complete: Callable[[fetched.BatchProgress], None] | None = None,
+        on_batch_complete: Callable[[progress_.BatchProgress], None] | None = None,
         on_reject: OnReject = "quarantine",
-        on_progress: Callable[[fetched.FetchProgress], None] | None = None,
+        on_progress: Callable[[progress_.FetchProgress], None] | None = None,
     ) -> fetched.FetchResult:
         """Fetches days of events into a table, which is made if it is missing.
 
@@ -124,7 +127,7 @@ class Fetching:
                 replace=replace,
             )
         span = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-        with reporting(fetched.FetchProgress, span, progress, on_progress, on_batch_complete) as told:
+        with reporting(progress_.FetchProgress, span, progress, on_progress, on_batch_complete) as told:
             raw = _core.fetch_events(
                 self.storage._opened(),
                 self._require_project(),
@@ -164,9 +167,9 @@ class Fetching:
         include_all_users: bool = False,
         parallel: bool = True,
         max_workers: int | None = None,
-        on_page_complete: Callable[[fetched.ProfileProgress], None] | None = None,
+        on_page_complete: Callable[[progress_.ProfileProgress], None] | None = None,
         on_reject: OnReject = "quarantine",
-        on_progress: Callable[[fetched.ProfileProgress], None] | None = None,
+        on_progress: Callable[[progress_.ProfileProgress], None] | None = None,
     ) -> fetched.ProfilesResult:
         """Fetches profiles of users, or of groups, into a table, which is made if it is missing.
 
@@ -228,11 +231,11 @@ class Fetching:
             return fetched.ProfilesResult._of(stored)
         heard = [callback for callback in (on_progress, on_page_complete) if callback is not None]
 
-        def all_of_them(state: fetched.ProfileProgress) -> None:
+        def all_of_them(state: progress_.ProfileProgress) -> None:
             for callback in heard:
                 callback(state)
 
-        with reporting(fetched.ProfileProgress, None, progress, all_of_them if heard else None) as told:
+        with reporting(progress_.ProfileProgress, None, progress, all_of_them if heard else None) as told:
             raw = _core.fetch_profiles(
                 self.storage._opened(),
                 self._require_project(),
@@ -260,7 +263,7 @@ class Fetching:
         refetch_loaded: bool = False,
         on_reject: OnReject = "quarantine",
         progress: bool = True,
-        on_progress: Callable[[fetched.FetchProgress], None] | None = None,
+        on_progress: Callable[[progress_.FetchProgress], None] | None = None,
     ) -> fetched.SyncResult:
         """Brings a table up to date: fetches the days that are missing, partial or stale, and no others.
 
@@ -289,7 +292,7 @@ class Fetching:
         options |= {"events": names("events", events), "where": expression("where", where)}
         workers = capped("max_workers", max_workers, 100)
         options |= {"on_reject": on_reject, "concurrency": workers, "refetch_loaded": refetch_loaded}
-        with reporting(fetched.FetchProgress, None, progress, on_progress) as told:
+        with reporting(progress_.FetchProgress, None, progress, on_progress) as told:
             raw = _core.sync(self.storage._opened(), self._require_project(), options, told)
         result = fetched.SyncResult._read(raw)
         warn(result)
@@ -303,10 +306,10 @@ class Fetching:
         to_date: str | date | None = None,
         window_days: int | None = None,
         max_age_seconds: float | None = None,
-    ) -> fetched.SyncPlan:
+    ) -> planned.SyncPlan:
         """What :meth:`sync` would fetch. Nothing is sent."""
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        return fetched.SyncPlan._read(_core.plan(self.storage._opened(), self._timezone, self._clock_mode, options))
+        return planned.SyncPlan._read(_core.plan(self.storage._opened(), self._timezone, self._clock_mode, options))
 
     def coverage(
         self,
@@ -316,7 +319,7 @@ class Fetching:
         to_date: str | date | None = None,
         window_days: int | None = None,
         max_age_seconds: float | None = None,
-    ) -> fetched.Coverage:
+    ) -> planned.Coverage:
         """What is here of a table, day by day.
 
         Raises:
@@ -324,7 +327,7 @@ class Fetching:
 
         """
         options = self._sync_options(table, from_date, to_date, window_days, max_age_seconds)
-        return fetched.Coverage._read(_core.coverage(self.storage._opened(), self._timezone, self._clock_mode, options))
+        return planned.Coverage._read(_core.coverage(self.storage._opened(), self._timezone, self._clock_mode, options))
 
     def _sync_options(
         self,

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mixpanel_data import fetched
+    from mixpanel_data import progress as progress_
     from mixpanel_data._fetching import OnReject
     from mixpanel_data.storage import StorageEngine
 else:
     fetched = Later("mixpanel_data.fetched")
+    progress_ = Later("mixpanel_data.progress")
 
 __all__ = ["Loading"]
 
@@ -49,7 +51,7 @@ class Loading:
         all_text: bool = False,
         on_reject: OnReject = "quarantine",
         progress: bool = True,
-        on_progress: Callable[[fetched.LoadProgress], None] | None = None,
+        on_progress: Callable[[progress_.LoadProgress], None] | None = None,
     ) -> fetched.LoadResult:
         """Loads events from files into a table, which is made if it is missing. No credentials are needed.
 
@@ -102,6 +104,6 @@ class Loading:
             "timezone": self._timezone if local else None,
             "clock_mode": self._clock_mode if local else None,
         }
-        with reporting(fetched.LoadProgress, None, progress, on_progress) as told:
+        with reporting(progress_.LoadProgress, None, progress, on_progress) as told:
             raw = _core.load_events(self.storage._opened(), name, paths, options, told)
         return fetched.LoadResult._read(raw)

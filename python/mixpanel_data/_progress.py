@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mixpanel_data.fetched import BatchProgress, FetchProgress, LoadProgress, ProfileProgress
+    from mixpanel_data.progress import BatchProgress, FetchProgress, LoadProgress, ProfileProgress
 
 P = TypeVar("P", "FetchProgress", "ProfileProgress", "LoadProgress")
 
@@ -26,7 +26,7 @@ def reporting(
 
     ``callback`` is told of every state, ``stored`` of each chunk that is in.
     """
-    from mixpanel_data.fetched import BatchProgress, FetchProgress, LoadProgress, ProfileProgress
+    from mixpanel_data.progress import BatchProgress, FetchProgress, LoadProgress, ProfileProgress
 
     units: dict[Any, str] = {FetchProgress: "day", LoadProgress: "B"}
     bar = _bar(days, units.get(kind, "profile")) if shown else None

@@ -1,4 +1,4 @@
-"""What fetches, syncs and their plans say of themselves."""
+"""What fetches, loads and syncs did."""
 
 from __future__ import annotations
 
@@ -16,142 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "BatchProgress",
     "ChunkReport",
-    "Coverage",
-    "DayCoverage",
     "FailedRange",
-    "FetchProgress",
     "FetchResult",
     "FileReport",
-    "LoadProgress",
     "LoadResult",
     "ParallelFetchResult",
     "ParallelProfileResult",
-    "PlannedRequest",
-    "ProfileProgress",
     "ProfilesResult",
-    "SyncPlan",
     "SyncResult",
 ]
-
-
-@dataclass(frozen=True)
-class FetchProgress(Plain):
-    """How a fetch is going.
-
-    Attributes:
-        rows: Rows written so far, duplicates included.
-        bytes_received: Bytes over the wire so far, compressed.
-        bytes_decoded: Bytes of JSON so far.
-        day: The project day of the latest row.
-        days_done: Days that are in the database, for good.
-        elapsed_seconds: Time since the fetch began.
-        attempt: Which attempt this is, from 1.
-        rows_stored: Rows of those days: what stays whatever happens to the rest.
-        rows_expected: Rows that there will be, as far as the days that are known tell.
-        remaining_seconds: How long the rest takes at the rate of the last half minute.
-
-    """
-
-    rows: int
-    bytes_received: int
-    bytes_decoded: int
-    day: str | None
-    days_done: int
-    elapsed_seconds: float
-    attempt: int
-    rows_stored: int = 0
-    rows_expected: int | None = None
-    remaining_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class ProfileProgress(Plain):
-    """How a fetch of profiles is going.
-
-    Attributes:
-        results: Results that have come so far.
-        total: Results that there are, as far as Mixpanel said.
-        pages: Pages so far.
-        bytes_decoded: Bytes of JSON so far.
-        elapsed_seconds: Time since the fetch began.
-        attempt: Which attempt this is, from 1: a session that expired begins again.
-        rows: Results of the page that has just come.
-        total_pages: Pages that there will be, as far as is known.
-
-    """
-
-    results: int
-    total: int | None
-    pages: int
-    bytes_decoded: int
-    elapsed_seconds: float
-    attempt: int
-    rows: int = 0
-    total_pages: int = 0
-
-    @property
-    def page_index(self) -> int:
-        """The number of the page, from 0."""
-        return max(self.pages - 1, 0)
-
-    @property
-    def cumulative_rows(self) -> int:
-        """The same as ``results``."""
-        return self.results
-
-    @property
-    def success(self) -> bool:
-        """Always True: a page that fails is an error of the fetch."""
-        return True
-
-    @property
-    def error(self) -> None:
-        """Always None."""
-
-
-@dataclass(frozen=True)
-class BatchProgress(Plain):
-    """A chunk of days that has been stored. Days are inclusive.
-
-    ``success`` is always True where the library tells of one: a chunk that fails is an error of the
-    fetch. ``total_batches`` is as many as are planned by now; what is learnt on the way changes it.
-    """
-
-    from_date: str
-    to_date: str
-    batch_index: int
-    total_batches: int
-    rows: int
-    success: bool = True
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class LoadProgress(Plain):
-    """How a load is going.
-
-    Attributes:
-        file: The file that is being read.
-        files: How many files there are.
-        files_done: Files that are in the database, for good.
-        rows: Rows so far, duplicates included.
-        rows_stored: Rows of the files that are in.
-        bytes_read: Bytes read so far, compressed if they are.
-        bytes_total: Bytes of all files.
-        elapsed_seconds: Time since the load began.
-
-    """
-
-    file: str
-    files: int
-    files_done: int
-    rows: int
-    rows_stored: int
-    bytes_read: int
-    bytes_total: int | None
-    elapsed_seconds: float
 
 
 @dataclass(frozen=True)
@@ -542,103 +416,3 @@ class SyncResult(Plain, _ByDay):
             unknown_names=[UnknownName(**name) for name in raw.get("unknown_names", [])],
             chunks=[ChunkReport._read(chunk) for chunk in raw["chunks"]],
         )
-
-
-@dataclass(frozen=True)
-class PlannedRequest(Plain):
-    """A request that a sync would make; ``rows`` and ``bytes`` are None if unknown."""
-
-    from_date: str
-    to_date: str
-    reason: str
-    rows: int | None
-    bytes: int | None
-
-
-@dataclass(frozen=True)
-class SyncPlan(Plain, Tabular):
-    """What a sync would fetch, before anything is spent."""
-
-    table: str
-    from_date: str
-    to_date: str
-    requests: list[PlannedRequest]
-    #: As rows came when the table was fetched last; None when that was not measured yet.
-    rows_per_second: float | None = None
-
-    @classmethod
-    def _read(cls, raw: Mapping[str, Any]) -> SyncPlan:
-        requests = [
-            PlannedRequest(item["from"], item["to"], item["reason"], item["rows"], item["bytes"])
-            for item in raw["requests"]
-        ]
-        return cls(raw["table"], raw["from"], raw["to"], requests, raw["rows_per_second"])
-
-    def _columns(self) -> dict[str, list[Any]]:
-        names = [item.name for item in fields(PlannedRequest)]
-        return {name: [getattr(request, name) for request in self.requests] for name in names}
-
-
-@dataclass(frozen=True)
-class DayCoverage(Plain):
-    """One project day.
-
-    ``status`` is ``complete``, ``empty``, ``partial``, ``stale`` (late events may be lacking),
-    ``changed`` (rows have gone since it was fetched), ``unavailable`` (before the history that
-    the project's plan keeps), ``loaded`` (from files; never fetched) or ``missing``.
-    """
-
-    day: str
-    status: Literal["complete", "empty", "partial", "stale", "changed", "unavailable", "loaded", "missing"]
-    rows: int
-    fetched_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Coverage(Plain, Tabular):
-    """What is here of a table, day by day."""
-
-    table: str
-    from_date: str
-    to_date: str
-    days: list[DayCoverage]
-
-    @classmethod
-    def _read(cls, raw: Mapping[str, Any]) -> Coverage:
-        days = [
-            DayCoverage(day["day"], day["status"], day["rows"], day["fetched_at"] and parse_time(day["fetched_at"]))
-            for day in raw["days"]
-        ]
-        return cls(raw["table"], raw["from"], raw["to"], days)
-
-    def count(self, status: str) -> int:
-        """How many days have a status."""
-        return sum(day.status == status for day in self.days)
-
-    def _columns(self) -> dict[str, list[Any]]:
-        names = [item.name for item in fields(DayCoverage)]
-        return {name: [getattr(day, name) for day in self.days] for name in names}
-
-    def plot(self) -> Any:
-        """Rows a day, coloured by status, as a matplotlib Axes."""
-        drawn = axes(2.5)
-        colours = {
-            "complete": "tab:green",
-            "empty": "tab:gray",
-            "partial": "tab:orange",
-            "stale": "tab:olive",
-            "changed": "tab:purple",
-            "loaded": "tab:blue",
-            "unavailable": "tab:brown",
-            "missing": "tab:red",
-        }
-        for status, colour in colours.items():
-            days = [day for day in self.days if day.status == status]
-            if days:
-                # A missing day is visible although it has no rows.
-                heights = [max(day.rows, 1) for day in days]
-                drawn.bar([day.day for day in days], heights, color=colour, label=status)
-        drawn.set_ylabel("events")
-        drawn.tick_params(axis="x", rotation=90, labelsize=7)
-        drawn.legend()
-        return drawn

@@ -42,22 +42,14 @@ if TYPE_CHECKING:
         TopEvent,
     )
     from mixpanel_data.fetched import (
-        BatchProgress,
         ChunkReport,
-        Coverage,
-        DayCoverage,
         FailedRange,
-        FetchProgress,
         FetchResult,
         FileReport,
-        LoadProgress,
         LoadResult,
         ParallelFetchResult,
         ParallelProfileResult,
-        PlannedRequest,
-        ProfileProgress,
         ProfilesResult,
-        SyncPlan,
         SyncResult,
     )
     from mixpanel_data.live import (
@@ -96,6 +88,18 @@ if TYPE_CHECKING:
         PropertyDistributionResult,
         PropertyValueCount,
         SummaryResult,
+    )
+    from mixpanel_data.planned import (
+        Coverage,
+        DayCoverage,
+        PlannedRequest,
+        SyncPlan,
+    )
+    from mixpanel_data.progress import (
+        BatchProgress,
+        FetchProgress,
+        LoadProgress,
+        ProfileProgress,
     )
     from mixpanel_data.reports import (
         EventSelector,
@@ -203,7 +207,7 @@ TableType = Literal["events", "profiles"]
 ListedType = Literal["events", "profiles", "table", "view"]
 """What a table in the list of all tables is."""
 
-_ELSEWHERE = ("discovery", "fetched", "live", "local", "reports")
+_ELSEWHERE = ("discovery", "fetched", "live", "local", "planned", "progress", "reports")
 """Where the other types are; they are imported when they are used first."""
 
 
